@@ -1,0 +1,111 @@
+#ifndef SEQ_MACHINE_H
+#define SEQ_MACHINE_H
+/* What the VM offers to protocols: calls (an interactive instruction with its operands resolved) and
+ * tasks (one chunk of the round machine that carries it out).
+ *
+ * An interactive instruction's `start` handler declares its number of rounds and creates one or more
+ * tasks. A task's `step` function runs once at creation and then each time all frames it expects (and
+ * all child calls it made) are there. It queues what it sends, declares what it expects next, and
+ * returns; the VM keeps many tasks in flight and serves whichever is ready. Nothing here blocks.
+ *
+ *     static int my_step(seq_task *t) {
+ *         my_state *s = t->state;
+ *         switch (t->step_no) {
+ *         case 0:
+ *             fill(task_send(t, next_party, bytes), ...);
+ *             task_expect(t, previous_party, bytes);
+ *             return TASK_WAIT;
+ *         case 1:
+ *             use(task_received(t, previous_party), ...);
+ *             return TASK_DONE;
+ *         }
+ *     }
+ *
+ * Wire determinism: a frame's tag is (call instance and sub-machine, chunk, step), randomness is
+ * addressed by (instance, sub, purpose, element); chunk boundaries come from public sizes only. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bits/bits.h"
+#include "../error.h"
+#include "../net/net.h"
+#include "../par.h"
+#include "../prg/prg.h"
+#include "../ring/ring.h"
+
+#define SEQ_MAX_COMPONENTS 4 /* share components a protocol may keep of each element */
+#define SEQ_MAX_OPERANDS 18
+
+typedef struct seq_vm seq_vm;
+typedef struct seq_task seq_task;
+
+/* A register operand: for s and b files one pointer a component; for c files c[0] only. */
+typedef struct {
+    void *c[SEQ_MAX_COMPONENTS];
+} seq_reg;
+
+typedef struct seq_call {
+    uint16_t op;          /* SEQ_OP_... of isa.h */
+    uint64_t instance;    /* 48-bit number of the dynamic instruction */
+    uint16_t sub;         /* 0 for the instruction itself; sub-machines number from 1 */
+    int64_t arg[SEQ_MAX_OPERANDS];  /* operands as in the bytecode, by SEQ_ARG_<op>_<name> of isa.h */
+    seq_reg reg[SEQ_MAX_OPERANDS];  /* register operands resolved, same index */
+    seq_task *parent;     /* the task that waits for this call, or NULL */
+} seq_call;
+
+/* What a handler knows about the run. Constant during the run. */
+typedef struct {
+    unsigned me, parties;
+    unsigned ring_bits, k, f, stat;
+    const ring_ops *ring;
+    const bits_ops *bits;
+    seq_pool *pool;
+    void *protocol; /* the protocol's own state, made by its setup() */
+} seq_env;
+
+const seq_env *vm_env(const seq_vm *vm);
+
+/* Rounds this call takes: its length in the longest chain of dependent messages. Once per call. */
+void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds);
+
+enum { TASK_WAIT = 0, TASK_DONE = 1, TASK_ERROR = -1 };
+typedef int (*task_step)(seq_task *);
+
+struct seq_task {
+    seq_vm *vm;
+    const seq_env *env;
+    seq_call call;     /* a copy: lives as long as the task */
+    uint32_t chunk;    /* number of this chunk within the call */
+    uint32_t step_no;  /* 0 at creation, +1 at each further run */
+    size_t begin, end; /* the elements it works on, for the protocol's own use */
+    void *state;       /* state_bytes zeroed bytes, wiped and freed with the task */
+};
+
+/* Create a task and run its first step at once. Errors are kept by the VM and surface at the join. */
+void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
+                 task_step step, size_t state_bytes);
+/* 64-byte aligned memory that lives until the task ends, then is wiped; NULL if memory ran out (an error
+ * is set: return TASK_ERROR). Counted into the reported peak. */
+void *task_scratch(seq_task *t, size_t bytes);
+/* A frame to peer, sent when the step returns; fill it all. At most one a peer and step. */
+uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes);
+/* The next step needs exactly this many bytes from peer. bytes = 0 expects nothing. */
+void task_expect(seq_task *t, unsigned peer, size_t bytes);
+/* What arrived for this step from peer; 8-byte aligned; freed after the step. */
+const uint8_t *task_received(const seq_task *t, unsigned peer);
+/* Start a sub-machine whose completion the next step waits for. Fill call->op, arg, reg; the VM sets the
+ * rest from the parent. The registers it names must outlive it (task_scratch does). */
+void task_call(seq_task *t, seq_call *call, uint16_t sub);
+/* Fail with a message; returns TASK_ERROR. */
+int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Declare a public value to be written into the result of an output instruction (see protocol.h). */
+void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements);
+/* The words of input `in`, which belongs to me; NULL if it is not mine. */
+const void *vm_input_words(seq_vm *vm, int64_t in);
+unsigned vm_input_party(seq_vm *vm, int64_t in);
+/* Receivers of output `out`: a party index, or -1 for all. */
+int vm_output_party(seq_vm *vm, int64_t out);
+
+#endif
