@@ -4,9 +4,9 @@ From these rows come the encoder and decoder, the assembler, `runtime_c/vm/isa.h
 `docs/isa.md` (both generated, committed, and compared by a test), the loader's validation, def/use
 sets for scheduling and register allocation, and the names that cost rules are written for.
 
-An instruction is a run of 64-bit little-endian words: `opcode | length << 32` (length in words, this
-one included), then one word an operand in the order of its row; an operand of kind `dims` is its
-count, followed by that many signed words.
+An instruction is a run of 64-bit little-endian words: `opcode | length << 32` (length in words,
+this one included), then one word an operand in the order of its row; an operand of kind `dims` is
+its count, followed by that many signed words.
 
 Register files and what an address means:
 
@@ -206,7 +206,8 @@ _GROUPS: dict[str, list[tuple[int, str, str, str]]] = {
          "S[d] = round(S[a] / 2^m), signed; m >= 1; |S[a]| < 2^(ring bits - 2)"),
         (0x86, "ltz", "h:h d:bw[1,n] a:sr[n] n:n bits:n",
          "B[d] = the sign bit of S[a] mod 2^bits (bit bits-1); 1 <= bits <= ring bits"),
-        (0x87, "eqz", "h:h d:bw[1,n] a:sr[n] n:n bits:n", "B[d] = 1 if S[a] mod 2^bits == 0 else 0"),
+        (0x87, "eqz", "h:h d:bw[1,n] a:sr[n] n:n bits:n",
+         "B[d] = 1 if S[a] mod 2^bits == 0 else 0"),
         (0x88, "select", "h:h d:sw[n] b:br[1,n] a:sr[n] n:n", "S[d] = S[a] if B[b] else 0"),
         (0x89, "b2a", "h:h d:sw[p*n] a:br[p,n] p:n n:n",
          "S[d + i*n + j] = bit j of plane i of B[a], as 0 or 1"),
@@ -216,8 +217,10 @@ _GROUPS: dict[str, list[tuple[int, str, str, str]]] = {
         (0x8D, "openb", "h:h d:cw[n] a:br[p,n] p:n n:n",
          "C[d] = sum of 2^i * plane i of B[a], revealed to all; p <= ring bits"),
         (0x8E, "randbit", "h:h d:bw[p,n] p:n n:n", "B[d] = random bits that nobody knows"),
-        (0x8F, "input", "h:h d:sw[n] in:in n:n", "S[d] = the whole input `in` of its party, shared"),
-        (0x90, "output", "h:h out:out a:sr[n] n:n", "output `out` = S[a], revealed to its receivers"),
+        (0x8F, "input", "h:h d:sw[n] in:in n:n",
+         "S[d] = the whole input `in` of its party, shared"),
+        (0x90, "output", "h:h out:out a:sr[n] n:n",
+         "output `out` = S[a], revealed to its receivers"),
         (0x91, "outputb", "h:h out:out a:br[p,n] p:n n:n",
          "output `out` = sum of 2^i * plane i of B[a], revealed to its receivers"),
     ],

@@ -35,7 +35,7 @@
 #include "../ring/ring.h"
 
 #define SEQ_MAX_COMPONENTS 4 /* share components a protocol may keep of each element */
-#define SEQ_MAX_OPERANDS 18
+#define SEQ_MAX_OPERANDS 20
 
 typedef struct seq_vm seq_vm;
 typedef struct seq_task seq_task;
