@@ -58,9 +58,12 @@ void net_close(net *n);
 /* Tell all peers why (one line, nothing secret), flush for at most one second, close. */
 void net_abort(net *n, const char *reason);
 
-/* Queue a frame; takes ownership of payload, allocated by net_alloc. Never blocks. Bytes 0 is allowed. */
-uint8_t *net_alloc(size_t bytes);
+/* 64-byte aligned memory for a payload; NULL if memory ran out. Not zeroed. Large buffers are reused.
+ * net_free wipes it; also allowed after net_close and net_abort. NULL is ignored. */
+uint8_t *net_alloc(net *n, size_t bytes);
 void net_free(uint8_t *payload);
+/* Queue a frame; takes ownership of payload, allocated by net_alloc of the same net. Never blocks.
+ * Bytes 0 is allowed, with payload NULL or not. */
 void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes);
 
 /* The frame with this tag from peer if it is there: 1 and *payload (to be given to net_free), else 0. A
@@ -75,6 +78,8 @@ seq_status net_wait(net *n, double seconds, seq_error *err);
 void net_exporter(const net *n, unsigned peer, uint8_t out[32]);
 /* Payload and wire bytes so far (sent to, received from peer): for reports. */
 void net_counts(const net *n, unsigned peer, uint64_t *sent, uint64_t *received, uint64_t *wire_sent);
+/* "memory", "TCP (not encrypted)" or "TLSv1.3 TLS_AES_128_GCM_SHA256": for reports. Lives as long as n. */
+const char *net_channel(const net *n);
 
 #ifdef SEQ_TEST
 /* Test builds: called on every outgoing data frame before it is queued; may change the payload in place
