@@ -1,0 +1,57 @@
+"""What instructions cost: rounds and payload bytes, by protocol.
+
+A protocol's costs are one module with `PARTIES` (the default number of parties) and
+`cost(name, args, setting) -> Cost`, listed in `MODULES`. `args` maps the operand names of the
+instruction's row to their values; for `input`, `output` and `outputb` also `party`: the owner, or
+the receiver (None: all). Interactive instructions only; everything else is local and free.
+`report.py` turns these into the costs of a whole program, which must equal what a run measures.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, cast
+
+
+@dataclass(frozen=True)
+class Cost:
+    """rounds: links in the longest chain of dependent messages. sent[i][j]: bytes from i to j."""
+
+    rounds: int
+    sent: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """The public parameters a cost may depend on; all but `parties` are in the bytecode's META."""
+
+    parties: int
+    ring_bits: int
+    k: int
+    f: int
+    stat: int
+
+
+class CostModule(Protocol):
+    """The interface of one protocol's module."""
+
+    PARTIES: int
+
+    def cost(self, name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
+        """The cost of one execution of the interactive instruction `name`.
+
+        Raises ValueError if the protocol does not offer the instruction.
+        """
+
+
+MODULES: dict[str, str] = {"emulate": "emulate", "rep3": "rep3"}
+
+
+def cost_module(protocol: str) -> CostModule:
+    """The costs of a protocol by name; ValueError with the known names if there is none."""
+    if protocol not in MODULES:
+        raise ValueError(f"no costs for protocol {protocol!r}: known are {', '.join(MODULES)}")
+    name = f"{__package__}.{MODULES[protocol]}"
+    return cast(CostModule, importlib.import_module(name))
