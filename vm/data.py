@@ -1,0 +1,292 @@
+"""Inputs of a party: arrays in `.npy`, `.npz`, IDX (`.gz` too) and CSV files.
+
+Each array is a `Source`: name, shape and kind are read from the file's header, the elements only by
+`read`. Nothing is unpickled. Conversions, all of them here:
+
+* IDX files of unsigned bytes with rank 3 are pictures: they become floats in [0, 1] (byte / 255) of
+  shape (n, 1, height, width). Every other array keeps its values and shape.
+* An array goes to an input of `f` fractional bits as round(value * 2^f), ties to even.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import struct
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import ConfigError
+
+Array = NDArray[Any]
+Words = NDArray[np.int64]
+
+_IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+_MAX_ELEMENTS = 1 << 40
+
+
+@dataclass(frozen=True)
+class Source:
+    """One array in a file: what an input named `name` is read from.
+
+    `kind` is "int" or "float". `member` is the array's name inside an `.npz`.
+    """
+
+    name: str
+    path: Path
+    shape: tuple[int, ...]
+    kind: str
+    member: str | None = None
+
+    def read(self) -> Array:
+        """The elements: int64 or float64, of `shape`. Raises ConfigError naming the file."""
+        try:
+            array = _read(self)
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, struct.error) as e:
+            raise ConfigError(f"{self.path}: cannot be read: {e}") from e
+        if array.shape != self.shape:
+            raise ConfigError(
+                f"{self.path}: has shape {array.shape} now, had {self.shape} when it was looked at"
+            )
+        if array.dtype == np.uint64 and (array >> np.uint64(63)).any():
+            raise ConfigError(f"{self.path}: holds integers of 2^63 or more")
+        return array.astype(np.int64 if self.kind == "int" else np.float64)
+
+
+def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
+    """`PARTY:NAME=FILE` options -> the arrays they bring, by (party, input name).
+
+    FILE may be an `.npz`, whose array K becomes NAME.K, or a folder with IDX files
+    `NAME-images*` and `NAME-labels*` (for `test` also `t10k-…`), which become NAME.x and NAME.y.
+    """
+    found: dict[tuple[int, str], Source] = {}
+    for spec in specs:
+        head, eq, file = spec.partition("=")
+        party, colon, name = head.partition(":")
+        if not eq or not colon or not party.isdigit() or not name or not file:
+            raise ConfigError(f"--input {spec}: write PARTY:NAME=FILE, such as 0:train=train.npz")
+        for source in sources(name, Path(file)):
+            key = (int(party), source.name)
+            if key in found:
+                raise ConfigError(f"--input {spec}: party {party} already has {source.name!r}")
+            found[key] = source
+    return found
+
+
+def parse_shapes(specs: Sequence[str]) -> dict[tuple[int, str], tuple[tuple[int, ...], str]]:
+    """`PARTY:NAME=3x4x5[:int|:float]` options -> (shape, kind) by (party, input name)."""
+    shapes: dict[tuple[int, str], tuple[tuple[int, ...], str]] = {}
+    for spec in specs:
+        head, eq, tail = spec.partition("=")
+        party, colon, name = head.partition(":")
+        dims, _, kind = tail.partition(":")
+        try:
+            shape = tuple(int(d) for d in dims.split("x")) if dims else ()
+        except ValueError:
+            eq = ""
+            shape = ()
+        if not eq or not colon or not party.isdigit() or kind not in ("", "int", "float"):
+            raise ConfigError(
+                f"--shape {spec}: write PARTY:NAME=AxBxC[:int], such as 0:train.x=10000x1x28x28"
+            )
+        shapes[int(party), name] = (shape, kind or "float")
+    return shapes
+
+
+def sources(name: str, path: Path) -> list[Source]:
+    """The arrays that `path` brings for an input called `name`; headers only are read."""
+    if not path.exists():
+        raise ConfigError(f"{path}: no such file")
+    try:
+        if path.is_dir():
+            return _folder(name, path)
+        if path.suffix == ".npz":
+            return list(_npz(name, path))
+        if path.suffix == ".npy":
+            with path.open("rb") as file:
+                return [_source(name, path, *_npy_header(file))]
+        if path.suffix == ".csv":
+            return [_csv(name, path)]
+        shape, dtype = _idx_header(path)
+        return [_idx_source(name, path, shape, dtype)]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, struct.error) as e:
+        if isinstance(e, ConfigError):
+            raise
+        raise ConfigError(f"{path}: cannot be read: {e}") from e
+
+
+def to_words(array: Array, *, f: int, k: int, ring_bits: int, what: str) -> Words:
+    """Ring words of an input: int64, shape (n,) for 64-bit rings and (n, 2) for 128-bit ones.
+
+    Raises ConfigError, naming `what` and the place, for values outside |x * 2^f| < 2^(k-1), for
+    infinities and NaN, and for fractions where integers (f = 0) are wanted.
+    """
+    flat = array.reshape(-1)
+    scaled: Array
+    bits = min(k - 1, 63)
+    if flat.dtype.kind == "f":
+        scaled = flat.astype(np.float64) * 2.0**f
+        if f == 0 and not np.array_equal(scaled, np.rint(scaled), equal_nan=True):
+            bad = int(np.argmax(scaled != np.rint(scaled)))
+            raise ConfigError(f"{what}: element {bad} is {flat[bad]}, but integers are wanted")
+        good = np.abs(np.rint(scaled)) < 2.0**bits
+    else:
+        limit = 2 ** max(bits - f, 0)
+        good = (flat < limit) & (flat > -limit)
+        scaled = np.where(good, flat, 0).astype(np.int64) << f
+    if not good.all():
+        bad = int(np.argmin(good))
+        raise ConfigError(
+            f"{what}: element {bad} is {flat[bad]}, outside ±{2.0 ** (bits - f):g} "
+            f"(k = {k}, f = {f})"
+        )
+    words = np.rint(scaled).astype(np.int64)
+    return words if ring_bits == 64 else np.stack([words, words >> 63], axis=-1)
+
+
+def from_words(words: Words, *, f: int, shape: tuple[int, ...], ring_bits: int) -> Array:
+    """The reverse: signed integers (f = 0) or floats of `shape`."""
+    if ring_bits == 64:
+        value: Array = words.reshape(shape)
+        return value if f == 0 else value / 2.0**f
+    low, high = words[:, 0].astype(np.uint64), words[:, 1]
+    if f == 0 and np.array_equal(high, words[:, 0] >> 63):
+        return words[:, 0].reshape(shape)
+    wide = (high.astype(np.float64) * 2.0**64 + low.astype(np.float64)) / 2.0**f
+    narrow = words[:, 0] / 2.0**f
+    return np.where(high == words[:, 0] >> 63, narrow, wide).reshape(shape)
+
+
+# ---- readers, one format each ----
+
+
+def _read(source: Source) -> Array:
+    path = source.path
+    if path.suffix == ".npz":
+        with zipfile.ZipFile(path) as archive, archive.open(f"{source.member}.npy") as member:
+            npz: Array = np.lib.format.read_array(member, allow_pickle=False)
+            return npz
+    if path.suffix == ".npy":
+        npy: Array = np.load(path, allow_pickle=False)
+        return npy
+    if path.suffix == ".csv":
+        rows = np.array([[float(x) for x in row] for row in _csv_rows(path)])
+        return rows.reshape(source.shape)
+    shape, dtype = _idx_header(path)
+    with _open(path) as file:
+        file.seek(4 + 4 * len(shape))
+        size = math.prod(shape) * dtype.itemsize
+        raw = file.read(size + 1)
+    if len(raw) != size:
+        found = "more" if len(raw) > size else str(len(raw))
+        raise ConfigError(f"{path}: {size} bytes of elements announced, {found} there")
+    array = np.frombuffer(raw, dtype).reshape(shape)
+    if _pictures(shape, dtype):
+        return (array.astype(np.float64) / 255.0)[:, None]
+    return array
+
+
+def _source(
+    name: str, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], member: str | None = None
+) -> Source:
+    if dtype.kind not in "iufb":
+        raise ConfigError(f"{path}: elements are {dtype}; integers or floats are wanted")
+    if math.prod(shape) >= _MAX_ELEMENTS:
+        raise ConfigError(f"{path}: shape {shape} is too large")
+    return Source(name, path, tuple(shape), "float" if dtype.kind == "f" else "int", member)
+
+
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"npy format {version} is not known")
+    return tuple(shape), dtype
+
+
+def _npz(name: str, path: Path) -> Iterator[Source]:
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.namelist():
+            member = info.removesuffix(".npy")
+            with archive.open(info) as file:
+                yield _source(f"{name}.{member}", path, *_npy_header(file), member)
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
+
+
+def _idx_header(path: Path) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    with _open(path) as file:
+        magic = file.read(4)
+        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in _IDX_TYPES:
+            raise ConfigError(
+                f"{path}: not a file of a known kind (.npy, .npz, .csv, or IDX, perhaps .gz)"
+            )
+        rank = magic[3]
+        dims = file.read(4 * rank)
+        if rank > 6 or len(dims) < 4 * rank:
+            raise ConfigError(f"{path}: the IDX header is cut short or has rank {rank} > 6")
+        return struct.unpack(f">{rank}I", dims), np.dtype(_IDX_TYPES[magic[2]])
+
+
+def _pictures(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
+    return dtype == np.uint8 and len(shape) == 3
+
+
+def _idx_source(name: str, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Source:
+    if _pictures(shape, dtype):
+        return _source(name, path, (shape[0], 1, *shape[1:]), np.dtype(np.float64))
+    return _source(name, path, shape, dtype)
+
+
+def _folder(name: str, path: Path) -> list[Source]:
+    found = []
+    for part, what in (("x", "images"), ("y", "labels")):
+        stems = [name] if name != "test" else ["test", "t10k"]
+        files = [p for stem in stems for p in sorted(path.glob(f"{stem}-{what}*")) if p.is_file()]
+        if not files:
+            raise ConfigError(f"{path}: no file {name}-{what}* in this folder")
+        shape, dtype = _idx_header(files[0])
+        found.append(_idx_source(f"{name}.{part}", files[0], shape, dtype))
+    return found
+
+
+def _csv_rows(path: Path) -> Iterator[list[str]]:
+    """Rows of fields; a first row that is not numbers is a heading. Raises ConfigError (line)."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        width = None
+        for number, row in enumerate(csv.reader(file), 1):
+            if not row:
+                continue
+            try:
+                [float(x) for x in row]
+            except ValueError:
+                if number == 1:
+                    continue
+                raise ConfigError(f"{path}:{number}: not all numbers: {','.join(row)}") from None
+            width = len(row) if width is None else width
+            if len(row) != width:
+                raise ConfigError(f"{path}:{number}: {len(row)} fields, {width} above")
+            yield row
+
+
+def _csv(name: str, path: Path) -> Source:
+    count, width, integral = 0, 0, True
+    for row in _csv_rows(path):
+        count, width = count + 1, len(row)
+        integral = integral and all(x.strip().lstrip("+-").isdigit() for x in row)
+    if not count:
+        raise ConfigError(f"{path}: no rows of numbers")
+    shape = (count,) if width == 1 else (count, width)
+    return Source(name, path, shape, "int" if integral else "float")
