@@ -564,8 +564,8 @@ enum {
 };
 
 /* How many elements a register operand covers. NONE: not a register. PRODUCT: the
- * product of the operands by[0..count-1] (count 0: one element). STRIDED: the index space
- * of the dims operand by[0], walked with the strides of the dims operand by[1]. */
+ * product of the operands by[0..count-1] (count 0: one element). STRIDED: the index
+ * space of the dims operand by[0], walked with the strides of the dims operand by[1]. */
 enum { ISA_EXTENT_NONE, ISA_EXTENT_PRODUCT, ISA_EXTENT_STRIDED };
 
 typedef struct {
