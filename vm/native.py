@@ -78,14 +78,17 @@ def protocols() -> list[Protocol]:
     info = ffi.new("seq_protocol_info *")
     found: list[Protocol] = []
     while lib.seq_protocol_at(len(found), info):
+        text = [ffi.string(s).decode() for s in (info.name, info.title, info.adversary)]
         found.append(
             Protocol(
-                *(ffi.string(s).decode() for s in (info.name, info.title, info.adversary)),
-                info.parties_min,
-                info.parties_max,
-                (info.threshold_num, info.threshold_den),
-                tuple(b for b, has in ((64, info.ring64), (128, info.ring128)) if has),
-                bool(info.insecure),
+                name=text[0],
+                title=text[1],
+                adversary=text[2],
+                parties_min=info.parties_min,
+                parties_max=info.parties_max,
+                threshold=(info.threshold_num, info.threshold_den),
+                rings=tuple(b for b, has in ((64, info.ring64), (128, info.ring128)) if has),
+                insecure=bool(info.insecure),
             )
         )
     return found
@@ -298,14 +301,17 @@ class Run:
     def totals(self) -> Totals:
         t = self._ffi.new("seq_totals *")
         self._lib.seq_run_totals(self._handle, t)
-        by_peer = [list(x)[: self._parties] for x in (t.sent, t.received, t.wire_sent)]
-        names = [self._ffi.string(x).decode() for x in (t.kernels, t.prg, t.tls)]
+        n, text = self._parties, self._ffi.string
         return Totals(
-            t.rounds,
-            t.peak_bytes,
-            t.predicted_peak_bytes,
-            *by_peer,
-            t.setup_ns,
-            t.run_ns,
-            *names,
+            rounds=t.rounds,
+            peak_bytes=t.peak_bytes,
+            predicted_peak_bytes=t.predicted_peak_bytes,
+            sent=list(t.sent)[:n],
+            received=list(t.received)[:n],
+            wire_sent=list(t.wire_sent)[:n],
+            setup_ns=t.setup_ns,
+            run_ns=t.run_ns,
+            kernels=text(t.kernels).decode(),
+            prg=text(t.prg).decode(),
+            tls=text(t.tls).decode(),
         )

@@ -1,0 +1,96 @@
+"""What a person sees while a program runs: a live line on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import linecache
+import re
+import time
+from collections import deque
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+PLAIN_INTERVAL = 10.0
+
+
+class Display:
+    """Shows the events of a run (see `party.py`). A context manager; `on_event` feeds it.
+
+    Loops are named after the author's source: `files` maps nothing when it cannot be read, and the
+    line's number is shown instead. Prints of party 0 go to standard output, all else to `console`.
+    """
+
+    def __init__(self, console: Console, source: str, quiet: bool = False) -> None:
+        self.console, self.source, self.quiet = console, source, quiet
+        self.live = Live(console=console, refresh_per_second=8, transient=True)
+        self.recent: deque[tuple[float, float]] = deque(maxlen=20)
+        self.plain_at = 0.0
+        self.printed = ""
+
+    def __enter__(self) -> Display:
+        if self.console.is_terminal and not self.quiet:
+            self.live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, e: BaseException | None, t: TracebackType | None
+    ) -> None:
+        self.live.stop()
+
+    def on_event(self, party: int, event: dict[str, Any]) -> None:
+        """Party 0 speaks for all: progress and prints are the same at every party."""
+        if party != 0 or self.quiet:
+            return
+        if event["event"] == "print":
+            self.printed = event["line"]
+            self.live.console.print(Text(event["line"]))
+        elif event["event"] == "progress":
+            text = self._line(event)
+            if self.live.is_started:
+                self.live.update(Text(text, style="cyan"))
+            elif event["loops"] and time.monotonic() - self.plain_at > PLAIN_INTERVAL:
+                self.plain_at = time.monotonic()
+                self.console.print(Text(text))
+
+    def _line(self, event: dict[str, Any]) -> str:
+        if event["phase"] < 2:
+            return "connecting the parties …"
+        loops = event["loops"]
+        parts = [f"{self._name(line)} {i + 1}/{trips}" for i, trips, line in loops]
+        if self.printed:
+            parts.append(self.printed)
+        rate, left = self._pace(event["seconds"], loops)
+        if rate:
+            parts.append(f"{rate:.2f}/s")
+        if left is not None:
+            parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
+        parts.append(f"{event['rounds']:,} rounds, {event['bytes_sent'] / 1e6:,.1f} MB sent")
+        return " · ".join(parts)
+
+    def _pace(self, seconds: float, loops: list[list[int]]) -> tuple[float, float | None]:
+        """Innermost iterations a second of late, and seconds left of the outermost loop."""
+        if not loops:
+            self.recent.clear()
+            return 0.0, None
+        done, whole = 0, 1
+        for i, trips, _ in loops:
+            done, whole = done * trips + i, whole * trips
+        if self.recent and done < self.recent[-1][1]:
+            self.recent.clear()
+        if not self.recent or done > self.recent[-1][1]:
+            self.recent.append((seconds, done))
+        first, last = self.recent[0], self.recent[-1]
+        if last[1] == first[1] or last[0] <= first[0]:
+            return 0.0, None
+        rate = (last[1] - first[1]) / (last[0] - first[0])
+        return rate, max(0.0, (whole - last[1]) / rate - (seconds - last[0]))
+
+    def _name(self, line: int) -> str:
+        text = linecache.getline(self.source, line)
+        if "batches(" in text:
+            return "batch"
+        found = re.match(r"\s*for\s+(\w+)\s+in\b", text)
+        return found[1] if found else f"line {line}"

@@ -1,0 +1,187 @@
+"""One party's part in a run: read inputs, run the program, keep what the party may keep.
+
+`run` does it in this process. Run as a module it is the child of `launch.py`: a `Job` comes as JSON
+on standard input, events go as one JSON object a line to standard output:
+
+    {"event": "progress", "phase", "seconds", "rounds", "bytes_sent", "loops": [[i, trips, line]…]}
+    {"event": "print", "line"}
+    {"event": "error", "kind", "message", "party"}
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sequester.compiler.isa import codec
+from sequester.compiler.isa.program import Program
+
+from . import data, errors, native, results
+from .errors import ConfigError, PeerError, SequesterError, Stopped
+
+Event = dict[str, Any]
+Emit = Callable[[Event], None]
+
+ERRORS: dict[str, type[SequesterError]] = {
+    name: value
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, SequesterError)
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a party's process is to do. `inputs` are `PARTY:NAME=FILE` options, this party's only
+    matter; `run_id` and `public_seed` are 16 bytes in hexadecimal."""
+
+    program: str
+    folder: str
+    protocol: str
+    parties: int
+    me: int = 0
+    channel: int = native.TLS
+    addresses: tuple[tuple[str, int], ...] = ()
+    listen_fd: int = -1
+    ca: str = ""
+    cert: str = ""
+    key: str = ""
+    timeout: float = 10.0
+    connect_timeout: float = 60.0
+    threads: int = 1
+    inputs: tuple[str, ...] = ()
+    run_id: str = "00" * 16
+    public_seed: str = "00" * 16
+    checked: int = -1
+    interval: float = 0.02
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @staticmethod
+    def from_json(text: str) -> Job:
+        table = json.loads(text)
+        table["addresses"] = tuple((host, port) for host, port in table["addresses"])
+        table["inputs"] = tuple(table["inputs"])
+        return Job(**table)
+
+    def options(self) -> native.Options:
+        return native.Options(
+            protocol=self.protocol,
+            me=self.me,
+            parties=self.parties,
+            threads=self.threads,
+            channel=self.channel,
+            addresses=self.addresses,
+            listen_fd=self.listen_fd,
+            ca_file=self.ca,
+            cert_file=self.cert,
+            key_file=self.key,
+            timeout=self.timeout,
+            connect_timeout=self.connect_timeout,
+            run_id=bytes.fromhex(self.run_id),
+            public_seed=bytes.fromhex(self.public_seed),
+            checked=self.checked,
+        )
+
+
+def run(job: Job, emit: Emit) -> None:
+    """Take part in a run as party `job.me`; results go to `job.folder`. Raises SequesterError."""
+    bytecode = Path(job.program).read_bytes()
+    program = native.Program(bytecode)
+    code = codec.decode(bytecode)
+    words = _inputs(job, code)
+    native_run = native.Run(program, job.options())
+    for index, array in words.items():
+        native_run.input(index, array)
+    words.clear()
+    watcher = _Watcher(native_run, emit)
+    try:
+        native_run.execute(watcher.poll, job.interval)
+    except KeyboardInterrupt:
+        raise Stopped("stopped") from None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    results.write(Path(job.folder), code, native_run, peak)
+
+
+class _Watcher:
+    """Passes on prints at once, progress when a loop moves or a quarter of a second has passed."""
+
+    def __init__(self, native_run: native.Run, emit: Emit) -> None:
+        self.run, self.emit = native_run, emit
+        self.last: tuple[Any, ...] = ()
+        self.time = 0.0
+
+    def poll(self) -> None:
+        progress = self.run.progress()
+        for line in self.run.prints():
+            self.emit({"event": "print", "line": line})
+        now = time.monotonic()
+        if (progress.phase, progress.loops) != self.last or now - self.time > 0.25:
+            self.last, self.time = (progress.phase, progress.loops), now
+            self.emit({"event": "progress", **dataclasses.asdict(progress)})
+
+
+def _inputs(job: Job, code: Program) -> dict[int, native.Words]:
+    """Ring words of the inputs this party brings; of all inputs when it is the only process."""
+    sources = data.parse_inputs(job.inputs)
+    words, bits = {}, code.meta.ring_bits
+    for index, declared in enumerate(code.inputs):
+        if job.parties > 1 and declared.party != job.me:
+            continue
+        name = code.strings[declared.name]
+        source = sources.get((declared.party, name))
+        size = "x".join(map(str, declared.shape)) or "one value"
+        if source is None:
+            raise ConfigError(
+                f"input {name!r} of party {declared.party} ({size}) is missing: "
+                f"give --input {declared.party}:{name}=FILE"
+            )
+        if source.shape != tuple(declared.shape):
+            raise ConfigError(
+                f"{source.path}: has shape {source.shape}, input {name!r} of the program "
+                f"has {tuple(declared.shape)}"
+            )
+        words[index] = data.to_words(
+            source.read(), f=declared.f, k=code.meta.k, ring_bits=bits, what=str(source.path)
+        )
+    return words
+
+
+def _die_with(parent: int) -> None:
+    """Have the kernel kill this process when its parent ends (Linux prctl PR_SET_PDEATHSIG)."""
+    pr_set_pdeathsig = 1
+    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _main() -> int:
+    _die_with(int(sys.argv[1]))
+    job = Job.from_json(sys.stdin.read())
+
+    def emit(event: Event) -> None:
+        print(json.dumps(event), flush=True)
+
+    try:
+        run(job, emit)
+    except SequesterError as e:
+        party = e.party if isinstance(e, PeerError) else None
+        emit({"event": "error", "kind": type(e).__name__, "message": str(e), "party": party})
+        return e.exit_code
+    except KeyboardInterrupt:
+        return Stopped.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main())

@@ -1,0 +1,196 @@
+"""The report of a run: rounds, bytes and seconds, by source line and by layer.
+
+`load` reads a run's folder; `summary` makes one JSON-able table of it, with predictions beside the
+measured figures when the caller has them; `render` prints that table. Bytes are payload before TLS,
+MB = 10^6. Parties' figures are joined as the busiest party's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sequester.compiler.isa import codec
+from sequester.compiler.isa.program import Program
+
+from .errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the compiler's cost model says: rounds of the whole run; by instruction the bytes each
+    party sends over all executions; rounds if no two instructions shared any."""
+
+    rounds: int
+    sent: Sequence[Sequence[int]]
+    unmerged_rounds: int
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run's folder, read: `info` is run.json, `parties` the counters by party."""
+
+    info: dict[str, Any]
+    program: Program
+    parties: dict[int, dict[str, Any]]
+    ledger: list[dict[str, Any]]
+
+
+def load(folder: Path) -> RunFolder:
+    """Read a run's folder. Raises ConfigError if it is none."""
+    try:
+        info = json.loads((folder / "run.json").read_text())
+        program = codec.decode((folder / "program.sqb").read_bytes())
+        found = sorted(folder.glob("party-*/counters.json"))
+        parties = {
+            int(path.parent.name.removeprefix("party-")): json.loads(path.read_text())
+            for path in found
+        }
+        ledger = json.loads((found[0].parent / "ledger.json").read_text()) if found else []
+    except (OSError, ValueError) as e:
+        raise ConfigError(f"{folder}: not the folder of a run: {e}") from e
+    if not parties:
+        raise ConfigError(f"{folder}: the run has not finished, so it has no counters")
+    return RunFolder(info, program, parties, ledger)
+
+
+def summary(run: RunFolder, predicted: Prediction | None) -> dict[str, Any]:
+    """All figures of the report as one table of JSON values."""
+    totals = {i: p["totals"] for i, p in run.parties.items()}
+    sent = {i: sum(t["sent"]) for i, t in totals.items()}
+    compute = {i: sum(p["compute_ns"]) / 1e9 for i, p in run.parties.items()}
+    wait = {i: sum(p["wait_ns"]) / 1e9 for i, p in run.parties.items()}
+    measured = {
+        "rounds": max(t["rounds"] for t in totals.values()),
+        "sent_bytes": [sent[i] for i in sorted(sent)],
+        "wire_bytes": [sum(totals[i]["wire_sent"]) for i in sorted(sent)],
+        "seconds": max(t["run_ns"] for t in totals.values()) / 1e9,
+        "setup_seconds": max(t["setup_ns"] for t in totals.values()) / 1e9,
+        "compute_seconds": max(compute.values()),
+        "wait_seconds": max(wait.values()),
+        "peak_bytes": max(t["peak_bytes"] for t in totals.values()),
+        "predicted_peak_bytes": max(t["predicted_peak_bytes"] for t in totals.values()),
+        "peak_rss": max(p["peak_rss"] for p in run.parties.values()),
+    }
+    table: dict[str, Any] = {"run": run.info, "measured": measured}
+    if predicted is not None:
+        by_party = [sum(row[i] for row in predicted.sent) for i in range(run.info["parties"])]
+        table["predicted"] = {
+            "rounds": predicted.rounds,
+            "sent_bytes": [by_party[i] for i in sorted(sent)],
+            "unmerged_rounds": predicted.unmerged_rounds,
+        }
+    table["lines"] = _grouped(run, predicted, lambda i: _line(run.program, i))
+    table["layers"] = _grouped(
+        run, predicted, lambda i: run.program.strings[run.program.lines[i].scope] or "(no layer)"
+    )
+    table["ledger"] = run.ledger
+    return table
+
+
+def _line(program: Program, index: int) -> str:
+    where = program.lines[index]
+    return f"{program.strings[where.file]}:{where.line}"
+
+
+def _grouped(
+    run: RunFolder, predicted: Prediction | None, key: Callable[[int], str]
+) -> list[dict[str, Any]]:
+    """Figures by `key` of the instruction, in order of first appearance, idle rows left out."""
+    groups: dict[str, list[int]] = {}
+    for index in range(len(run.program.code)):
+        groups.setdefault(key(index), []).append(index)
+    rows = []
+    for name, members in groups.items():
+        parties = run.parties.values()
+        row = {
+            "name": name,
+            "executed": max(sum(p["executed"][i] for i in members) for p in parties),
+            "rounds": max(sum(p["rounds"][i] for i in members) for p in parties),
+            "sent_bytes": max(sum(sum(p["sent"][i]) for i in members) for p in parties),
+            "compute_seconds": max(sum(p["compute_ns"][i] for i in members) for p in parties) / 1e9,
+            "wait_seconds": max(sum(p["wait_ns"][i] for i in members) for p in parties) / 1e9,
+        }
+        if predicted is not None:
+            columns = zip(*(predicted.sent[i] for i in members), strict=True)
+            by_party = [sum(column) for column in columns]
+            row["predicted_sent_bytes"] = max((by_party[i] for i in run.parties), default=0)
+        if row["executed"]:
+            rows.append(row)
+    return rows
+
+
+def render(table: dict[str, Any], console: Console, limit: int = 20) -> None:
+    """Print a summary. Of lines and layers the `limit` costliest are shown."""
+    _render_totals(table, console)
+    for title, rows in (("By layer", table["layers"]), ("By source line", table["lines"])):
+        rows = [r for r in rows if r["rounds"] or r["sent_bytes"] or r["compute_seconds"] > 1e-4]
+        rows.sort(key=lambda r: -(r["compute_seconds"] + r["wait_seconds"]))
+        _render_rows(title, rows, limit, console)
+    opened = Table(title="Openings", title_justify="left", box=None, pad_edge=False)
+    for name in ("line", "what", "values", "to", "times"):
+        opened.add_column(name, justify="right" if name in ("values", "times") else "left")
+    for row in table["ledger"]:
+        values, times = f"{row['elements']:,}", f"{row['times']:,}"
+        opened.add_row(row["line"], row["what"], values, row["to"], times)
+    console.print(opened)
+
+
+def _render_totals(table: dict[str, Any], console: Console) -> None:
+    info, measured, predicted = table["run"], table["measured"], table.get("predicted")
+    console.print(
+        f"{info['program']}, {info['protocol']}, {info['parties']} parties, {info['channel']}, "
+        f"{info['threads']} threads each; program {info['hash'][:16]}…",
+        highlight=False,
+    )
+    totals = Table(box=None, pad_edge=False)
+    for name in ("", "measured", "predicted"):
+        totals.add_column(name, justify="right" if name else "left")
+    mb = " / ".join(f"{b / 1e6:,.3f}" for b in measured["sent_bytes"])
+    if predicted:
+        other = " / ".join(f"{b / 1e6:,.3f}" for b in predicted["sent_bytes"])
+        totals.add_row("rounds", f"{measured['rounds']:,}", f"{predicted['rounds']:,}")
+        totals.add_row("MB sent, by party", mb, other)
+    else:
+        totals.add_row("rounds", f"{measured['rounds']:,}", "")
+        totals.add_row("MB sent, by party", mb, "")
+    peak, foreseen = measured["peak_bytes"] / 1e6, measured["predicted_peak_bytes"] / 1e6
+    totals.add_row("peak of the runtime, MB", f"{peak:,.1f}", f"{foreseen:,.1f}")
+    totals.add_row("peak of the process, MB", f"{measured['peak_rss'] / 1e6:,.1f}", "")
+    totals.add_row("seconds", f"{measured['seconds']:.3f}", "")
+    totals.add_row("  computing", f"{measured['compute_seconds']:.3f}", "")
+    totals.add_row("  waiting", f"{measured['wait_seconds']:.3f}", "")
+    console.print(totals)
+    if predicted and predicted["unmerged_rounds"]:
+        saved = predicted["unmerged_rounds"] - predicted["rounds"]
+        console.print(
+            f"{saved:,} of {predicted['unmerged_rounds']:,} rounds "
+            f"({saved / predicted['unmerged_rounds']:.0%}) ran inside others",
+            highlight=False,
+        )
+
+
+def _render_rows(title: str, rows: list[dict[str, Any]], limit: int, console: Console) -> None:
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    shown.add_column("")
+    for name in ("rounds", "MB sent", "predicted", "computing s", "waiting s"):
+        shown.add_column(name, justify="right")
+    for row in rows[:limit]:
+        foreseen = row.get("predicted_sent_bytes")
+        shown.add_row(
+            row["name"],
+            f"{row['rounds']:,}",
+            f"{row['sent_bytes'] / 1e6:,.3f}",
+            "" if foreseen is None else f"{foreseen / 1e6:,.3f}",
+            f"{row['compute_seconds']:.3f}",
+            f"{row['wait_seconds']:.3f}",
+        )
+    console.print(shown)
+    if len(rows) > limit:
+        console.print(f"… and {len(rows) - limit} more", highlight=False)
