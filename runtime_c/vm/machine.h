@@ -52,12 +52,14 @@ typedef struct seq_call {
     int64_t arg[SEQ_MAX_OPERANDS];  /* operands as in the bytecode, by SEQ_ARG_<op>_<name> of isa.h */
     seq_reg reg[SEQ_MAX_OPERANDS];  /* register operands resolved, same index */
     seq_task *parent;     /* the task that waits for this call, or NULL */
+    struct vm_call *own;  /* the VM's bookkeeping */
 } seq_call;
 
 /* What a handler knows about the run. Constant during the run. */
 typedef struct {
     unsigned me, parties;
     unsigned ring_bits, k, f, stat;
+    int checked; /* emulate: report what leaves its range */
     const ring_ops *ring;
     const bits_ops *bits;
     seq_pool *pool;
@@ -88,19 +90,26 @@ void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin,
 /* 64-byte aligned memory that lives until the task ends, then is wiped; NULL if memory ran out (an error
  * is set: return TASK_ERROR). Counted into the reported peak. */
 void *task_scratch(seq_task *t, size_t bytes);
-/* A frame to peer, sent when the step returns; fill it all. At most one a peer and step. */
+/* A frame to peer, sent when the step returns; fill it all. At most one a peer and step. 64-byte aligned,
+ * not zeroed; NULL if memory ran out (an error is set: return TASK_ERROR). */
 uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes);
 /* The next step needs exactly this many bytes from peer. bytes = 0 expects nothing. */
 void task_expect(seq_task *t, unsigned peer, size_t bytes);
 /* What arrived for this step from peer; 8-byte aligned; freed after the step. */
 const uint8_t *task_received(const seq_task *t, unsigned peer);
-/* Start a sub-machine whose completion the next step waits for. Fill call->op, arg, reg; the VM sets the
+/* Start a sub-machine whose completion the next step waits for. `sub` is unique among all sub-machines of
+ * the instruction, of its other chunks too (tags are made of it). Fill call->op, arg, reg; the VM sets the
  * rest from the parent. The registers it names must outlive it (task_scratch does). */
 void task_call(seq_task *t, seq_call *call, uint16_t sub);
 /* Fail with a message; returns TASK_ERROR. */
 int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* Declare a public value to be written into the result of an output instruction (see protocol.h). */
+/* The same for a `start` handler, outside of any task. SEQ_ERR_AUTHOR messages get the source line of the
+ * instruction in front. */
+seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int party, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+/* Where the value of output `out` goes (the same array each time; elements must be those of the
+ * output): for receivers only. NULL if memory ran out (an error is set). */
 void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements);
 /* The words of input `in`, which belongs to me; NULL if it is not mine. */
 const void *vm_input_words(seq_vm *vm, int64_t in);
