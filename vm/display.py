@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import re
+import sys
 import time
 from collections import deque
 from types import TracebackType
@@ -19,13 +20,19 @@ PLAIN_INTERVAL = 10.0
 class Display:
     """Shows the events of a run (see `party.py`). A context manager; `on_event` feeds it.
 
-    Loops are named after the author's source: `files` maps nothing when it cannot be read, and the
-    line's number is shown instead. Prints of party 0 go to standard output, all else to `console`.
+    Loops are named after the author's file `source`, by line number if it cannot be read. What the
+    program prints goes to standard output, all else to `console`.
     """
 
     def __init__(self, console: Console, source: str, quiet: bool = False) -> None:
         self.console, self.source, self.quiet = console, source, quiet
-        self.live = Live(console=console, refresh_per_second=8, transient=True)
+        self.live = Live(
+            console=console,
+            refresh_per_second=8,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         self.recent: deque[tuple[float, float]] = deque(maxlen=20)
         self.plain_at = 0.0
         self.printed = ""
@@ -46,7 +53,10 @@ class Display:
             return
         if event["event"] == "print":
             self.printed = event["line"]
-            self.live.console.print(Text(event["line"]))
+            if self.live.is_started and sys.stdout.isatty():
+                self.console.print(Text(event["line"]))
+            else:
+                print(event["line"], flush=True)
         elif event["event"] == "progress":
             text = self._line(event)
             if self.live.is_started:

@@ -1,6 +1,6 @@
 """What can go wrong when a program is run, and the exit code of each kind.
 
-Three owners: the author of a program (`AuthorError`, `ProgramError`), another party or the network
+Three owners: the author of a program (`AuthorError`, `RefusedError`), another party or the network
 (`PeerError`, `CheatError`), whoever started the run (`ConfigError`, `Stopped`); the rest is ours.
 Each class also derives from the nearest built-in exception.
 """
@@ -20,7 +20,7 @@ class AuthorError(SequesterError, ArithmeticError):
     exit_code = 3
 
 
-class ProgramError(SequesterError, ValueError):
+class RefusedError(SequesterError, ValueError):
     """Bytecode refused: corrupted, hostile, not the pinned one, or not runnable here."""
 
     exit_code = 4

@@ -8,6 +8,7 @@ thread of its own, so that the caller's thread stays free for progress and Ctrl-
 from __future__ import annotations
 
 import importlib
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from .errors import (
     InternalError,
     OutOfMemory,
     PeerError,
-    ProgramError,
+    RefusedError,
     SequesterError,
     Stopped,
 )
@@ -32,7 +33,7 @@ Words = NDArray[np.int64]
 MEMORY, TCP, TLS = 0, 1, 2
 
 _KINDS: dict[int, type[SequesterError]] = {
-    1: ProgramError,
+    1: RefusedError,
     2: AuthorError,
     4: ConfigError,
     5: Stopped,
@@ -103,8 +104,13 @@ def protocol(name: str) -> Protocol:
     raise ConfigError(f"protocol {name!r}: there are {', '.join(p.name for p in known)}")
 
 
+def cpus() -> int:
+    """CPUs this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
 class Program:
-    """Validated bytecode. Raises ProgramError, with offset and reason, if it is refused."""
+    """Validated bytecode. Raises RefusedError, with offset and reason, if it is refused."""
 
     def __init__(self, bytecode: bytes) -> None:
         module = _module()
