@@ -77,8 +77,8 @@ static net_options make_options(unsigned me, net_kind kind, const char *certs, f
                      .connect_timeout_s = 20,
                      .max_frame = 64 << 20,
                      .max_mailbox = 256 << 20};
-    (void)snprintf(files->ca, sizeof files->ca, "%s/ca.crt", certs);
-    (void)snprintf(files->cert, sizeof files->cert, "%s/party-%u.crt", certs, me);
+    (void)snprintf(files->ca, sizeof files->ca, "%s/ca.pem", certs);
+    (void)snprintf(files->cert, sizeof files->cert, "%s/party-%u.pem", certs, me);
     (void)snprintf(files->key, sizeof files->key, "%s/party-%u.key", certs, me);
     o.ca_file = files->ca;
     o.cert_file = files->cert;
