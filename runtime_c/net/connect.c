@@ -402,7 +402,7 @@ static void join_all(joiner *j) {
     const net_options *o = j->options;
     double deadline = now_s() + o->connect_timeout_s;
     while (!all_ready(j) && j->err->status == SEQ_OK) {
-        if (o->stop != NULL && *o->stop) {
+        if (stop_raised(o->stop)) {
             seq_fail(j->err, SEQ_ERR_STOPPED, -1, "stopped while connecting");
         } else if (now_s() > deadline) {
             timed_out(j);

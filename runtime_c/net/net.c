@@ -574,10 +574,6 @@ net *net_open(const net_options *options, seq_error *err) {
     return n;
 }
 
-static int stopped(const net *n) {
-    return n->options.stop != NULL && *n->options.stop != 0;
-}
-
 /* Sleep until every sender is done and, if asked, every peer said goodbye or failed; lock held. */
 static void wait_for_ends(net *n, int goodbyes, double seconds) {
     double deadline = now_s() + seconds;
@@ -589,7 +585,7 @@ static void wait_for_ends(net *n, int goodbyes, double seconds) {
                    ((p->sender_done || p->failed) && (!goodbyes || p->goodbye || p->failed));
         }
         double now = now_s();
-        if (all || now >= deadline || (goodbyes && stopped(n))) {
+        if (all || now >= deadline || (goodbyes && stop_raised(n->options.stop))) {
             return;
         }
         double slice = now + SLICE_SECONDS;
@@ -717,7 +713,7 @@ seq_status net_wait(net *n, double seconds, seq_error *err) {
             }
             break;
         }
-        if (stopped(n)) {
+        if (stop_raised(n->options.stop)) {
             status = seq_fail(err, SEQ_ERR_STOPPED, -1, "stopped");
             break;
         }

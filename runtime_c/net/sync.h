@@ -1,9 +1,10 @@
 #ifndef SEQ_SYNC_H
 #define SEQ_SYNC_H
-/* Monotonic time and condition variables that use it. */
+/* Monotonic time, condition variables that use it, and the stop flag. */
 
 #include <errno.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <time.h>
 
 static inline double now_s(void) {
@@ -25,6 +26,11 @@ static inline int cond_wait_until(pthread_cond_t *cond, pthread_mutex_t *lock, d
     struct timespec t = {.tv_sec = (time_t)deadline,
                          .tv_nsec = (long)((deadline - (double)(time_t)deadline) * 1e9)};
     return pthread_cond_timedwait(cond, lock, &t) != ETIMEDOUT;
+}
+
+/* A stop flag may be set by another thread or a signal handler at any time; NULL: there is none. */
+static inline int stop_raised(const volatile int *stop) {
+    return stop != NULL && __atomic_load_n(stop, __ATOMIC_RELAXED) != 0;
 }
 
 #endif

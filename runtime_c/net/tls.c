@@ -107,7 +107,7 @@ static long bio_ctrl(BIO *bio, int command, long number, void *pointer) {
 /* The index in "party-<index>", or -1. */
 static int party_index(const char *name) {
     for (int i = 0; i < NET_MAX_PARTIES; i++) {
-        char expected[16];
+        char expected[24];
         (void)snprintf(expected, sizeof expected, "party-%d", i);
         if (strcmp(name, expected) == 0) {
             return i;

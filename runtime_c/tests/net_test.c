@@ -292,10 +292,9 @@ static void *send_many(void *arg) {
         fill(payload, a->bytes, i);
         net_send(n, 0, (net_tag){i, 0}, payload, a->bytes);
     }
-    while (net_wait(n, 5.0, &err) == SEQ_OK &&
-           net_take(n, 0, (net_tag){0, 1}, 0, &(uint8_t *){NULL}, &err) == 0) {
-    }
-    if (err.status == SEQ_OK) {
+    uint8_t *last = NULL;
+    if (take(n, 0, (net_tag){0, 1}, 0, &last, &err)) {
+        net_free(last);
         net_close(n);
     } else {
         net_abort(n, err.message);
@@ -349,7 +348,7 @@ static volatile int stop_flag;
 static void *raise_flag(void *arg) {
     (void)arg;
     (void)usleep(300000);
-    stop_flag = 1;
+    __atomic_store_n(&stop_flag, 1, __ATOMIC_RELAXED);
     return NULL;
 }
 
