@@ -25,8 +25,8 @@ void prg_words(const prg_key *key, uint32_t purpose, uint64_t first, uint64_t *o
 int prg_system(void *out, size_t n);
 /* Overwrite with zeros in a way the compiler may not remove. */
 void prg_wipe(void *p, size_t n);
-/* Name of the implementation in use: "vaes", "aesni" or "portable" (a constant-time, table-free AES);
- * SEQUESTER_KERNELS=portable|avx2|avx512 picks portable|aesni|vaes. */
+/* Name of the implementation in use: "vaes", "aesni" or "portable" (a constant-time, table-free
+ * AES); SEQUESTER_KERNELS=portable|avx2|avx512 picks portable|aesni|vaes. */
 const char *prg_name(void);
 
 #ifdef SEQ_TEST

@@ -1,0 +1,441 @@
+/* Matrix products and convolutions over one ring and instruction set, as one blocked GEMM with
+ * pluggable packing [GotoGeijn2008]. Before including it, define
+ *   WORD            the word; TARGET the function attribute of the instruction set;
+ *   MR, NR          rows and columns of a register tile;
+ *   KC, MC          inner length and rows of a packed block: A's MC x KC words belong into L2, B's
+ *                   KC x NR into L1;
+ *   PARTIAL         words of the result that a thread may keep when the inner dimension is split;
+ * and the functions
+ *   kernel(kc, a, b, c, ldc, mr, nr, add): c[r ldc + j] (+)= sum over k < kc of a[r KC + k] b[k NR
+ * + j] for r < mr <= MR, j < nr <= NR; columns of b from nr on are readable but undefined;
+ *   transpose(d, ldd, s, lds, rows, cols): d[c ldd + r] = s[r lds + c] for r < rows, c < cols.
+ *
+ * Packed blocks live on the stack of the thread (under 1 MiB) and are wiped: they hold shares. */
+
+#include <pthread.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "../par.h"
+#include "../prg/prg.h"
+#include "ring.h"
+
+#define RING static TARGET void
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define SPLIT_WORK 500000 /* multiply-adds below which waking other threads does not pay */
+
+/* Columns of a tile that lie in one row of a convolution's output: those from column at on. */
+typedef struct {
+    size_t at, length, image, oh, ow;
+} run;
+
+typedef struct {
+    WORD a[MC * KC] __attribute__((aligned(64)));
+    WORD b[KC * NR] __attribute__((aligned(64)));
+    WORD tile[MR * NR] __attribute__((aligned(64)));
+    WORD lines[NR * KC] __attribute__((aligned(64)));
+    run runs[NR]; /* of the panel in b */
+    size_t run_count;
+} scratch;
+
+typedef struct job job;
+struct job {
+    size_t m, k, n;
+    WORD *d;
+    const WORD *a, *b;
+    int ta, tb;
+    const ring_conv *c;
+    int accumulate;
+    /* d[r KC + i] = A[i0 + r][k0 + i] for r < rows, i < kc */
+    void (*pack_a)(const job *, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc);
+    /* s->b[i NR + j] = B[k0 + i][j0 + j] for i < kc, j < cols <= NR */
+    void (*pack_b)(const job *, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols);
+    /* D[i0 + r][j0 + j] (+)= sum over kc of a[r KC + i] s->b[i NR + j] for r < mr, j < nr */
+    void (*tile)(const job *, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
+                 size_t nr, int add);
+    pthread_mutex_t *lock; /* guards d when the inner dimension is split */
+};
+
+/* Size of the next block: what is left, cut into equal blocks of at most limit. */
+static size_t block_size(size_t left, size_t limit) {
+    size_t blocks = (left + limit - 1) / limit;
+    return (left + blocks - 1) / blocks;
+}
+
+/* The product restricted to rows [i0, i1), columns [j0, j1) and inner indices [k0, k1). */
+RING block_product(const job *g, size_t i0, size_t i1, size_t j0, size_t j1, size_t k0, size_t k1) {
+    scratch s;
+    size_t used = 0;
+    for (size_t i = i0, mc; i < i1; i += mc) {
+        mc = MIN(i1 - i, (size_t)MC);
+        used = used > mc ? used : mc;
+        for (size_t k = k0, kc; k < k1; k += kc) {
+            kc = block_size(k1 - k, KC);
+            g->pack_a(g, s.a, i, mc, k, kc);
+            for (size_t j = j0, nr; j < j1; j += nr) {
+                nr = MIN(j1 - j, (size_t)NR);
+                g->pack_b(g, &s, k, kc, j, nr);
+                for (size_t r = 0; r < mc; r += MR)
+                    g->tile(g, &s, s.a + r * KC, kc, i + r, MIN(mc - r, (size_t)MR), j, nr,
+                            g->accumulate || k > k0);
+            }
+        }
+    }
+    prg_wipe(s.a, used * KC * sizeof(WORD));
+    prg_wipe(s.b, offsetof(scratch, runs) - offsetof(scratch, b));
+}
+
+RING columns_task(void *arg, size_t begin, size_t end) {
+    const job *g = arg;
+    block_product(g, 0, g->m, begin, end, 0, g->k);
+}
+
+RING rows_task(void *arg, size_t begin, size_t end) {
+    const job *g = arg;
+    block_product(g, begin, end, 0, g->n, 0, g->k);
+}
+
+/* Inner indices [begin, end) into a partial result of its own, which is then added to d. */
+RING inner_task(void *arg, size_t begin, size_t end) {
+    const job *g = arg;
+    WORD partial[PARTIAL];
+    size_t n = g->m * g->n;
+    job part = *g;
+    part.d = partial;
+    part.accumulate = 0;
+    block_product(&part, 0, g->m, 0, g->n, begin, end);
+    pthread_mutex_lock(g->lock);
+    for (size_t i = 0; i < n; i++)
+        g->d[i] += partial[i];
+    pthread_mutex_unlock(g->lock);
+    prg_wipe(partial, n * sizeof(WORD));
+}
+
+static size_t share_of(size_t n, unsigned threads, size_t grain) {
+    size_t units = (n + grain - 1) / grain;
+    return (units + threads - 1) / threads * grain;
+}
+
+/* columns: a multiple of as many columns belongs to one thread; 0: rows, columns or the inner
+ * dimension of the plain row-major result may be split. */
+RING run_job(job *g, size_t columns, seq_pool *pool) {
+    unsigned threads = par_threads(pool);
+    size_t work = g->m * g->n * g->k;
+    if (threads == 1 || work < SPLIT_WORK) {
+        block_product(g, 0, g->m, 0, g->n, 0, g->k);
+        return;
+    }
+    size_t longest = g->m > g->n ? g->m : g->n;
+    if (columns) {
+        par_for(pool, g->n, share_of(g->n, threads, columns), columns_task, g);
+    } else if (g->k >= 4 * longest && g->m * g->n <= PARTIAL) {
+        pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+        g->lock = &lock;
+        if (!g->accumulate)
+            memset(g->d, 0, g->m * g->n * sizeof(WORD));
+        par_for(pool, g->k, share_of(g->k, threads, KC), inner_task, g);
+        pthread_mutex_destroy(&lock);
+    } else if (g->n >= g->m) {
+        par_for(pool, g->n, share_of(g->n, threads, NR), columns_task, g);
+    } else {
+        par_for(pool, g->m, share_of(g->m, threads, MR), rows_task, g);
+    }
+}
+
+/* ---- matrices ---- */
+
+RING copy_rows(WORD *d, size_t ldd, const WORD *s, size_t lds, size_t rows, size_t cols) {
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++)
+            d[r * ldd + c] = s[r * lds + c];
+}
+
+RING matrix_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
+    if (g->ta)
+        transpose(d, KC, g->a + k0 * g->m + i0, g->m, kc, rows);
+    else
+        copy_rows(d, KC, g->a + i0 * g->k + k0, g->k, rows, kc);
+}
+
+RING matrix_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+    if (g->tb)
+        transpose(s->b, NR, g->b + j0 * g->k + k0, g->k, cols, kc);
+    else
+        copy_rows(s->b, NR, g->b + k0 * g->n + j0, g->n, kc, cols);
+}
+
+RING matrix_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr,
+                 size_t j0, size_t nr, int add) {
+    kernel(kc, a, s->b, g->d + i0 * g->n + j0, g->n, mr, nr, add);
+}
+
+RING gemm(void *d, const void *a, const void *b, const ring_gemm *g, int accumulate,
+          seq_pool *pool) {
+    job j = {.m = g->m,
+             .k = g->k,
+             .n = g->n,
+             .d = d,
+             .a = a,
+             .b = b,
+             .ta = g->ta,
+             .tb = g->tb,
+             .accumulate = accumulate,
+             .pack_a = matrix_pack_a,
+             .pack_b = matrix_pack_b,
+             .tile = matrix_tile};
+    if (g->m == 0 || g->n == 0)
+        return;
+    if (g->k == 0 && !accumulate)
+        memset(d, 0, g->m * g->n * sizeof(WORD));
+    if (g->k)
+        run_job(&j, 0, pool);
+}
+
+/* ---- convolutions: columns are (image, output row, output column) ---- */
+
+static size_t image_size(const ring_conv *c) {
+    return c->cin * c->h * c->w;
+}
+static size_t output_size(const ring_conv *c) {
+    return c->oh * c->ow;
+}
+static size_t filter_size(const ring_conv *c) {
+    return c->cin * c->kh * c->kw;
+}
+
+/* Where one filter tap lands for the outputs of a run: output i reads x[at + i * sw] for
+ * first <= i < last, and padding otherwise. */
+typedef struct {
+    ptrdiff_t at, first, last;
+} landing;
+
+static landing land(const ring_conv *c, const run *r, size_t channel, size_t kh, size_t kw) {
+    landing l = {0, 0, 0};
+    ptrdiff_t y = (ptrdiff_t)(r->oh * c->sh + kh) - (ptrdiff_t)c->ph;
+    ptrdiff_t x = (ptrdiff_t)(r->ow * c->sw + kw) - (ptrdiff_t)c->pw;
+    ptrdiff_t w = (ptrdiff_t)c->w, sw = (ptrdiff_t)c->sw, n = (ptrdiff_t)r->length;
+    if (y < 0 || y >= (ptrdiff_t)c->h)
+        return l;
+    l.at = ((ptrdiff_t)(r->image * c->cin + channel) * (ptrdiff_t)c->h + y) * w + x;
+    if (x < 0)
+        l.first = sw == 1 ? -x : (-x + sw - 1) / sw;
+    l.last = n;
+    if (x + (n - 1) * sw >= w)
+        l.last = x >= w ? 0 : sw == 1 ? w - x : (w - 1 - x) / sw + 1;
+    if (l.first > l.last)
+        l.first = l.last;
+    return l;
+}
+
+/* The first run of the columns from j on, and the one that follows r among cols of them. */
+static run run_at(const ring_conv *c, size_t j, size_t cols) {
+    size_t p = j % output_size(c);
+    run r = {0, 0, j / output_size(c), p / c->ow, p % c->ow};
+    r.length = MIN(cols, c->ow - r.ow);
+    return r;
+}
+
+static void run_next(const ring_conv *c, run *r, size_t cols) {
+    r->at += r->length;
+    r->ow += r->length;
+    if (r->ow == c->ow) {
+        r->ow = 0;
+        if (++r->oh == c->oh) {
+            r->oh = 0;
+            r->image++;
+        }
+    }
+    r->length = r->at < cols ? MIN(cols - r->at, c->ow - r->ow) : 0;
+}
+
+static void find_runs(const ring_conv *c, scratch *s, size_t j0, size_t cols) {
+    run r = run_at(c, j0, cols);
+    for (s->run_count = 0; r.at < cols; run_next(c, &r, cols))
+        s->runs[s->run_count++] = r;
+}
+
+/* d[0..length) = what a filter tap reads for the outputs of a run. */
+static inline __attribute__((always_inline)) TARGET void gather_run(const ring_conv *c, WORD *d,
+                                                                    const WORD *x, const run *r,
+                                                                    size_t channel, size_t kh,
+                                                                    size_t kw) {
+    landing l = land(c, r, channel, kh, kw);
+    ptrdiff_t n = (ptrdiff_t)r->length, i = 0;
+    for (; i < l.first; i++)
+        d[i] = 0;
+    if (c->sw == 1)
+        for (; i < l.last; i++)
+            d[i] = x[l.at + i];
+    else
+        for (; i < l.last; i++)
+            d[i] = x[l.at + i * (ptrdiff_t)c->sw];
+    for (; i < n; i++)
+        d[i] = 0;
+}
+
+/* Split filter index f = (channel kh + y) kw + x. */
+typedef struct {
+    size_t channel, kh, kw;
+} tap;
+
+static tap tap_at(const ring_conv *c, size_t f) {
+    tap t = {f / (c->kh * c->kw), f / c->kw % c->kh, f % c->kw};
+    return t;
+}
+
+static void tap_next(const ring_conv *c, tap *t) {
+    if (++t->kw == c->kw) {
+        t->kw = 0;
+        if (++t->kh == c->kh) {
+            t->kh = 0;
+            t->channel++;
+        }
+    }
+}
+
+/* Forward: D (O x columns) = w (O x CKK) times the columns of x (CKK x columns). */
+
+RING conv_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+    const ring_conv *c = g->c;
+    tap t = tap_at(c, k0);
+    find_runs(c, s, j0, cols);
+    for (size_t i = 0; i < kc; i++, tap_next(c, &t))
+        for (size_t q = 0; q < s->run_count; q++)
+            gather_run(c, s->b + i * NR + s->runs[q].at, g->b, &s->runs[q], t.channel, t.kh, t.kw);
+}
+
+/* The tile's columns lie one after another in an output image, unless it ends among them. */
+RING conv_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
+               size_t nr, int add) {
+    const ring_conv *c = g->c;
+    size_t p = output_size(c), at = j0 % p;
+    WORD *d = g->d + (j0 / p * c->cout + i0) * p;
+    if (at + nr <= p) {
+        kernel(kc, a, s->b, d + at, p, mr, nr, add);
+        return;
+    }
+    kernel(kc, a, s->b, s->tile, NR, mr, nr, 0);
+    for (size_t j = 0; j < nr; j++) {
+        for (size_t r = 0; r < mr; r++)
+            d[r * p + at] = s->tile[r * NR + j] + (add ? d[r * p + at] : 0);
+        if (++at == p) {
+            at = 0;
+            d += c->cout * p;
+        }
+    }
+}
+
+RING conv(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
+          seq_pool *pool) {
+    size_t n = c->batch * output_size(c);
+    job j = {.m = c->cout,
+             .k = filter_size(c),
+             .n = n,
+             .d = d,
+             .a = w,
+             .b = x,
+             .c = c,
+             .accumulate = accumulate,
+             .pack_a = matrix_pack_a,
+             .pack_b = conv_pack_b,
+             .tile = conv_tile};
+    if (j.m == 0 || j.n == 0)
+        return;
+    if (j.k == 0 && !accumulate)
+        memset(d, 0, n * c->cout * sizeof(WORD));
+    if (j.k)
+        run_job(&j, NR, pool);
+}
+
+/* Gradient for x: the columns (CKK x columns) = w^T (CKK x O) times g (O x columns), each tile of
+ * them added to where it came from. */
+
+RING dx_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+    const ring_conv *c = g->c;
+    size_t p = output_size(c);
+    find_runs(c, s, j0, cols);
+    for (size_t at = 0, length; at < cols; at += length) {
+        size_t image = (j0 + at) / p, from = (j0 + at) % p;
+        length = MIN(cols - at, p - from);
+        copy_rows(s->b + at, NR, g->b + (image * c->cout + k0) * p + from, p, kc, length);
+    }
+}
+
+RING dx_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
+             size_t nr, int add) {
+    const ring_conv *c = g->c;
+    tap t = tap_at(c, i0);
+    (void)j0;
+    (void)add;
+    kernel(kc, a, s->b, s->tile, NR, mr, nr, 0);
+    for (size_t r = 0; r < mr; r++, tap_next(c, &t))
+        for (size_t q = 0; q < s->run_count; q++) {
+            landing l = land(c, &s->runs[q], t.channel, t.kh, t.kw);
+            const WORD *from = s->tile + r * NR + s->runs[q].at;
+            for (ptrdiff_t i = l.first; i < l.last; i++)
+                g->d[l.at + i * (ptrdiff_t)c->sw] += from[i];
+        }
+}
+
+RING conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
+             seq_pool *pool) {
+    job j = {.m = filter_size(c),
+             .k = c->cout,
+             .n = c->batch * output_size(c),
+             .d = d,
+             .a = w,
+             .b = g,
+             .ta = 1,
+             .c = c,
+             .pack_a = matrix_pack_a,
+             .pack_b = dx_pack_b,
+             .tile = dx_tile};
+    if (!accumulate)
+        memset(d, 0, c->batch * image_size(c) * sizeof(WORD));
+    if (j.m && j.k && j.n)
+        run_job(&j, output_size(c), pool);
+}
+
+/* Gradient for w: D (O x CKK) = g (O x columns) times the columns of x, transposed (columns x CKK).
+ */
+
+RING dw_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
+    const ring_conv *c = g->c;
+    size_t p = output_size(c);
+    for (size_t at = 0, length; at < kc; at += length) {
+        size_t image = (k0 + at) / p, from = (k0 + at) % p;
+        length = MIN(kc - at, p - from);
+        copy_rows(d + at, KC, g->a + (image * c->cout + i0) * p + from, p, rows, length);
+    }
+}
+
+RING dw_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+    const ring_conv *c = g->c;
+    for (run r = run_at(c, k0, kc); r.at < kc; run_next(c, &r, kc)) {
+        tap t = tap_at(c, j0);
+        for (size_t j = 0; j < cols; j++, tap_next(c, &t))
+            gather_run(c, s->lines + j * KC + r.at, g->b, &r, t.channel, t.kh, t.kw);
+    }
+    transpose(s->b, NR, s->lines, KC, cols, kc);
+}
+
+RING conv_dw(void *d, const void *g, const void *x, const ring_conv *c, int accumulate,
+             seq_pool *pool) {
+    job j = {.m = c->cout,
+             .k = c->batch * output_size(c),
+             .n = filter_size(c),
+             .d = d,
+             .a = g,
+             .b = x,
+             .c = c,
+             .accumulate = accumulate,
+             .pack_a = dw_pack_a,
+             .pack_b = dw_pack_b,
+             .tile = matrix_tile};
+    if (j.m == 0 || j.n == 0)
+        return;
+    if (j.k == 0 && !accumulate)
+        memset(d, 0, j.m * j.n * sizeof(WORD));
+    if (j.k)
+        run_job(&j, 0, pool);
+}

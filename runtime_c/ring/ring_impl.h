@@ -1,0 +1,154 @@
+/* Body of every ring*_*.c: the elementwise functions, the walks and the table. Before including it,
+ * define
+ *   WORD, SWORD     the unsigned and signed word, BITS its width;
+ *   TARGET          the function attribute of the instruction set;
+ *   TABLE, NAME     the table to define and its name;
+ * and include gemm_impl.h. The plain loops below are vectorised by the compiler for TARGET. */
+
+#include "walk.h"
+
+#define SIGN ((WORD)1 << (BITS - 1))
+#define IMM(imm) ((WORD)(SWORD)(imm))
+
+/* d may be a or b, but overlaps neither partially: no dependence from one element to another. */
+#define EACH(expression)                                                                           \
+    do {                                                                                           \
+        _Pragma("GCC ivdep") for (size_t i = 0; i < n; i++) d[i] = (expression);                   \
+    } while (0)
+#define OPERANDS                                                                                   \
+    WORD *d = dv;                                                                                  \
+    const WORD *a = av
+#define RING static TARGET void
+
+RING ring_add(void *dv, const void *av, const void *bv, size_t n) {
+    OPERANDS, *b = bv;
+    EACH(a[i] + b[i]);
+}
+
+RING ring_sub(void *dv, const void *av, const void *bv, size_t n) {
+    OPERANDS, *b = bv;
+    EACH(a[i] - b[i]);
+}
+
+RING ring_mul(void *dv, const void *av, const void *bv, size_t n) {
+    OPERANDS, *b = bv;
+    EACH(a[i] * b[i]);
+}
+
+RING ring_muladd(void *dv, const void *av, const void *bv, size_t n) {
+    OPERANDS, *b = bv;
+    EACH(d[i] + a[i] * b[i]);
+}
+
+RING ring_muli(void *dv, const void *av, int64_t imm, size_t n) {
+    OPERANDS;
+    WORD w = IMM(imm);
+    EACH(a[i] * w);
+}
+
+RING ring_addi(void *dv, const void *av, int64_t imm, size_t n) {
+    OPERANDS;
+    WORD w = IMM(imm);
+    EACH(a[i] + w);
+}
+
+RING ring_fill(void *dv, int64_t imm, size_t n) {
+    WORD *d = dv, w = IMM(imm);
+    EACH(w);
+}
+
+/* An arithmetic shift is a logical one of the value moved by 2^(BITS - 1), which vectorises
+ * everywhere. */
+RING ring_shr_nearest(void *dv, const void *av, unsigned m, size_t n) {
+    OPERANDS;
+    WORD half = ((WORD)1 << (m - 1)) + SIGN, back = SIGN >> m;
+    EACH(((a[i] + half) >> m) - back);
+}
+
+RING ring_sar(void *dv, const void *av, unsigned m, size_t n) {
+    OPERANDS;
+    WORD back = SIGN >> m;
+    EACH(((a[i] + SIGN) >> m) - back);
+}
+
+RING ring_shr(void *dv, const void *av, unsigned m, size_t n) {
+    OPERANDS;
+    EACH(a[i] >> m);
+}
+
+RING copy_line(WORD *d, ptrdiff_t dstr, const WORD *a, ptrdiff_t sstr, size_t n) {
+    if (dstr == 1 && sstr == 1) {
+        memcpy(d, a, n * sizeof *d);
+    } else if (dstr == 1 && sstr == 0) {
+        WORD w = *a;
+        EACH(w);
+    } else if (dstr == 1 && sstr == 2) {
+        EACH(a[2 * i]);
+    } else {
+        for (size_t i = 0; i < n; i++, d += dstr, a += sstr)
+            *d = *a;
+    }
+}
+
+RING acc_line(WORD *d, ptrdiff_t dstr, const WORD *a, ptrdiff_t sstr, size_t n) {
+    if (dstr == 1 && sstr == 1) {
+        EACH(d[i] + a[i]);
+    } else if (dstr == 1 && sstr == 0) {
+        WORD w = *a;
+        EACH(d[i] + w);
+    } else if (dstr == 0 && sstr == 1) {
+        WORD sum = 0;
+        for (size_t i = 0; i < n; i++)
+            sum += a[i];
+        *d += sum;
+    } else {
+        for (size_t i = 0; i < n; i++, d += dstr, a += sstr)
+            *d += *a;
+    }
+}
+
+RING ring_copy(void *d, const void *a, const ring_walk *walk) {
+    ring_walk w;
+    size_t index[RING_MAX_RANK] = {0}, in;
+    ptrdiff_t dat = 0, sat = 0;
+    if (!walk_plan(&w, walk))
+        return;
+    in = w.rank - 1;
+    do
+        copy_line((WORD *)d + dat, w.dstr[in], (const WORD *)a + sat, w.sstr[in], w.shape[in]);
+    while (walk_next(&w, index, &dat, &sat));
+}
+
+RING ring_acc(void *d, const void *a, const ring_walk *walk) {
+    ring_walk w;
+    size_t index[RING_MAX_RANK] = {0}, in;
+    ptrdiff_t dat = 0, sat = 0;
+    if (!walk_plan(&w, walk))
+        return;
+    in = w.rank - 1;
+    do
+        acc_line((WORD *)d + dat, w.dstr[in], (const WORD *)a + sat, w.sstr[in], w.shape[in]);
+    while (walk_next(&w, index, &dat, &sat));
+}
+
+const ring_ops TABLE = {
+    .name = NAME,
+    .bits = BITS,
+    .word = sizeof(WORD),
+    .add = ring_add,
+    .sub = ring_sub,
+    .mul = ring_mul,
+    .muladd = ring_muladd,
+    .muli = ring_muli,
+    .addi = ring_addi,
+    .fill = ring_fill,
+    .shr_nearest = ring_shr_nearest,
+    .sar = ring_sar,
+    .shr = ring_shr,
+    .copy = ring_copy,
+    .acc = ring_acc,
+    .gemm = gemm,
+    .conv = conv,
+    .conv_dx = conv_dx,
+    .conv_dw = conv_dw,
+};

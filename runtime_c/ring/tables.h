@@ -1,0 +1,11 @@
+#ifndef SEQ_RING_TABLES_H
+#define SEQ_RING_TABLES_H
+/* The tables that ring.c chooses from, one file each. */
+#include "ring.h"
+
+extern const ring_ops ring64_portable, ring128_portable;
+#ifdef __x86_64__
+extern const ring_ops ring64_avx2, ring64_avx512, ring128_avx2, ring128_avx512;
+#endif
+
+#endif
