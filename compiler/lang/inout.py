@@ -1,0 +1,160 @@
+"""Inputs, openings, outputs and printing."""
+
+from __future__ import annotations
+
+import re
+import string
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..ir.graph import Input, Output
+from ..ir.types import Shape, arith
+from .builder import current
+from .program import input_shape
+from .tensor import Operators, Tensor, Value, as_tensor, emit, kind_of, sfix, sint, wrap
+
+T = TypeVar("T", bound=Tensor)
+_FORMAT = re.compile(r"[-+ 0]*\d*(\.\d+)?[dfeg]?$")
+
+
+@dataclass(frozen=True)
+class Party:
+    """A party by its number, from 0."""
+
+    index: int
+
+    def input(self, name: str, kind: type[T] = sfix, shape: Shape | None = None) -> T:  # type: ignore[assignment]
+        """The named array that this party brings, shared.
+
+        Args:
+            name: letters, digits, `_`, `.` and `-`.
+            kind: sfix or sint.
+            shape: default: from the input file's header, or `--shape`.
+        """
+        b = current()
+        if not re.fullmatch(r"[\w.-]+", name):
+            raise b.error(f"{name!r} is no name of an input", "use letters, digits, _ . -")
+        if kind not in (sfix, sint):
+            raise b.error(f"inputs are sfix or sint, not {kind!r}")
+        if not isinstance(self.index, int) or self.index < 0:
+            raise b.error(f"there is no party {self.index!r}", "parties count from 0")
+        given = input_shape(self.index, name) if shape is None else tuple(shape)
+        if given is None:
+            raise b.error(
+                f"the shape of input {self.index}:{name} is not known",
+                f"give its file: --input {self.index}:{name}=FILE, or --shape {self.index}:{name}=..",
+            )
+        if len(given) > 6:
+            raise b.error(f"input {self.index}:{name} has {len(given)} axes, but 6 are the most")
+        declared = Input(self.index, name, arith(True, given, b.config.f if kind is sfix else 0))
+        if any((i.party, i.name) == (self.index, name) for i in b.graph.inputs):
+            raise b.error(f"input {self.index}:{name} is read twice", "keep the tensor")
+        b.graph.inputs.append(declared)
+        node = b.emit("input", input=declared)
+        return wrap(node)  # type: ignore[return-value]
+
+    def dataset(self, name: str) -> tuple[sfix, sint]:
+        """Inputs `name.x` (fixed-point samples) and `name.y` (integer labels, or one-hot rows)."""
+        x = self.input(name + ".x", sfix)
+        y = self.input(name + ".y", sint)
+        if x.shape[:1] != y.shape[:1]:
+            raise current().error(
+                f"dataset {name}: {x.shape[0]} samples in {name}.x, {y.shape[0]} labels in {name}.y"
+            )
+        return x, y
+
+
+def reveal(value: Operators) -> Tensor:
+    """See `Operators.reveal`."""
+    x = value.read()
+    return emit("reveal", x) if x.secret else x
+
+
+def reveal_to(value: Operators, party: Any, name: str | None = None) -> None:
+    """See `Operators.reveal_to`."""
+    output(name or current().unique("revealed"), value, to=party)
+
+
+def output(name: str, value: Any, to: Party | int | None = None) -> None:
+    """Declare a result: written by the party `to`, or by all parties.
+
+    Args:
+        name: of the array in the output file.
+        value: a tensor; a mapping of names to tensors, or a model with `named_parameters()`,
+            gives one output `name.key` each.
+        to: the only party that may see it; None: everybody.
+    """
+    b = current()
+    if hasattr(value, "named_parameters"):
+        value = dict(value.named_parameters())
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            output(f"{name}.{key}", part, to)
+        return
+    x = as_tensor(value)
+    party = to.index if isinstance(to, Party) else to
+    if party is not None and (isinstance(party, bool) or not isinstance(party, int) or party < 0):
+        raise b.error(f"there is no party {to!r}", "to=Party(0), or leave it out for everybody")
+    if len(x.shape) > 6:
+        raise b.error(f"output {name} has {len(x.shape)} axes, but 6 are the most")
+    if any(o.name == name for o in b.graph.outputs):
+        raise b.error(f"output {name!r} is written twice", "give each output its own name")
+    if len(b.blocks) > 1:
+        raise b.error(
+            f"output {name!r} inside a loop or branch",
+            "keep the value in a variable and write it after the loop",
+        )
+    declared = Output(name, party, x.node.t)
+    b.graph.outputs.append(declared)
+    b.emit("output", [x.node], output=declared)
+
+
+def print_(fmt: str, *values: Value) -> None:
+    """Print one line at run time, with clear values in the places of `{}` as in str.format.
+
+    Formats are `{}`, `{:d}`, `{:.4f}`, `{:e}` or `{:g}` with width and precision; `{{` is a brace.
+    """
+    b = current()
+    pieces: list[Any] = []
+    inputs = []
+    try:
+        parsed = list(string.Formatter().parse(fmt))
+    except ValueError as error:
+        raise b.error(f"the format {fmt!r}: {error}") from None
+    for text, field, spec, conversion in parsed:
+        if text:
+            pieces.append(text)
+        if field is None:
+            continue
+        if field or conversion:
+            raise b.error(f"{{{field}}} in a format", "only {} in order, such as {:.3f}")
+        if len(inputs) == len(values):
+            raise b.error(f"the format {fmt!r} has more places than the {len(values)} values")
+        x = _printable(values[len(inputs)])
+        pieces.append((len(inputs), _c_format(x, spec or "")))
+        inputs.append(x.node)
+    if len(inputs) != len(values):
+        raise b.error(f"the format {fmt!r} has {len(inputs)} places for {len(values)} values")
+    b.emit("print", inputs, pieces=tuple(pieces))
+
+
+def _printable(value: Value) -> Tensor:
+    x = as_tensor(value)
+    if x.secret:
+        raise current().error("a secret value cannot be printed", "print x.reveal()")
+    return x
+
+
+def _c_format(x: Tensor, spec: str) -> str:
+    if not _FORMAT.match(spec):
+        raise current().error(f"the format {{:{spec}}}", "use {:d}, {:.4f}, {:e} or {:g}")
+    integral = not x.type.f
+    if spec[-1:].isalpha():
+        if integral and spec[-1] != "d" or not integral and spec[-1] == "d":
+            raise current().error(
+                f"the format {{:{spec}}} for a {kind_of(x.type).__name__}",
+                "use {:d} for integers and {:.4f} for fixed-point numbers",
+            )
+        return "%" + spec
+    return "%" + spec + ("d" if integral else "f" if "." in spec else "g")
