@@ -1,0 +1,8 @@
+"""Functions of secret values, written in the language: importing this registers all lowerings.
+
+Every function states its domain, its error and its rounds; `docs/math.md` has the measured errors.
+"""
+
+from . import compare, exponential, logarithm, quotient, roots
+
+__all__ = ["compare", "exponential", "logarithm", "quotient", "roots"]
