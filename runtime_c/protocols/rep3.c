@@ -1,0 +1,165 @@
+/* rep3: the protocol's constants, keys, and how calls are cut into tasks. See rep3.h. */
+
+#include "rep3.h"
+
+#include <stdlib.h>
+
+typedef struct {
+    prg_key next, prev; /* shared with the next and the previous party */
+} rep3_state;
+
+static seq_status rep3_check(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
+                             seq_error *err) {
+    (void)stat; /* nothing here is statistical */
+    if (ring_bits != 64 && ring_bits != 128)
+        return seq_fail(err, SEQ_ERR_PROGRAM, -1, "rep3 works in rings of 64 and 128 bits, not %u",
+                        ring_bits);
+    if (k + f > ring_bits - 1 || f >= k)
+        return seq_fail(err, SEQ_ERR_PROGRAM, -1,
+                        "rep3 needs f < k and k + f <= %u in the ring 2^%u; the program has k = %u "
+                        "and f = %u",
+                        ring_bits - 1, ring_bits, k, f);
+    return SEQ_OK;
+}
+
+static seq_status rep3_setup(const seq_env *env, const uint8_t seeds[][32],
+                             const uint8_t common[32], void **state, seq_error *err) {
+    (void)common;
+    rep3_state *s = calloc(1, sizeof *s);
+    if (!s)
+        return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of rep3");
+    prg_init(&s->next, seeds[rep3_next(env->me)]);
+    prg_init(&s->prev, seeds[rep3_prev(env->me)]);
+    *state = s;
+    return SEQ_OK;
+}
+
+static void rep3_teardown(void *state) {
+    if (state)
+        prg_wipe(state, sizeof(rep3_state));
+    free(state);
+}
+
+/* A public value is component x_0 of its sharing: party 0's first, party 2's second. */
+static void rep3_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
+                            size_t n) {
+    const size_t bytes = n * env->ring->word;
+    for (unsigned i = 0; i < 2; i++) {
+        const int mine = (env->me + i) % 3 == 0;
+        if (!a && mine)
+            memcpy(d->c[i], b, bytes);
+        else if (!a)
+            memset(d->c[i], 0, bytes);
+        else if (mine)
+            env->ring->add(d->c[i], a->c[i], b, n);
+        else if (d->c[i] != a->c[i])
+            memcpy(d->c[i], a->c[i], bytes);
+    }
+}
+
+static void rep3_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a,
+                            const uint64_t *b, size_t words) {
+    for (unsigned i = 0; i < 2; i++) {
+        const int mine = (env->me + i) % 3 == 0;
+        if (!a && mine)
+            memcpy(d->c[i], b, words * 8);
+        else if (!a)
+            memset(d->c[i], 0, words * 8);
+        else if (mine)
+            env->bits->xor_(d->c[i], a->c[i], b, words);
+        else if (d->c[i] != a->c[i])
+            memcpy(d->c[i], a->c[i], words * 8);
+    }
+}
+
+void rep3_derive(rep3_keys *keys, const seq_task *t) {
+    const rep3_state *s = t->env->protocol;
+    prg_derive(&keys->next, &s->next, t->call.instance, t->call.sub);
+    prg_derive(&keys->prev, &s->prev, t->call.instance, t->call.sub);
+}
+
+static size_t min_size(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+void rep3_partition(rep3_part *part, const seq_task *t) {
+    const size_t n = t->end, blocks = (n + 63) / 64;
+    part->words = 0;
+    for (unsigned r = 0; r < 3; r++) {
+        const size_t end = blocks * (r + 1) / 3;
+        const size_t lo = min_size(blocks * r / 3 + t->begin, end);
+        const size_t hi = min_size(lo + REP3_CHUNK, end);
+        part->first[r] = lo;
+        part->blocks[r] = hi - lo;
+        part->count[r] = min_size(64 * hi, n) - min_size(64 * lo, n);
+        part->off[r] = part->words;
+        part->words += hi - lo;
+    }
+}
+
+/* The instruction's own call declares the rounds of all its sub-machines. */
+static void declare_rounds(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds) {
+    if (!call->parent)
+        call_rounds(vm, call, n ? rounds : 0);
+}
+
+void rep3_start_thirds(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
+                       size_t state_bytes) {
+    declare_rounds(vm, call, n, rounds);
+    const size_t third = ((n + 63) / 64 + 2) / 3; /* blocks of the largest third */
+    for (size_t c = 0; c * REP3_CHUNK < third; c++)
+        task_create(vm, call, (uint32_t)c, c * REP3_CHUNK, n, step, state_bytes);
+}
+
+void rep3_start_flat(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
+                     size_t state_bytes) {
+    declare_rounds(vm, call, n, rounds);
+    const size_t blocks = (n + 63) / 64, chunk = 3 * (size_t)REP3_CHUNK;
+    for (size_t c = 0; c * chunk < blocks; c++)
+        task_create(vm, call, (uint32_t)c, c * chunk, min_size((c + 1) * chunk, blocks), step,
+                    state_bytes);
+}
+
+uint8_t *rep3_send(seq_task *t, unsigned peer, size_t bytes) {
+    return bytes ? task_send(t, peer, bytes) : NULL;
+}
+
+const seq_protocol protocol_rep3 = {
+    .name = "rep3",
+    .title = "replicated secret sharing",
+    .adversary = "semi-honest",
+    .parties_min = 3,
+    .parties_max = 3,
+    .threshold_num = 1,
+    .threshold_den = 2,
+    .ring64 = 1,
+    .ring128 = 1,
+    .components = 2,
+    .insecure = 0,
+    .check = rep3_check,
+    .setup = rep3_setup,
+    .teardown = rep3_teardown,
+    .add_public = rep3_add_public,
+    .xor_public = rep3_xor_public,
+    .start =
+        {
+            [SEQ_OP_MUL - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_mul,
+            [SEQ_OP_MATMUL - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_matmul,
+            [SEQ_OP_CONV2D - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d,
+            [SEQ_OP_CONV2D_DX - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d_dx,
+            [SEQ_OP_CONV2D_DW - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d_dw,
+            [SEQ_OP_TRUNC - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_trunc,
+            [SEQ_OP_LTZ - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_ltz,
+            [SEQ_OP_EQZ - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_eqz,
+            [SEQ_OP_SELECT - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_select,
+            [SEQ_OP_B2A - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_b2a,
+            [SEQ_OP_A2B - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_a2b,
+            [SEQ_OP_AND - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_and,
+            [SEQ_OP_OPEN - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_open,
+            [SEQ_OP_OPENB - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_openb,
+            [SEQ_OP_RANDBIT - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_randbit,
+            [SEQ_OP_INPUT - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_input,
+            [SEQ_OP_OUTPUT - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_output,
+            [SEQ_OP_OUTPUTB - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_outputb,
+        },
+};

@@ -1,0 +1,563 @@
+/* rep3: products, truncation, and words from bits. Protocols, equations and privacy arguments are
+ * in docs/protocols.md. */
+
+#include "rep3.h"
+
+/* ---- truncation: of elementwise products, additive and replicated sharings ---- */
+
+typedef struct {
+    rep3_keys keys;
+    rep3_source source;
+    seq_reg d;
+    size_t n; /* elements of the whole vector */
+    unsigned m, nearest;
+    rep3_part part;
+    rep3_adder ad; /* nearest: the borrow of the lowest m bits */
+    uint8_t *rho[3];
+} trunc_state;
+
+static size_t residue_bytes(unsigned m) {
+    return (m + 7) / 8;
+}
+
+/* Bytes of words and residues for the third in which the receiver or sender has the role. */
+static size_t trunc_bytes(const trunc_state *s, unsigned me, unsigned role, int words,
+                          size_t word) {
+    const size_t count = s->part.count[rep3_third(me, role)];
+    return count * (residue_bytes(s->m) + (words ? word : 0));
+}
+
+static rep3_trunc_job trunc_job(const seq_task *t, unsigned role) {
+    const trunc_state *s = t->state;
+    const unsigned r = rep3_third(t->env->me, role);
+    return (rep3_trunc_job){
+        .env = t->env,
+        .keys = &s->keys,
+        .role = role,
+        .m = s->m,
+        .nearest = s->nearest,
+        .first = 64 * s->part.first[r],
+        .count = s->part.count[r],
+        .source = s->source,
+        .d = s->d,
+        .rho = s->rho[role],
+        .low = s->nearest ? s->ad.in[role] : NULL,
+        .stride = s->part.blocks[r],
+    };
+}
+
+/* P2 and P3 send their masked parts of z and their residues to P1. */
+static int trunc_deal(seq_task *t) {
+    trunc_state *s = t->state;
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me;
+    for (unsigned role = REP3_P2; role <= REP3_P3; role++) {
+        rep3_trunc_job job = trunc_job(t, role);
+        const int words = role == REP3_P2 || s->source.kind != REP3_REPLICATED;
+        const size_t bytes = trunc_bytes(s, me, role, words, w->word);
+        if (!bytes)
+            continue;
+        uint8_t *message = task_send(t, role == REP3_P2 ? rep3_prev(me) : rep3_next(me), bytes);
+        job.rho = s->rho[role] = task_scratch(t, job.count);
+        if (!message || !job.rho)
+            return TASK_ERROR;
+        job.send_word = words ? message : NULL;
+        job.send_residue = words ? message + job.count * w->word : message;
+        par_for(t->env->pool, job.count, REP3_PIECE, w->trunc_deal, &job);
+    }
+    task_expect(t, rep3_next(me), trunc_bytes(s, me, REP3_P1, 1, w->word));
+    task_expect(t, rep3_prev(me),
+                trunc_bytes(s, me, REP3_P1, s->source.kind != REP3_REPLICATED, w->word));
+    return TASK_WAIT;
+}
+
+/* P1 learns d = z + offset + r and answers; for nearest rounding the monomials of d's low bits go
+ * along, before the words so that these stay aligned. */
+static int trunc_open(seq_task *t) {
+    trunc_state *s = t->state;
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me, third = rep3_third(me, REP3_P1);
+    rep3_trunc_job job = trunc_job(t, REP3_P1);
+    if (job.count) {
+        const size_t dealt = s->nearest ? rep3_adder_deal_bytes(&s->ad, third) : 0;
+        const size_t bytes = trunc_bytes(s, me, REP3_P1, 1, w->word);
+        uint8_t *to2 = task_send(t, rep3_next(me), dealt + bytes);
+        uint8_t *to3 = task_send(t, rep3_prev(me), trunc_bytes(s, me, REP3_P1, 0, w->word));
+        if (!to2 || !to3)
+            return TASK_ERROR;
+        job.send_word = to2 + dealt;
+        job.send_residue = job.send_word + job.count * w->word;
+        job.send_residue3 = to3;
+        job.word2 = task_received(t, rep3_next(me));
+        job.residue2 = job.word2 + job.count * w->word;
+        job.residue3 = task_received(t, rep3_prev(me));
+        if (s->source.kind != REP3_REPLICATED) {
+            job.word3 = job.residue3;
+            job.residue3 += job.count * w->word;
+        }
+        par_for(t->env->pool, job.count, REP3_PIECE, w->trunc_open, &job);
+        if (s->nearest)
+            rep3_adder_deal(t, &s->ad, to2);
+    }
+    const size_t dealt = s->nearest ? rep3_adder_deal_bytes(&s->ad, rep3_third(me, REP3_P2)) : 0;
+    task_expect(t, rep3_prev(me), dealt + trunc_bytes(s, me, REP3_P2, 1, w->word));
+    task_expect(t, rep3_next(me), trunc_bytes(s, me, REP3_P3, 0, w->word));
+    return TASK_WAIT;
+}
+
+static int trunc_finish(seq_task *t) {
+    trunc_state *s = t->state;
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me, third = rep3_third(me, REP3_P2);
+    const uint8_t *from1 = task_received(t, rep3_prev(me));
+    rep3_trunc_job p2 = trunc_job(t, REP3_P2), p3 = trunc_job(t, REP3_P3);
+    if (p2.count) {
+        p2.word2 = from1 + (s->nearest ? rep3_adder_deal_bytes(&s->ad, third) : 0);
+        p2.residue2 = p2.word2 + p2.count * w->word;
+        par_for(t->env->pool, p2.count, REP3_PIECE, w->trunc_finish, &p2);
+    }
+    if (p3.count) {
+        p3.residue2 = task_received(t, rep3_next(me));
+        par_for(t->env->pool, p3.count, REP3_PIECE, w->trunc_finish, &p3);
+    }
+    return s->nearest ? rep3_adder_forms(t, &s->ad, from1) : TASK_DONE;
+}
+
+/* ---- words from bits: select, b2a, and the borrow of nearest rounding ---- */
+
+/* The bit planes, operand and result of a conversion; regs at element 0 of the vector. */
+typedef struct {
+    const uint64_t *bit[3][2]; /* by third and component: words of the task's range, plane 0 */
+    size_t planes, plane;      /* how many; words between them */
+    const seq_reg *x, *d;      /* x: NULL or what is selected */
+    size_t n;                  /* elements between planes of the result */
+    int subtract;
+} bit_work;
+
+static rep3_bit_job bit_job(const seq_task *t, const rep3_keys *keys, const rep3_part *part,
+                            const bit_work *b, unsigned role, size_t p) {
+    const unsigned r = rep3_third(t->env->me, role);
+    const size_t word = rep3_words(t->env)->word, first = 64 * part->first[r];
+    const size_t at = (p * b->n + first) * word;
+    return (rep3_bit_job){
+        .env = t->env,
+        .keys = keys,
+        .role = role,
+        .first = p * ((b->n + 63) / 64 * 64) + first,
+        .count = part->count[r],
+        .b0 = b->bit[r][0] + p * b->plane,
+        .b1 = b->bit[r][1] + p * b->plane,
+        .x0 = b->x ? (const uint8_t *)b->x->c[0] + at : NULL,
+        .x1 = b->x ? (const uint8_t *)b->x->c[1] + at : NULL,
+        .d0 = (uint8_t *)b->d->c[0] + at,
+        .d1 = (uint8_t *)b->d->c[1] + at,
+        .subtract = b->subtract,
+    };
+}
+
+/* P1 sends P2 its parts of u (and of h) for all planes. */
+static int bit_deal(seq_task *t, const rep3_keys *keys, const rep3_part *part, const bit_work *b) {
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me;
+    const size_t each = (b->x ? 2 : 1) * w->word * b->planes;
+    const size_t bytes = part->count[rep3_third(me, REP3_P1)] * each;
+    uint8_t *message = rep3_send(t, rep3_next(me), bytes);
+    if (bytes && !message)
+        return TASK_ERROR;
+    for (size_t p = 0; bytes && p < b->planes; p++) {
+        rep3_bit_job job = bit_job(t, keys, part, b, REP3_P1, p);
+        job.send_bit = message + p * job.count * w->word;
+        job.send_word = job.send_bit + job.count * w->word;
+        par_for(t->env->pool, job.count, REP3_PIECE, w->bit_deal, &job);
+    }
+    task_expect(t, rep3_prev(me), part->count[rep3_third(me, REP3_P2)] * each);
+    return TASK_WAIT;
+}
+
+/* P2 and P3 send their masked parts of the result to P1. */
+static int bit_return(seq_task *t, const rep3_keys *keys, const rep3_part *part,
+                      const bit_work *b) {
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me;
+    for (unsigned role = REP3_P2; role <= REP3_P3; role++) {
+        const size_t count = part->count[rep3_third(me, role)];
+        if (!count)
+            continue;
+        uint8_t *message = task_send(t, role == REP3_P2 ? rep3_prev(me) : rep3_next(me),
+                                     count * w->word * b->planes);
+        if (!message)
+            return TASK_ERROR;
+        const uint8_t *dealt = role == REP3_P2 ? task_received(t, rep3_prev(me)) : NULL;
+        for (size_t p = 0; p < b->planes; p++) {
+            rep3_bit_job job = bit_job(t, keys, part, b, role, p);
+            job.send_word = message + p * count * w->word;
+            if (dealt) {
+                job.recv_bit = dealt + p * count * w->word;
+                job.recv_word = job.recv_bit + count * w->word;
+            }
+            par_for(t->env->pool, count, REP3_PIECE, w->bit_return, &job);
+        }
+    }
+    const size_t bytes = part->count[rep3_third(me, REP3_P1)] * w->word * b->planes;
+    task_expect(t, rep3_next(me), bytes);
+    task_expect(t, rep3_prev(me), bytes);
+    return TASK_WAIT;
+}
+
+static int bit_finish(seq_task *t, const rep3_keys *keys, const rep3_part *part,
+                      const bit_work *b) {
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me;
+    for (size_t p = 0; p < b->planes; p++) {
+        rep3_bit_job job = bit_job(t, keys, part, b, REP3_P1, p);
+        if (!job.count)
+            continue;
+        job.recv_bit = task_received(t, rep3_next(me)) + p * job.count * w->word;
+        job.recv_word = task_received(t, rep3_prev(me)) + p * job.count * w->word;
+        par_for(t->env->pool, job.count, REP3_PIECE, w->bit_finish, &job);
+    }
+    return TASK_DONE;
+}
+
+/* ---- mul and trunc ---- */
+
+static bit_work borrow_work(const trunc_state *s) {
+    bit_work b = {.planes = 1, .d = &s->d, .n = s->n, .subtract = 1};
+    for (unsigned r = 0; r < 3; r++)
+        for (unsigned c = 0; c < 2; c++)
+            b.bit[r][c] = rep3_adder_result(&s->ad, 0, c, r);
+    return b;
+}
+
+/* The step machine: deal, open, finish; for nearest rounding the borrow, and its subtraction. */
+static int trunc_step(seq_task *t) {
+    trunc_state *s = t->state;
+    if (t->step_no == 0)
+        return trunc_deal(t);
+    if (t->step_no == 1)
+        return trunc_open(t);
+    if (t->step_no == 2)
+        return trunc_finish(t);
+    const unsigned level = t->step_no - 3, levels = s->ad.plan.levels;
+    if (level <= levels) {
+        const int status = rep3_adder_level(t, &s->ad, level);
+        if (status != TASK_DONE)
+            return status;
+    }
+    const bit_work b = borrow_work(s);
+    if (level == levels)
+        return bit_deal(t, &s->keys, &s->part, &b);
+    if (level == levels + 1)
+        return bit_return(t, &s->keys, &s->part, &b);
+    return bit_finish(t, &s->keys, &s->part, &b);
+}
+
+static int trunc_begin(seq_task *t, rep3_source source, seq_reg d, int64_t m, int64_t mode) {
+    trunc_state *s = t->state;
+    rep3_derive(&s->keys, t);
+    rep3_partition(&s->part, t);
+    s->source = source;
+    s->d = d;
+    s->n = t->end;
+    s->m = (unsigned)m;
+    s->nearest = (unsigned)mode;
+    if (m < 1 || m > t->env->ring_bits - 2)
+        return task_fail(t, SEQ_ERR_PROGRAM, -1, "rep3 truncates by 1 to %u bits, not %lld",
+                         t->env->ring_bits - 2, (long long)m);
+    if (s->nearest) {
+        rep3_plan_make(&s->ad.plan, REP3_CARRY, s->m);
+        s->ad.part = s->part;
+        s->ad.keys = &s->keys;
+        if (rep3_adder_alloc(t, &s->ad) < 0)
+            return TASK_ERROR;
+    }
+    return trunc_step(t);
+}
+
+static unsigned round_rounds(int64_t m, int64_t mode) {
+    if (m == 0)
+        return 1;
+    if (mode == 0)
+        return 2;
+    rep3_plan plan;
+    rep3_plan_make(&plan, REP3_CARRY, (unsigned)(m < REP3_MAX_BITS ? m : REP3_MAX_BITS - 1));
+    return 2 + 1 + plan.levels + 2;
+}
+
+/* m = 0: every party masks its part by a sharing of zero and sends it to the previous one. */
+typedef struct {
+    rep3_keys keys;
+    rep3_source source;
+    seq_reg d;
+    size_t n; /* elements of the whole vector */
+} reshare_state;
+
+static int reshare_step(seq_task *t) {
+    reshare_state *s = t->state;
+    const rep3_word *w = rep3_words(t->env);
+    const unsigned me = t->env->me;
+    const size_t first = 64 * t->begin, end = 64 * t->end < s->n ? 64 * t->end : s->n;
+    const size_t count = end - first, bytes = count * w->word;
+    if (t->step_no) {
+        memcpy((uint8_t *)s->d.c[1] + first * w->word, task_received(t, rep3_next(me)), bytes);
+        return TASK_DONE;
+    }
+    rep3_flat_job job = {.env = t->env,
+                         .keys = &s->keys,
+                         .first = first,
+                         .count = count,
+                         .source = s->source,
+                         .d = s->d,
+                         .send = task_send(t, rep3_prev(me), bytes)};
+    if (!job.send)
+        return TASK_ERROR;
+    par_for(t->env->pool, count, REP3_PIECE, w->reshare, &job);
+    task_expect(t, rep3_next(me), bytes);
+    return TASK_WAIT;
+}
+
+static int reshare_begin(seq_task *t, rep3_source source, seq_reg d, int64_t n) {
+    reshare_state *s = t->state;
+    rep3_derive(&s->keys, t);
+    s->source = source;
+    s->d = d;
+    s->n = (size_t)n;
+    return reshare_step(t);
+}
+
+static rep3_source mul_source(const seq_call *call) {
+    return (rep3_source){REP3_PRODUCT, call->reg[SEQ_ARG_MUL_a], call->reg[SEQ_ARG_MUL_b]};
+}
+
+static int mul_step(seq_task *t) {
+    return t->step_no ? trunc_step(t)
+                      : trunc_begin(t, mul_source(&t->call), t->call.reg[SEQ_ARG_MUL_d],
+                                    t->call.arg[SEQ_ARG_MUL_m], t->call.arg[SEQ_ARG_MUL_mode]);
+}
+
+static int mul_reshare_step(seq_task *t) {
+    return t->step_no ? reshare_step(t)
+                      : reshare_begin(t, mul_source(&t->call), t->call.reg[SEQ_ARG_MUL_d],
+                                      t->call.arg[SEQ_ARG_MUL_n]);
+}
+
+void rep3_start_mul(seq_vm *vm, const seq_call *call) {
+    const int64_t m = call->arg[SEQ_ARG_MUL_m];
+    const size_t n = (size_t)call->arg[SEQ_ARG_MUL_n];
+    if (m)
+        rep3_start_thirds(vm, call, n, round_rounds(m, call->arg[SEQ_ARG_MUL_mode]), mul_step,
+                          sizeof(trunc_state));
+    else
+        rep3_start_flat(vm, call, n, round_rounds(0, 0), mul_reshare_step, sizeof(reshare_state));
+}
+
+static rep3_source trunc_source(const seq_call *call) {
+    const seq_reg a = call->reg[SEQ_ARG_TRUNC_a];
+    return (rep3_source){a.c[1] ? REP3_REPLICATED : REP3_ADDITIVE, a, a};
+}
+
+static int trunc_call_step(seq_task *t) {
+    return t->step_no ? trunc_step(t)
+                      : trunc_begin(t, trunc_source(&t->call), t->call.reg[SEQ_ARG_TRUNC_d],
+                                    t->call.arg[SEQ_ARG_TRUNC_m], t->call.arg[SEQ_ARG_TRUNC_mode]);
+}
+
+static int trunc_reshare_step(seq_task *t) {
+    return t->step_no ? reshare_step(t)
+                      : reshare_begin(t, trunc_source(&t->call), t->call.reg[SEQ_ARG_TRUNC_d],
+                                      t->call.arg[SEQ_ARG_TRUNC_n]);
+}
+
+void rep3_start_trunc(seq_vm *vm, const seq_call *call) {
+    const int64_t m = call->arg[SEQ_ARG_TRUNC_m];
+    const size_t n = (size_t)call->arg[SEQ_ARG_TRUNC_n];
+    if (m)
+        rep3_start_thirds(vm, call, n, round_rounds(m, call->arg[SEQ_ARG_TRUNC_mode]),
+                          trunc_call_step, sizeof(trunc_state));
+    else
+        rep3_start_flat(vm, call, n, round_rounds(0, 0), trunc_reshare_step, sizeof(reshare_state));
+}
+
+/* ---- matmul and convolutions: a local product, then its truncation as a sub-machine ---- */
+
+/* d (+)= a * b for the bilinear map of the call. */
+typedef void (*bilinear)(const seq_task *t, void *d, const void *a, const void *b, int accumulate);
+
+/* z = x_i (y_i + y_{i+1}) + x_{i+1} y_i into scratch, whose additive sharing is then truncated. */
+static int bilinear_step(seq_task *t, bilinear f, seq_reg x, seq_reg y, seq_reg d, size_t y_size,
+                         size_t d_size, int64_t m, int64_t mode) {
+    if (t->step_no)
+        return TASK_DONE;
+    const size_t word = t->env->ring->word;
+    void *v = task_scratch(t, d_size * word), *sum = task_scratch(t, y_size * word);
+    if (!v || !sum)
+        return TASK_ERROR;
+    t->env->ring->add(sum, y.c[0], y.c[1], y_size);
+    f(t, v, x.c[0], sum, 0);
+    f(t, v, x.c[1], y.c[0], 1);
+    seq_call sub;
+    memset(&sub, 0, sizeof sub);
+    sub.op = SEQ_OP_TRUNC;
+    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)d_size;
+    sub.arg[SEQ_ARG_TRUNC_m] = m;
+    sub.arg[SEQ_ARG_TRUNC_mode] = mode;
+    sub.reg[SEQ_ARG_TRUNC_d] = d;
+    sub.reg[SEQ_ARG_TRUNC_a].c[0] = v;
+    task_call(t, &sub, 1);
+    return TASK_WAIT;
+}
+
+static void start_bilinear(seq_vm *vm, const seq_call *call, size_t d_size, int64_t m, int64_t mode,
+                           task_step step) {
+    call_rounds(vm, call, d_size ? round_rounds(m, mode) : 0);
+    if (d_size)
+        task_create(vm, call, 0, 0, d_size, step, 0);
+}
+
+static void gemm(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
+    const int64_t *arg = t->call.arg;
+    const ring_gemm g = {(size_t)arg[SEQ_ARG_MATMUL_M], (size_t)arg[SEQ_ARG_MATMUL_K],
+                         (size_t)arg[SEQ_ARG_MATMUL_N], (int)arg[SEQ_ARG_MATMUL_ta],
+                         (int)arg[SEQ_ARG_MATMUL_tb]};
+    t->env->ring->gemm(d, a, b, &g, accumulate, t->env->pool);
+}
+
+static int matmul_step(seq_task *t) {
+    const seq_call *c = &t->call;
+    const size_t y_size = (size_t)c->arg[SEQ_ARG_MATMUL_K] * (size_t)c->arg[SEQ_ARG_MATMUL_N];
+    return bilinear_step(t, gemm, c->reg[SEQ_ARG_MATMUL_a], c->reg[SEQ_ARG_MATMUL_b],
+                         c->reg[SEQ_ARG_MATMUL_d], y_size, t->end, c->arg[SEQ_ARG_MATMUL_m],
+                         c->arg[SEQ_ARG_MATMUL_mode]);
+}
+
+void rep3_start_matmul(seq_vm *vm, const seq_call *call) {
+    const size_t size = (size_t)call->arg[SEQ_ARG_MATMUL_M] * (size_t)call->arg[SEQ_ARG_MATMUL_N];
+    start_bilinear(vm, call, size, call->arg[SEQ_ARG_MATMUL_m], call->arg[SEQ_ARG_MATMUL_mode],
+                   matmul_step);
+}
+
+/* The three convolutions have their sizes at the same places. */
+_Static_assert((int)SEQ_ARG_CONV2D_B == (int)SEQ_ARG_CONV2D_DX_B &&
+                   (int)SEQ_ARG_CONV2D_B == (int)SEQ_ARG_CONV2D_DW_B &&
+                   SEQ_ARG_CONV2D_PW == SEQ_ARG_CONV2D_B + 12,
+               "operands of the convolutions");
+
+static ring_conv conv_sizes(const int64_t *arg) {
+    const int64_t *a = arg + SEQ_ARG_CONV2D_B;
+    return (ring_conv){(size_t)a[0],  (size_t)a[1],  (size_t)a[2], (size_t)a[3], (size_t)a[4],
+                       (size_t)a[5],  (size_t)a[6],  (size_t)a[7], (size_t)a[8], (size_t)a[9],
+                       (size_t)a[10], (size_t)a[11], (size_t)a[12]};
+}
+
+static size_t input_size(const ring_conv *c) {
+    return c->batch * c->cin * c->h * c->w;
+}
+static size_t weight_size(const ring_conv *c) {
+    return c->cout * c->cin * c->kh * c->kw;
+}
+static size_t output_size(const ring_conv *c) {
+    return c->batch * c->cout * c->oh * c->ow;
+}
+
+static void conv(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
+    const ring_conv c = conv_sizes(t->call.arg);
+    t->env->ring->conv(d, a, b, &c, accumulate, t->env->pool);
+}
+
+static void conv_dx(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
+    const ring_conv c = conv_sizes(t->call.arg);
+    t->env->ring->conv_dx(d, a, b, &c, accumulate, t->env->pool);
+}
+
+static void conv_dw(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
+    const ring_conv c = conv_sizes(t->call.arg);
+    t->env->ring->conv_dw(d, a, b, &c, accumulate, t->env->pool);
+}
+
+static int conv_step(seq_task *t) {
+    const seq_call *c = &t->call;
+    const ring_conv s = conv_sizes(c->arg);
+    return bilinear_step(t, conv, c->reg[SEQ_ARG_CONV2D_x], c->reg[SEQ_ARG_CONV2D_w],
+                         c->reg[SEQ_ARG_CONV2D_d], weight_size(&s), t->end,
+                         c->arg[SEQ_ARG_CONV2D_m], c->arg[SEQ_ARG_CONV2D_mode]);
+}
+
+static int conv_dx_step(seq_task *t) {
+    const seq_call *c = &t->call;
+    const ring_conv s = conv_sizes(c->arg);
+    return bilinear_step(t, conv_dx, c->reg[SEQ_ARG_CONV2D_DX_g], c->reg[SEQ_ARG_CONV2D_DX_w],
+                         c->reg[SEQ_ARG_CONV2D_DX_d], weight_size(&s), t->end,
+                         c->arg[SEQ_ARG_CONV2D_DX_m], c->arg[SEQ_ARG_CONV2D_DX_mode]);
+}
+
+static int conv_dw_step(seq_task *t) {
+    const seq_call *c = &t->call;
+    const ring_conv s = conv_sizes(c->arg);
+    return bilinear_step(t, conv_dw, c->reg[SEQ_ARG_CONV2D_DW_g], c->reg[SEQ_ARG_CONV2D_DW_x],
+                         c->reg[SEQ_ARG_CONV2D_DW_d], input_size(&s), t->end,
+                         c->arg[SEQ_ARG_CONV2D_DW_m], c->arg[SEQ_ARG_CONV2D_DW_mode]);
+}
+
+void rep3_start_conv2d(seq_vm *vm, const seq_call *call) {
+    const ring_conv c = conv_sizes(call->arg);
+    start_bilinear(vm, call, output_size(&c), call->arg[SEQ_ARG_CONV2D_m],
+                   call->arg[SEQ_ARG_CONV2D_mode], conv_step);
+}
+
+void rep3_start_conv2d_dx(seq_vm *vm, const seq_call *call) {
+    const ring_conv c = conv_sizes(call->arg);
+    start_bilinear(vm, call, input_size(&c), call->arg[SEQ_ARG_CONV2D_DX_m],
+                   call->arg[SEQ_ARG_CONV2D_DX_mode], conv_dx_step);
+}
+
+void rep3_start_conv2d_dw(seq_vm *vm, const seq_call *call) {
+    const ring_conv c = conv_sizes(call->arg);
+    start_bilinear(vm, call, weight_size(&c), call->arg[SEQ_ARG_CONV2D_DW_m],
+                   call->arg[SEQ_ARG_CONV2D_DW_mode], conv_dw_step);
+}
+
+/* ---- select and b2a ---- */
+
+typedef struct {
+    rep3_keys keys;
+    rep3_part part;
+    bit_work work;
+} bit_state;
+
+static int bit_step(seq_task *t, const seq_reg *b, const seq_reg *x, const seq_reg *d,
+                    size_t planes) {
+    bit_state *s = t->state;
+    if (t->step_no == 0) {
+        rep3_derive(&s->keys, t);
+        rep3_partition(&s->part, t);
+        s->work = (bit_work){.planes = planes, .x = x, .d = d, .n = t->end};
+        s->work.plane = bits_plane_words(t->end);
+        for (unsigned r = 0; r < 3; r++)
+            for (unsigned c = 0; c < 2; c++)
+                s->work.bit[r][c] = (const uint64_t *)b->c[c] + s->part.first[r];
+        return bit_deal(t, &s->keys, &s->part, &s->work);
+    }
+    return t->step_no == 1 ? bit_return(t, &s->keys, &s->part, &s->work)
+                           : bit_finish(t, &s->keys, &s->part, &s->work);
+}
+
+static int select_step(seq_task *t) {
+    const seq_reg *reg = t->call.reg;
+    return bit_step(t, &reg[SEQ_ARG_SELECT_b], &reg[SEQ_ARG_SELECT_a], &reg[SEQ_ARG_SELECT_d], 1);
+}
+
+void rep3_start_select(seq_vm *vm, const seq_call *call) {
+    rep3_start_thirds(vm, call, (size_t)call->arg[SEQ_ARG_SELECT_n], 2, select_step,
+                      sizeof(bit_state));
+}
+
+static int b2a_step(seq_task *t) {
+    const seq_reg *reg = t->call.reg;
+    return bit_step(t, &reg[SEQ_ARG_B2A_a], NULL, &reg[SEQ_ARG_B2A_d],
+                    (size_t)t->call.arg[SEQ_ARG_B2A_p]);
+}
+
+void rep3_start_b2a(seq_vm *vm, const seq_call *call) {
+    const size_t n = call->arg[SEQ_ARG_B2A_p] ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
+    rep3_start_thirds(vm, call, n, 2, b2a_step, sizeof(bit_state));
+}

@@ -1,0 +1,312 @@
+#include "rep3_engine.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct memory {
+    struct memory *next;
+    size_t pad[7];
+} memory;
+
+typedef struct task {
+    seq_task pub;
+    task_step step;
+    struct task *next;
+    struct task *parent;
+    memory *scratch;
+    size_t expect[3];
+    message *in[3];
+    uint8_t *out[3];
+    size_t out_bytes[3];
+    unsigned depth, children;
+    int done;
+} task;
+
+struct seq_vm {
+    seq_env env;
+    engine *e;
+    task *tasks;
+    int failed;
+};
+
+static task *inner(const seq_task *t) {
+    return (task *)(uintptr_t)t;
+}
+
+const seq_env *vm_env(const seq_vm *vm) {
+    return &vm->env;
+}
+
+void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds) {
+    if (!call->parent && vm->env.me == 0)
+        vm->e->rounds = rounds;
+}
+
+void *task_scratch(seq_task *t, size_t bytes) {
+    memory *m = aligned_alloc(64, sizeof *m + (bytes + 63) / 64 * 64);
+    if (!m)
+        return NULL;
+    m->next = inner(t)->scratch;
+    inner(t)->scratch = m;
+    return m + 1;
+}
+
+uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes) {
+    task *own = inner(t);
+    if (own->out[peer] || !bytes || peer == t->env->me) {
+        t->vm->failed = 1;
+        fprintf(stderr, "party %u: bad frame of %zu bytes to %u\n", t->env->me, bytes, peer);
+        return NULL;
+    }
+    own->out_bytes[peer] = bytes;
+    return own->out[peer] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+}
+
+void task_expect(seq_task *t, unsigned peer, size_t bytes) {
+    inner(t)->expect[peer] = bytes;
+}
+
+const uint8_t *task_received(const seq_task *t, unsigned peer) {
+    const message *m = inner(t)->in[peer];
+    return m ? m->data : NULL;
+}
+
+int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...) {
+    va_list args;
+    (void)status, (void)party;
+    t->vm->failed = 1;
+    va_start(args, fmt);
+    vfprintf(stderr, fmt, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return TASK_ERROR;
+}
+
+static void flush(task *t) {
+    engine *e = t->pub.vm->e;
+    for (unsigned peer = 0; peer < 3; peer++) {
+        if (!t->out[peer])
+            continue;
+        message *m = calloc(1, sizeof *m);
+        *m = (message){.from = t->pub.env->me,
+                       .to = peer,
+                       .depth = t->depth + 1,
+                       .instance = t->pub.call.instance,
+                       .sub = t->pub.call.sub,
+                       .chunk = t->pub.chunk,
+                       .step = t->pub.step_no,
+                       .bytes = t->out_bytes[peer],
+                       .data = t->out[peer]};
+        *(e->last ? &e->last->next : &e->first) = m;
+        e->last = m;
+        e->sent[m->from][peer] += m->bytes;
+        e->depth = m->depth > e->depth ? m->depth : e->depth;
+        t->out[peer] = NULL;
+    }
+}
+
+static void end(task *t) {
+    t->done = 1;
+    if (t->parent) {
+        t->parent->children--;
+        if (t->depth > t->parent->depth)
+            t->parent->depth = t->depth;
+    }
+    while (t->scratch) {
+        memory *m = t->scratch;
+        t->scratch = m->next;
+        free(m);
+    }
+    free(t->pub.state);
+}
+
+static int ready(task *t) {
+    if (t->children)
+        return 0;
+    for (unsigned p = 0; p < 3; p++) {
+        t->in[p] = NULL;
+        for (message *m = t->pub.vm->e->first; t->expect[p] && m && !t->in[p]; m = m->next)
+            if (!m->taken && m->from == p && m->to == t->pub.env->me &&
+                m->instance == t->pub.call.instance && m->sub == t->pub.call.sub &&
+                m->chunk == t->pub.chunk && m->step == t->pub.step_no) {
+                if (m->bytes != t->expect[p]) {
+                    fprintf(stderr, "party %u: %zu bytes from %u, expected %zu\n", m->to, m->bytes,
+                            p, t->expect[p]);
+                    t->pub.vm->failed = 1;
+                }
+                t->in[p] = m;
+            }
+        if (t->expect[p] && !t->in[p])
+            return 0;
+    }
+    return 1;
+}
+
+static void run(task *t) {
+    for (;;) {
+        for (unsigned p = 0; p < 3; p++) {
+            t->expect[p] = 0;
+            if (t->in[p]) {
+                t->in[p]->taken = 1;
+                t->depth = t->in[p]->depth > t->depth ? t->in[p]->depth : t->depth;
+            }
+        }
+        const int status = t->step(&t->pub);
+        if (status == TASK_ERROR)
+            t->pub.vm->failed = 1;
+        flush(t);
+        if (status != TASK_WAIT || t->pub.vm->failed) {
+            end(t);
+            return;
+        }
+        if (!ready(t))
+            return;
+        t->pub.step_no++;
+    }
+}
+
+void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
+                 task_step step, size_t state_bytes) {
+    task *t = calloc(1, sizeof *t), **at = &vm->tasks;
+    t->pub = (seq_task){
+        .vm = vm, .env = &vm->env, .call = *call, .chunk = chunk, .begin = begin, .end = end};
+    t->pub.state = calloc(1, state_bytes + 1);
+    t->step = step;
+    t->parent = call->parent ? inner(call->parent) : NULL;
+    if (t->parent) {
+        t->parent->children++;
+        t->depth = t->parent->depth;
+    }
+    while (*at)
+        at = &(*at)->next;
+    *at = t;
+    run(t);
+}
+
+static void start(seq_vm *vm, const seq_call *call) {
+    protocol_rep3.start[call->op - SEQ_OP_FIRST_INTERACTIVE](vm, call);
+}
+
+void task_call(seq_task *t, seq_call *call, uint16_t sub) {
+    call->instance = t->call.instance;
+    call->sub = sub;
+    call->parent = t;
+    start(t->vm, call);
+}
+
+void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements) {
+    (void)out, (void)elements;
+    return vm->e->output[vm->env.me];
+}
+
+const void *vm_input_words(seq_vm *vm, int64_t in) {
+    (void)in;
+    return vm->env.me == vm->e->input_party ? vm->e->input : NULL;
+}
+
+unsigned vm_input_party(seq_vm *vm, int64_t in) {
+    (void)in;
+    return vm->e->input_party;
+}
+
+int vm_output_party(seq_vm *vm, int64_t out) {
+    (void)out;
+    return vm->e->output_party;
+}
+
+int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_ops *bits) {
+    uint8_t seed[3][32] = {{1}, {2}, {3}}; /* of pair i: parties i and i + 1 */
+    memset(e, 0, sizeof *e);
+    for (unsigned p = 0; p < 3; p++) {
+        uint8_t seeds[3][32] = {{0}};
+        const uint8_t common[32] = {0};
+        seq_vm *vm = e->vm[p] = calloc(1, sizeof *vm);
+        if (!vm)
+            return -1;
+        *vm = (seq_vm){.env = {.me = p,
+                               .parties = 3,
+                               .ring_bits = ring_bits,
+                               .k = 31,
+                               .f = 16,
+                               .stat = 40,
+                               .ring = ring,
+                               .bits = bits},
+                       .e = e};
+        memcpy(seeds[(p + 1) % 3], seed[p], 32);
+        memcpy(seeds[(p + 2) % 3], seed[(p + 2) % 3], 32);
+        prg_init(&e->pair[p], seed[p]);
+        if (protocol_rep3.setup(&vm->env, (const uint8_t (*)[32])seeds, common, &vm->env.protocol,
+                                NULL) != SEQ_OK)
+            return -1;
+    }
+    return 0;
+}
+
+static void drop_messages(engine *e) {
+    while (e->first) {
+        message *m = e->first;
+        e->first = m->next;
+        free(m->data);
+        free(m);
+    }
+    e->last = NULL;
+}
+
+void engine_free(engine *e) {
+    drop_messages(e);
+    for (unsigned p = 0; p < 3; p++) {
+        protocol_rep3.teardown(e->vm[p]->env.protocol);
+        free(e->vm[p]);
+    }
+}
+
+/* Serve what can run until nothing can: whether all tasks are done. */
+static int serve(engine *e) {
+    for (int progress = 1; progress;) {
+        progress = 0;
+        for (unsigned p = 0; p < 3; p++)
+            for (task *t = e->vm[p]->tasks; t; t = t->next)
+                if (!t->done && ready(t)) {
+                    t->pub.step_no++;
+                    run(t);
+                    progress = 1;
+                }
+    }
+    int finished = 1;
+    for (unsigned p = 0; p < 3; p++) {
+        for (task *t = e->vm[p]->tasks, *next; t; t = next) {
+            next = t->next;
+            finished &= t->done;
+            if (!t->done)
+                end(t);
+            free(t);
+        }
+        e->vm[p]->tasks = NULL;
+        finished &= !e->vm[p]->failed;
+    }
+    return finished;
+}
+
+int engine_call(engine *e, uint16_t op, const int64_t *arg, seq_reg reg[3][SEQ_MAX_OPERANDS]) {
+    drop_messages(e);
+    e->depth = e->rounds = 0;
+    e->instance++;
+    memset(e->sent, 0, sizeof e->sent);
+    for (unsigned p = 0; p < 3; p++) {
+        seq_call call;
+        memset(&call, 0, sizeof call);
+        call.op = op;
+        call.instance = e->instance;
+        memcpy(call.arg, arg, sizeof call.arg);
+        memcpy(call.reg, reg[p], sizeof call.reg);
+        start(e->vm[p], &call);
+    }
+    const int finished = serve(e);
+    for (const message *m = e->first; m; m = m->next)
+        if (!m->taken) {
+            fprintf(stderr, "a message from %u to %u was never taken\n", m->from, m->to);
+            return -1;
+        }
+    return finished ? 0 : -1;
+}

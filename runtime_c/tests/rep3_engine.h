@@ -1,0 +1,43 @@
+#ifndef SEQ_REP3_ENGINE_H
+#define SEQ_REP3_ENGINE_H
+/* A small task engine for tests of rep3: all three parties in one thread, messages in memory. It
+ * implements what vm/machine.h declares for protocols, in lockstep and without a VM, so that the
+ * real step functions run under scripted randomness; it records every message and the causal depth
+ * of each. */
+
+#include "../protocols/rep3.h"
+
+extern const seq_protocol protocol_rep3;
+
+typedef struct message {
+    struct message *next;
+    unsigned from, to, depth; /* depth: messages in the longest chain that ends with this one */
+    uint64_t instance;
+    uint16_t sub;
+    uint32_t chunk, step;
+    int taken;
+    size_t bytes;
+    uint8_t *data;
+} message;
+
+typedef struct {
+    seq_vm *vm[3];
+    message *first, *last; /* of the last call, in the order sent */
+    uint64_t instance;
+    const void *input; /* the words of input 0, which belongs to input_party */
+    unsigned input_party;
+    int output_party; /* -1: all */
+    void *output[3];
+    unsigned rounds, depth; /* declared, and measured: the longest chain */
+    uint64_t sent[3][3];
+    prg_key pair[3]; /* pair i: parties i and i + 1; the keys before derivation */
+} engine;
+
+/* bits: ring and bit kernels; 0, or -1 without memory. */
+int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_ops *bits);
+void engine_free(engine *e);
+/* Run one interactive instruction at all parties: arg alike, reg[party] the registers. The index of
+ * the arguments is that of the instruction. 0, or -1 if a party failed or they wait for ever. */
+int engine_call(engine *e, uint16_t op, const int64_t *arg, seq_reg reg[3][SEQ_MAX_OPERANDS]);
+
+#endif
