@@ -232,6 +232,26 @@ static int storm(const char *kind, const char *certs, unsigned rounds) {
     return 0;
 }
 
+/* Heartbeats come from the sender's thread while party 1 does something else for long. */
+static void *busy_body(void *arg) {
+    party *self = arg;
+    seq_error err = {0};
+    self->options.timeout_s = 0.4;
+    net *n = net_open(&self->options, &err);
+    must(n != NULL, &err);
+    must(echo_round(n, self->options.me, 0, &err), &err);
+    (void)usleep(self->options.me == 1 ? 1500000 : 0);
+    must(echo_round(n, self->options.me, 1, &err), &err);
+    net_close(n);
+    return NULL;
+}
+
+static int busy(void) {
+    static party parties[PARTIES];
+    in_threads(parties, NET_TCP, "-", busy_body);
+    return 0;
+}
+
 static void *speed_body(void *arg) {
     enum { FRAME = 1 << 20 };
     party *self = arg;
@@ -485,6 +505,9 @@ int main(int argc, char **argv) {
     const char *command = argv[1];
     if (strcmp(command, "storm") == 0 && argc == 5) {
         return storm(argv[2], argv[3], (unsigned)atoi(argv[4]));
+    }
+    if (strcmp(command, "busy") == 0) {
+        return busy();
     }
     if (strcmp(command, "speed") == 0 && argc == 5) {
         return speed(argv[2], argv[3], (size_t)atoi(argv[4]));
