@@ -1,0 +1,223 @@
+"""Costs of `rep3`, replicated sharing among three parties: docs/protocols.md counts the same.
+
+Every number here is exact: rounds are those that the machines of `runtime_c/protocols/rep3*.c`
+declare, and bytes follow from sizes alone. Where parties have different roles, roles rotate over
+thirds of the vector: a third is a range of blocks of 64 elements, and in third r party r plays P1,
+r + 1 plays P2 and r + 2 plays P3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from . import Cost, Setting
+
+PARTIES = 3
+BLOCK = 4  # bits of an addition whose monomials are dealt together
+P1, P2, P3 = range(3)
+
+
+def _blocks(n: int) -> int:
+    return -(-n // 64)
+
+
+@dataclass
+class _Traffic:
+    """Bytes between parties while an instruction on n elements is added up."""
+
+    n: int
+    sent: list[list[int]] = field(default_factory=lambda: [[0] * 3 for _ in range(3)])
+
+    def _thirds(self) -> list[tuple[int, int]]:
+        """(blocks, elements) of each third."""
+        nb = _blocks(self.n)
+        cuts = [nb * r // 3 for r in range(4)]
+        return [
+            (hi - lo, min(64 * hi, self.n) - min(64 * lo, self.n))
+            for lo, hi in zip(cuts[:-1], cuts[1:], strict=True)
+        ]
+
+    def role(self, sender: int, receiver: int, element: int = 0, planes: int = 0) -> None:
+        """Role to role: bytes an element, planes of bits."""
+        for r, (blocks, elements) in enumerate(self._thirds()):
+            frame = element * elements + 8 * planes * blocks
+            self.sent[(r + sender) % 3][(r + receiver) % 3] += frame
+
+    def ring(self, step: int, size: int) -> None:
+        """Every party to the one `step` places further."""
+        for i in range(3):
+            self.sent[i][(i + step) % 3] += size
+
+    def cost(self, rounds: int) -> Cost:
+        total = tuple(tuple(row) for row in self.sent)
+        return Cost(rounds if self.n else 0, total)
+
+
+@dataclass(frozen=True)
+class _Addition:
+    """What an addition of bits costs: planes dealt, planes returned, AND gates, rounds of gates."""
+
+    monomials: int
+    forms: int
+    gates: int
+    levels: int
+
+    @property
+    def rounds(self) -> int:
+        return 2 + self.levels
+
+    def send(self, t: _Traffic) -> None:
+        t.role(P1, P2, planes=self.monomials)
+        t.role(P2, P1, planes=self.forms)
+        t.role(P3, P1, planes=self.forms)
+        t.ring(-1, 8 * self.gates * _blocks(t.n))
+
+
+def _levels(nodes: int) -> int:
+    return max(nodes - 1, 0).bit_length()
+
+
+def _tree_gates(nodes: int, every_carry: bool) -> int:
+    """Gates of the prefix tree over g and p; only those below the last carry unless every_carry."""
+    gates = 0
+    for level in range(_levels(nodes)):
+        for j in range(nodes):
+            last = (j + 1) % (2 << level) == 0 or j + 1 == nodes
+            if j >> level & 1 and (every_carry or last):
+                gates += 2 if j >= 2 << level else 1
+    return gates
+
+
+def _sizes(bits: int) -> list[int]:
+    """Bits in each block."""
+    return [min(BLOCK, bits - lo) for lo in range(0, bits, BLOCK)]
+
+
+def _carry(bits: int) -> _Addition:
+    """The carry out of an addition of `bits` bits."""
+    sizes = _sizes(bits)
+    nb = len(sizes)
+    dealt = sum(2**s - 1 for s in sizes)
+    return _Addition(dealt, max(2 * nb - 1, 1), _tree_gates(nb, False), _levels(nb))
+
+
+def _sign(bits: int) -> _Addition:
+    """Bit `bits` - 1 of a sum; the top bit is dealt where no gate can take it along."""
+    carry = _carry(bits - 1)
+    top = 1 if len(_sizes(bits - 1)) <= 1 else 0
+    return _Addition(carry.monomials + top, carry.forms, carry.gates, carry.levels)
+
+
+def _zero(bits: int) -> _Addition:
+    """Whether all propagates of `bits` bits are one."""
+    sizes = _sizes(bits)
+    nb = len(sizes)
+    return _Addition(sum(2**s - 1 for s in sizes), nb, nb - 1, _levels(nb))
+
+
+def _sum(bits: int) -> _Addition:
+    """All bits of a sum."""
+    sizes = _sizes(bits)
+    nodes = len(sizes) - 1
+    last = sum(s - 1 for s in sizes[1:])  # bits that take in the carry into their block by a gate
+    forms = bits + last + max(2 * nodes - 1, 0)
+    gates = _tree_gates(nodes, True) + last
+    levels = _levels(nodes) + (1 if last else 0)
+    return _Addition(sum(2**s - 1 for s in sizes), forms, gates, levels)
+
+
+def _adder(make: Callable[[int], _Addition], args: Mapping[str, Any]) -> Cost:
+    t = _Traffic(args["n"])
+    addition = make(args["bits"])
+    addition.send(t)
+    return t.cost(addition.rounds)
+
+
+def _bits_to_words(t: _Traffic, word: int, dealt: int, planes: int = 1) -> None:
+    t.role(P1, P2, dealt * word * planes)
+    t.role(P2, P1, word * planes)
+    t.role(P3, P1, word * planes)
+
+
+def _rounded(n: int, args: Mapping[str, Any], word: int, replicated: bool = False) -> Cost:
+    """Truncation of n words by m bits; m = 0: resharing of a product."""
+    t = _Traffic(n)
+    m, nearest = args["m"], args["mode"]
+    if m == 0:
+        t.ring(-1, n * word)
+        return t.cost(1)
+    residue = -(-m // 8)
+    t.role(P2, P1, word + residue)
+    t.role(P3, P1, residue + (0 if replicated else word))
+    t.role(P1, P2, word + residue)
+    t.role(P1, P3, residue)
+    if not nearest:
+        return t.cost(2)
+    borrow = _carry(m)
+    borrow.send(t)
+    _bits_to_words(t, word, 1)
+    return t.cost(2 + 1 + borrow.levels + 2)
+
+
+def _product(args: Mapping[str, Any], names: str) -> int:
+    n = 1
+    for name in names.split():
+        n *= int(args[name])
+    return n
+
+
+_RESULT = {
+    "mul": "n",
+    "matmul": "M N",
+    "conv2d": "B O OH OW",
+    "conv2d_dx": "B C H W",
+    "conv2d_dw": "O C KH KW",
+}
+_ADDER: dict[str, Callable[[int], _Addition]] = {"ltz": _sign, "eqz": _zero, "a2b": _sum}
+
+
+def _opening(n: int, size: int, party: int | None) -> Cost:
+    """The party before each receiver sends it `size` bytes."""
+    t = _Traffic(n)
+    for to in range(3) if party is None else (party,):
+        t.sent[(to - 1) % 3][to] += size
+    return t.cost(1)
+
+
+def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
+    """Exact rounds and payload bytes of one interactive instruction.
+
+    Raises ValueError for an instruction that rep3 does not offer.
+    """
+    word = setting.ring_bits // 8
+    if name in _RESULT:
+        return _rounded(_product(args, _RESULT[name]), args, word)
+    n = args["n"] if args.get("p", 1) else 0
+    planes = 8 * args.get("p", 1) * _blocks(n)
+    t = _Traffic(n)
+    if name in _ADDER:
+        return _adder(_ADDER[name], args)
+    if name == "trunc":
+        return _rounded(n, args, word, replicated=True)
+    if name == "select":
+        _bits_to_words(t, word, 2)
+        return t.cost(2)
+    if name == "b2a":
+        _bits_to_words(t, word, 1, args["p"])
+        return t.cost(2)
+    if name == "and":
+        t.ring(-1, planes)
+        return t.cost(1)
+    if name == "randbit":
+        return t.cost(0)
+    if name == "input":
+        owner = args["party"]
+        t.sent[owner][(owner + 1) % 3] += n * word
+        return t.cost(1)
+    if name in ("open", "output"):
+        return _opening(n, n * word, args.get("party"))
+    if name in ("openb", "outputb"):
+        return _opening(n, planes, args.get("party"))
+    raise ValueError(f"rep3 does not offer the instruction {name!r}")
