@@ -2,9 +2,9 @@
 
 A node has one op (a row of `ops.OPS`), input nodes, attributes, one result type (None for pure
 effects) and the source location of the author's line. A block is a list of nodes in an order that
-respects data dependences and effects. `loop`, `while` and `if` nodes own sub-blocks (`node.blocks`).
-Values of outer blocks may be used in inner ones, never the reverse; what changes across iterations
-or branches lives in variables (`Var`), read by `load` and written by `store`.
+respects data dependences and effects. `loop`, `while` and `if` nodes own sub-blocks
+(`node.blocks`). Values of outer blocks may be used in inner ones, never the reverse; what changes
+across iterations or branches lives in variables (`Var`), read by `load` and written by `store`.
 """
 
 from __future__ import annotations

@@ -112,9 +112,7 @@ class Ring:
             self._check(np.asarray(a, dtype=np.float64) @ np.asarray(b, dtype=np.float64))
         if a.shape[1] >= 1 << 16:
             half = a.shape[1] // 2
-            return self.add(
-                self.matmul(a[:, :half], b[:half]), self.matmul(a[:, half:], b[half:])
-            )
+            return self.add(self.matmul(a[:, :half], b[:half]), self.matmul(a[:, half:], b[half:]))
         total = self.zeros((a.shape[0], b.shape[1]))
         limbs = self.bits // 16
         left, right = self._limbs(a, limbs), self._limbs(b, limbs)
@@ -237,7 +235,7 @@ def windows(x: Array, kernel: Shape, stride: Shape, padding: Shape = (0, 0)) -> 
     if any(padding):
         p, q = padding
         x = np.pad(x, ((0, 0), (0, 0), (p, p), (q, q)))
-    view = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))  # type: ignore[call-overload]
+    view = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=(2, 3))
     return np.asarray(view[:, :, :: stride[0], :: stride[1]])
 
 
@@ -261,9 +259,7 @@ def conv2d(s: Numbers, x: Array, w: Array, stride: Shape, padding: Shape) -> Arr
     return np.asarray(out.reshape(x.shape[0], oh, ow, o).transpose(0, 3, 1, 2))
 
 
-def conv2d_dw(
-    s: Numbers, g: Array, x: Array, shape: Shape, stride: Shape, padding: Shape
-) -> Array:
+def conv2d_dw(s: Numbers, g: Array, x: Array, shape: Shape, stride: Shape, padding: Shape) -> Array:
     """Gradient of `conv2d` for its weight."""
     cols = _columns(x, shape[2:], stride, padding)
     oh, ow = conv_size(x.shape, shape[2:], stride, padding)
@@ -271,9 +267,7 @@ def conv2d_dw(
     return np.asarray(s.matmul(_rows(g).T, cols).reshape(shape))
 
 
-def conv2d_dx(
-    s: Numbers, g: Array, w: Array, shape: Shape, stride: Shape, padding: Shape
-) -> Array:
+def conv2d_dx(s: Numbers, g: Array, w: Array, shape: Shape, stride: Shape, padding: Shape) -> Array:
     """Gradient of `conv2d` for its input: columns added back where they came from."""
     o, c, kh, kw = w.shape
     b, _, h, width = shape

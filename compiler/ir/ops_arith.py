@@ -82,7 +82,7 @@ def _const_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
 
 def _grad_mul(s: Step) -> Sequence[Any]:
     a, b = s.x
-    return s.g * b if s.wants(0) else None, s.g * a if s.wants(1) else None
+    return s.times(b) if s.wants(0) else None, s.times(a) if s.wants(1) else None
 
 
 def _grad_scale(s: Step) -> Sequence[Any]:

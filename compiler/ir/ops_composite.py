@@ -190,6 +190,12 @@ def _cross_entropy_value(n: Node, z: Array, y: Array) -> Array:
     return np.asarray(-(y * log_softmax(z, 1)).sum() / z.shape[0])
 
 
+def _no_second_derivative(s: Step) -> Sequence[Any]:
+    need(False, f"there is no derivative of {s.node.op}, itself a gradient",
+         "second derivatives of maxima are not supported")  # fmt: skip
+    return ()
+
+
 # --- gradients -----------------------------------------------------------------------------------
 
 
@@ -204,7 +210,7 @@ def _grad_maximum(s: Step) -> Sequence[Any]:
 
 
 def _grad_exp(s: Step) -> Sequence[Any]:
-    return (s.g * s.y,)
+    return (s.times(s.y),)
 
 
 def _grad_log(s: Step) -> Sequence[Any]:
@@ -212,7 +218,7 @@ def _grad_log(s: Step) -> Sequence[Any]:
 
 
 def _grad_reciprocal(s: Step) -> Sequence[Any]:
-    return (s.scaled(s.g * s.y * s.y, -1.0),)
+    return (s.scaled(s.times(s.y) * s.y, -1.0),)
 
 
 def _grad_div(s: Step) -> Sequence[Any]:
@@ -221,19 +227,19 @@ def _grad_div(s: Step) -> Sequence[Any]:
 
 
 def _grad_sqrt(s: Step) -> Sequence[Any]:
-    return (s.scaled(s.g * s.call("rsqrt", s.x[0]), 0.5),)
+    return (s.scaled(s.times(s.call("rsqrt", s.x[0])), 0.5),)
 
 
 def _grad_rsqrt(s: Step) -> Sequence[Any]:
-    return (s.scaled(s.g * s.y * s.y * s.y, -0.5),)
+    return (s.scaled(s.times(s.y) * s.y * s.y, -0.5),)
 
 
 def _grad_sigmoid(s: Step) -> Sequence[Any]:
-    return (s.g * (s.y - s.y * s.y),)
+    return (s.times(s.y - s.y * s.y),)
 
 
 def _grad_tanh(s: Step) -> Sequence[Any]:
-    return (s.g * (1 - s.y * s.y),)
+    return (s.times(1 - s.y * s.y),)
 
 
 def _grad_softmax(s: Step) -> Sequence[Any]:
@@ -250,7 +256,7 @@ def _grad_log_softmax(s: Step) -> Sequence[Any]:
 def _grad_cross_entropy(s: Step) -> Sequence[Any]:
     z, y = s.x
     p = s.call("softmax", z, axis=1)
-    return s.scaled((p - y) * s.g, 1.0 / z.shape[0]), None
+    return s.scaled(s.times(p - y), 1.0 / z.shape[0]), None
 
 
 def _grad_reduce_max(s: Step) -> Sequence[Any]:
@@ -283,10 +289,12 @@ _composite("relu", _any_unary, lambda n, x: np.where(x < 0, 0.0, x), _grad_relu)
 _composite("maximum", _pair, lambda n, a, b: np.maximum(a, b), _grad_maximum)
 _composite("reduce_max", _reduce, lambda n, x: x.max(axis=n.attrs["axis"]), _grad_reduce_max,
            "axis")  # fmt: skip
-_composite("reduce_max_grad", _reduce_grad, _reduce_max_grad_value, None, "axis")
+_composite("reduce_max_grad", _reduce_grad, _reduce_max_grad_value,
+           _no_second_derivative, "axis")  # fmt: skip
 _composite("argmax", _argmax, lambda n, x: x.argmax(axis=n.attrs["axis"]), None, "axis")
 _composite("max_pool2d", _pool, _max_pool2d_value, _grad_max_pool2d, "kernel stride")
-_composite("max_pool2d_grad", _pool_grad, _max_pool2d_grad_value, None, "kernel stride")
+_composite("max_pool2d_grad", _pool_grad, _max_pool2d_grad_value,
+           _no_second_derivative, "kernel stride")  # fmt: skip
 _composite("exp", _unary, lambda n, x: np.exp(x), _grad_exp)
 _composite("log", _unary, lambda n, x: np.log(x), _grad_log)
 _composite("reciprocal", _unary, lambda n, x: 1.0 / x, _grad_reciprocal)

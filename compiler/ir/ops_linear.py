@@ -21,7 +21,7 @@ def _matmul(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     need(len(p.shape) == 2 and len(q.shape) == 2, f"a matrix product of {p.shape} and {q.shape}")
     m, k = p.shape[::-1] if a["ta"] else p.shape
     k2, n = q.shape[::-1] if a["tb"] else q.shape
-    need(k == k2, f"a matrix product of ({m}, {k}) and ({k2}, {n}): inner sizes {k} and {k2} differ")
+    need(k == k2, f"a matrix product of ({m}, {k}) and ({k2}, {n}): {k} and {k2} differ")
     return product_type(p, q, (m, n), a, c)
 
 
@@ -92,10 +92,26 @@ def _grad_conv2d(s: Step) -> Sequence[Any]:
     return dx, dw
 
 
+def _grad_conv2d_dx(s: Step) -> Sequence[Any]:
+    g, w = s.x
+    geometry = {"stride": s.node.attrs["stride"], "padding": s.node.attrs["padding"]}
+    dg = s.product("conv2d", s.g, w, **geometry) if s.wants(0) else None
+    dw = s.product("conv2d_dw", g, s.g, shape=w.shape, **geometry) if s.wants(1) else None
+    return dg, dw
+
+
+def _grad_conv2d_dw(s: Step) -> Sequence[Any]:
+    g, x = s.x
+    geometry = {"stride": s.node.attrs["stride"], "padding": s.node.attrs["padding"]}
+    dg = s.product("conv2d", x, s.g, **geometry) if s.wants(0) else None
+    dx = s.product("conv2d_dx", g, s.g, shape=x.shape, **geometry) if s.wants(1) else None
+    return dg, dx
+
+
 op("matmul", _matmul, _matmul_value, _grad_matmul, attrs="ta tb m mode", interactive=all_secret)
 op("conv2d", _conv2d, _conv2d_value, _grad_conv2d, attrs="stride padding m mode",
    interactive=all_secret)  # fmt: skip
-op("conv2d_dx", _conv2d_dx, _conv2d_dx_value, attrs="stride padding shape m mode",
+op("conv2d_dx", _conv2d_dx, _conv2d_dx_value, _grad_conv2d_dx, attrs="stride padding shape m mode",
    interactive=all_secret)  # fmt: skip
-op("conv2d_dw", _conv2d_dw, _conv2d_dw_value, attrs="stride padding shape m mode",
+op("conv2d_dw", _conv2d_dw, _conv2d_dw_value, _grad_conv2d_dw, attrs="stride padding shape m mode",
    interactive=all_secret)  # fmt: skip

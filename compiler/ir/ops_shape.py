@@ -128,7 +128,7 @@ def _expand_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
 
 def _slice_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
     if 0 in n.attrs["shape"]:
-        return v[0].reshape(-1)[:0].reshape(v[0].shape[: n.t.bit] + n.attrs["shape"])
+        return np.asarray(v[0].reshape(-1)[:0].reshape(v[0].shape[: n.t.bit] + n.attrs["shape"]))
     where = slices(n.attrs["start"], n.attrs["step"], n.attrs["shape"])
     return _on_elements(n, v[0], lambda a: a[where])
 
@@ -185,7 +185,8 @@ def _grad_unslice(s: Step) -> Sequence[Any]:
 
 
 def _grad_concat(s: Step) -> Sequence[Any]:
-    axis, at, out = s.node.attrs["axis"], 0, []
+    out: list[Any] = []
+    axis, at = s.node.attrs["axis"], 0
     for x in s.x:
         start = tuple(at if i == axis else 0 for i in range(len(x.shape)))
         step = (1,) * len(x.shape)

@@ -172,7 +172,7 @@ class _Executor:
             return result
         numpy = OPS[node.op].numpy
         if numpy is None:
-            raise ExecutionError(f"{node.loc}: {node.op} has no meaning of its own: expand it first")
+            raise ExecutionError(f"{node.loc}: {node.op} must be expanded first")
         return np.asarray(numpy(self.s, node, operands))
 
     def _check(self, node: Node, value: Array) -> None:

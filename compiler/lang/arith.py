@@ -36,6 +36,11 @@ def materialised(x: Tensor) -> Tensor:
     return x
 
 
+def exact(value: Any) -> Fraction:
+    """A plain number as a fraction."""
+    return Fraction(value.item() if isinstance(value, np.generic) else value)
+
+
 # --- sums ----------------------------------------------------------------------------------------
 
 
@@ -84,9 +89,7 @@ def _offset(x: Tensor, value: Any) -> Tensor:
 def _rounded(value: Any, f: int) -> int:
     if isinstance(value, float | np.floating) and not math.isfinite(value):
         raise current().error(f"{value} is not a finite number")
-    exact = Fraction(value if isinstance(value, float) else value.item()
-                     if isinstance(value, np.generic) else value)  # fmt: skip
-    return math.floor(exact * 2**f + Fraction(1, 2))
+    return math.floor(exact(value) * (1 << f) + Fraction(1, 2))
 
 
 def _aligned(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,16 +158,16 @@ def scaled(x: Tensor, factor: Any) -> Tensor:
     b = current()
     if not math.isfinite(factor):
         raise b.error(f"the factor {factor} is not finite")
-    exact = Fraction(factor.item() if isinstance(factor, np.generic) else factor)
+    value = exact(factor)
     if not x.type.f and not isinstance(factor, int | np.integer):
         x = convert.fixed(x)
-    if exact == 0:
+    if value == 0:
         return wrap(b.emit("scale", [x._node], imm=0, f=0), x._pending, 0)
     want, total = b.config.f + _EXTRA_BITS, b.config.ring_bits - 2
-    if x._pending and x._width + min(_bits_of(exact, want), b.config.f) > total:
+    if x._pending and x._width + min(_bits_of(value, want), b.config.f) > total:
         x = materialised(x)
     room = total - x._width
-    imm, shift = fixed_factor(exact, min(want, room), b.config.ring_bits - 3 - x._pending)
+    imm, shift = fixed_factor(value, min(want, room), b.config.ring_bits - 3 - x._pending)
     if imm.bit_length() > max(room, 1) and x.secret:
         raise b.error(
             f"the factor {factor} does not fit beside values of k = {b.config.k} bits",
@@ -250,8 +253,7 @@ def div(left: Value, right: Value) -> Tensor:
     if is_number(right):
         if right == 0:
             raise b.error("division by zero")
-        exact = Fraction(right.item() if isinstance(right, np.generic) else right)  # type: ignore
-        return scaled(convert.fixed(number(left)), 1 / exact)
+        return scaled(convert.fixed(number(left)), 1 / exact(right))
     divisor = number(right)
     if is_number(left) and divisor.secret:
         return scaled(functions.reciprocal(convert.fixed(divisor)), left)
@@ -429,4 +431,3 @@ def bounded(value: Operators, limit: float) -> Tensor:
         raise current().error(f"the bound {limit} is not positive")
     bits = max(1, math.ceil(math.log2(limit)) + x._node.t.f)
     return wrap(x._node, x._pending, min(x._width, bits))
-

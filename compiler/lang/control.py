@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import dis
+import re
+import sys
 from collections.abc import Callable, Iterator
 from types import CodeType, FrameType
 from typing import Any
@@ -19,7 +21,7 @@ import numpy as np
 from ..ir.graph import Block, Node
 from . import functions
 from .arith import equal
-from .builder import Builder, author_frame, current
+from .builder import Builder, current
 from .errors import ProgramError
 from .tensor import Operators, Tensor, Value, Variable, as_tensor, cint, emit, state, wrap
 
@@ -79,14 +81,13 @@ def _read_first(code: CodeType, start: int, stop: int) -> set[str]:
     for instruction in dis.get_instructions(code):
         if not start < instruction.offset < stop:
             continue
-        name = instruction.opname
-        if not name.startswith(("LOAD_FAST", "STORE_FAST", "LOAD_DEREF", "STORE_DEREF")):
+        kind = instruction.opname
+        if not re.match("(LOAD|STORE)_(FAST|DEREF)", kind) or kind.endswith("AND_CLEAR"):
             continue
         values = instruction.argval
-        reads = [part.startswith("LOAD") for part in name.split("_FAST_")] * 2
         names = values if isinstance(values, tuple) else (values,)
-        for i, used in enumerate(names):
-            seen.setdefault(used, reads[i])
+        for name, access in zip(names, re.findall("LOAD|STORE", kind), strict=True):
+            seen.setdefault(name, access == "LOAD")
     return {name for name, read in seen.items() if read}
 
 
@@ -107,10 +108,19 @@ class LoopRange:
 
     def __next__(self) -> Tensor:
         if self._body is None:
-            self._body = _Body("loop", author_frame(), trips=self.trips)
-            return wrap(self._body.node)
-        self._body.close()
+            return self.open(sys._getframe(1))
+        self.close()
         raise StopIteration
+
+    def open(self, frame: FrameType) -> Tensor:
+        """Start the body, in the `for` statement that a frame is at; its index."""
+        self._body = _Body("loop", frame, trips=self.trips)
+        return wrap(self._body.node)
+
+    def close(self) -> None:
+        """End the body."""
+        assert self._body is not None
+        self._body.close()
 
 
 class Batches:
@@ -147,12 +157,11 @@ class Batches:
             if self.shuffle:
                 self._order = functions.permutation(self.rows)
             self._loop = LoopRange(full)
-            return self._rows(next(self._loop))
+            return self._rows(self._loop.open(sys._getframe(1)))
         if self._stage == 1:
             self._stage = 2
             assert self._loop is not None
-            with contextlib.suppress(StopIteration):
-                next(self._loop)
+            self._loop.close()
             if self.rest:
                 return self._last(full * self.batch)
         raise StopIteration
@@ -225,7 +234,7 @@ class while_:
         if self._body is not None:
             self._body.close()
             raise StopIteration
-        self._body = _Body("while", author_frame(), max_trips=self.max_trips)
+        self._body = _Body("while", sys._getframe(1), max_trips=self.max_trips)
         emit("break_if_zero", _condition(self.condition()))
 
 

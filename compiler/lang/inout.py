@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from ..ir.graph import Input, Output
+from ..ir.graph import Input, Node, Output
 from ..ir.types import Shape, arith
 from .builder import current
 from .program import input_shape
@@ -43,7 +43,7 @@ class Party:
         if given is None:
             raise b.error(
                 f"the shape of input {self.index}:{name} is not known",
-                f"give its file: --input {self.index}:{name}=FILE, or --shape {self.index}:{name}=..",
+                f"give --input {self.index}:{name}=FILE or --shape {self.index}:{name}=2,3",
             )
         if len(given) > 6:
             raise b.error(f"input {self.index}:{name} has {len(given)} axes, but 6 are the most")
@@ -117,7 +117,7 @@ def print_(fmt: str, *values: Value) -> None:
     """
     b = current()
     pieces: list[Any] = []
-    inputs = []
+    inputs: list[Node] = []
     try:
         parsed = list(string.Formatter().parse(fmt))
     except ValueError as error:

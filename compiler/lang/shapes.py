@@ -17,7 +17,7 @@ from .tensor import Operators, Tensor, Value, as_tensor, emit, sint, wrap
 def ints(shape: tuple[int | Sequence[int], ...]) -> tuple[int, ...]:
     """(2, 3) from f(2, 3) or f((2, 3))."""
     if len(shape) == 1 and not isinstance(shape[0], int | np.integer):
-        shape = tuple(shape[0])  # type: ignore[arg-type]
+        shape = tuple(shape[0])
     for n in shape:
         if isinstance(n, Operators) or not isinstance(n, int | np.integer):
             raise current().error(f"{n!r} is not a Python integer", "shapes are static")

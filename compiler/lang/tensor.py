@@ -7,6 +7,7 @@ them; then they are rounded once (`trunc`). So `(a * b).sum() * 0.5` rounds once
 
 from __future__ import annotations
 
+import builtins
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeVar, Union
@@ -22,7 +23,7 @@ from .errors import ProgramError
 
 Scalar = Union[int, float, bool, "np.integer[Any]", "np.floating[Any]"]
 Value = Union["Operators", Scalar, "NDArray[Any]", Sequence[Any]]
-T = TypeVar("T", bound="Tensor")
+TensorT = TypeVar("TensorT", bound="Tensor")
 
 
 class Operators:
@@ -208,7 +209,7 @@ class Operators:
         return functions.argmax(self, axis)
 
     # conversion
-    def to(self, kind: builtins_type[T]) -> T:
+    def to(self, kind: builtins.type[TensorT]) -> TensorT:
         """Convert: sbit -> sint -> sfix, cint -> cfix, clear -> secret, sfix -> sint (nearest)."""
         return convert.to(self, kind)
 
@@ -236,27 +237,24 @@ class Operators:
 
     # what a tensor is not
     def __bool__(self) -> bool:
-        self._not_python("a Python condition", "where(condition, a, b)")
+        raise self._not_python("a Python condition", "where(condition, a, b)")
 
     def __int__(self) -> int:
-        self._not_python("a Python int", "reveal() and compute with the clear tensor")
+        raise self._not_python("a Python int", "reveal() and compute with the clear tensor")
 
     def __index__(self) -> int:
-        self._not_python("a Python index", "x[i] with a clear tensor i, or a loop over clear rows")
+        raise self._not_python("a Python index", "where(...) or a product with a one-hot vector")
 
     def __float__(self) -> float:
-        self._not_python("a Python float", "reveal() and compute with the clear tensor")
+        raise self._not_python("a Python float", "reveal() and compute with the clear tensor")
 
-    def _not_python(self, what: str, secret_hint: str) -> NoReturn:
+    def _not_python(self, what: str, secret_hint: str) -> ProgramError:
         if self.secret:
-            raise current().error(f"a secret value is used as {what}", f"use {secret_hint}")
-        raise current().error(
+            return current().error(f"a secret value is used as {what}", f"use {secret_hint}")
+        return current().error(
             f"a clear value that is known only when the program runs is used as {what}",
             "for a branch use `with if_(c):` or while_(...)",
         )
-
-
-builtins_type = type
 
 
 class Tensor(Operators):
@@ -316,7 +314,7 @@ class cfix(Tensor):
     """Clear fixed-point numbers. `cfix(value)` makes a constant."""
 
 
-def kind_of(t: Type) -> builtins_type[Tensor]:
+def kind_of(t: Type) -> builtins.type[Tensor]:
     """The class of tensors of an IR type."""
     if t.bit:
         return sbit
@@ -328,7 +326,8 @@ def kind_of(t: Type) -> builtins_type[Tensor]:
 def wrap(node: Node, pending: int = 0, width: int | None = None) -> Tensor:
     """The tensor of a node. `width`: bits of its ring integers; default: what k promises."""
     t = node.t if not pending else Type(node.t.secret, node.t.shape, node.t.f - pending)
-    tensor = Tensor.__new__(kind_of(t))
+    kind = kind_of(t)
+    tensor: Tensor = kind.__new__(kind)
     tensor._node, tensor._pending = node, pending
     tensor._width = current().config.k - 1 + pending if width is None else width
     return tensor
@@ -402,15 +401,15 @@ class Variable(Operators):
         x = convert.fit(as_tensor(value), self.var.type, self.var.name)
         current().emit("store", [x.node], var=self.var)
 
-    def __iadd__(self, other: Value) -> Variable:
+    def __iadd__(self, other: Value) -> Variable:  # type: ignore[override]
         self.set(self + other)
         return self
 
-    def __isub__(self, other: Value) -> Variable:
+    def __isub__(self, other: Value) -> Variable:  # type: ignore[override]
         self.set(self - other)
         return self
 
-    def __imul__(self, other: Value) -> Variable:
+    def __imul__(self, other: Value) -> Variable:  # type: ignore[override]
         self.set(self * other)
         return self
 
