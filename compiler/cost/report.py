@@ -1,0 +1,214 @@
+"""The static report of a program: rounds, bytes, openings, as a run will count them.
+
+The clock is simulated as the virtual machine keeps it: a machine started at time t with r rounds
+ends at t + r, its join sets the clock to the later of both, and the growth counts for the joined
+instruction. Blocks join what they start, so a loop's body adds the same each time. Branches are
+bounded by the dearer one, loops with a `breakz` by all their trips: `exact` says whether the
+figures are equalities or upper bounds.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from ..isa.program import ALL, Insn, Program
+from . import Cost, Setting, cost_module
+
+OPENINGS = ("open", "openb", "output", "outputb", "coutput")
+Key = TypeVar("Key", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """The cost of one instruction of the file: executions, rounds at its join, bytes [from][to]."""
+
+    executed: int
+    rounds: int
+    sent: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A line of the ledger: what is revealed, to whom (None: to all), and how often."""
+
+    file: str
+    line: int
+    scope: str
+    what: str  # name of the output, or "" for a reveal
+    elements: int
+    planes: int  # 0: arithmetic
+    party: int | None
+    times: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Costs of a whole program under one protocol."""
+
+    protocol: str
+    parties: int
+    exact: bool
+    rounds: int
+    sent: tuple[tuple[int, ...], ...]
+    entries: tuple[Entry, ...]
+
+    @property
+    def busiest(self) -> int:
+        """Bytes sent by the party that sends most."""
+        return max(map(sum, self.sent), default=0)
+
+
+def report(program: Program, protocol: str, parties: int | None = None) -> Report:
+    """Simulate a program's rounds and bytes; ValueError for an unknown or unfit protocol."""
+    module = cost_module(protocol)
+    m = program.meta
+    n = module.PARTIES if parties is None else parties
+    setting = Setting(n, m.ring_bits, m.k, m.f, m.stat)
+    costs = [
+        module.cost(insn.instr.name, _with_party(program, insn), setting)
+        if insn.instr.interactive
+        else Cost(0, ((0,) * n,) * n)
+        for insn in program.code
+    ]
+    clock = _Clock(program, [c.rounds for c in costs])
+    clock.run()
+    times = executions(program)
+    entries = tuple(
+        Entry(t, r, tuple(tuple(t * b for b in row) for row in c.sent))
+        for t, r, c in zip(times, clock.growth, costs, strict=True)
+    )
+    exact = not any(i.instr.name in ("if", "breakz") for i in program.code)
+    return Report(protocol, n, exact, clock.now, _add([e.sent for e in entries], n), entries)
+
+
+def _with_party(program: Program, insn: Insn) -> dict[str, Any]:
+    args = insn.named()
+    if "in" in args:
+        args["party"] = program.inputs[args["in"]].party
+    if "out" in args:
+        args["party"] = _receiver(program.outputs[args["out"]].party)
+    return args
+
+
+def _receiver(party: int) -> int | None:
+    return None if party == ALL else party
+
+
+def _add(matrices: list[tuple[tuple[int, ...], ...]], n: int) -> tuple[tuple[int, ...], ...]:
+    return tuple(tuple(sum(m[i][j] for m in matrices) for j in range(n)) for i in range(n))
+
+
+def executions(program: Program) -> list[int]:
+    """How often each instruction runs; in branches and after a `breakz`, at most."""
+    out, factors = [], [1]
+    for insn in program.code:
+        out.append(factors[-1])
+        if insn.instr.name == "loop":
+            factors.append(factors[-1] * insn.named()["trips"])
+        elif insn.instr.name == "if":
+            factors.append(factors[-1])
+        elif insn.instr.name in ("endloop", "endif"):
+            factors.pop()
+    return out
+
+
+class _Clock:
+    """The round clock of one walk through the program."""
+
+    def __init__(self, program: Program, rounds: list[int]):
+        self.code = program.code
+        self.rounds = rounds
+        self.times = executions(program)
+        self.now = 0
+        self.finish: dict[int, tuple[int, int]] = {}  # handle -> (time, instruction)
+        self.growth = [0] * len(rounds)
+
+    def run(self) -> None:
+        self._block(0, 1)
+
+    def _block(self, i: int, factor: int) -> int:
+        """Walk from instruction i to the end of its block, `factor` times over; what follows."""
+        while self.code[i].instr.name not in ("end", "endloop", "else", "endif"):
+            insn, name = self.code[i], self.code[i].instr.name
+            if name == "loop":
+                i = self._loop(i, insn.named()["trips"], factor)
+            elif name == "if":
+                i = self._if(i, factor)
+            elif name == "join":
+                time, start = self.finish.pop(insn.named()["h"])
+                self.growth[start] += factor * max(time - self.now, 0)
+                self.now = max(self.now, time)
+                i += 1
+            else:
+                if insn.instr.interactive:
+                    self.finish[insn.named()["h"]] = (self.now + self.rounds[i], i)
+                i += 1
+        return i + 1
+
+    def _loop(self, i: int, trips: int, factor: int) -> int:
+        before = self.now
+        after = self._block(i + 1, factor * trips)
+        self.now = before + trips * (self.now - before)
+        return after
+
+    def _if(self, i: int, factor: int) -> int:
+        before, saved = self.now, list(self.growth)
+        after = self._block(i + 1, factor)
+        if self.code[after - 1].instr.name == "else":
+            then, then_growth = self.now, self.growth
+            self.now, self.growth = before, list(saved)
+            after = self._block(after, factor)
+            if then > self.now:
+                self.now, self.growth = then, then_growth
+        return after
+
+
+def grouped(program: Program, rep: Report, key: Callable[[Program, int], Key]) -> dict[Key, Entry]:
+    """Entries summed by a key of the instruction's index, in order of appearance."""
+    groups: dict[Key, list[Entry]] = defaultdict(list)
+    for i, entry in enumerate(rep.entries):
+        groups[key(program, i)].append(entry)
+    return {
+        k: Entry(
+            sum(e.executed for e in es),
+            sum(e.rounds for e in es),
+            _add([e.sent for e in es], rep.parties),
+        )
+        for k, es in groups.items()
+    }
+
+
+def by_line(program: Program, i: int) -> tuple[str, int]:
+    """Key: source file and line."""
+    line = program.lines[i]
+    return program.strings[line.file], line.line
+
+
+def by_scope(program: Program, i: int) -> str:
+    """Key: layer."""
+    return program.strings[program.lines[i].scope]
+
+
+def by_instruction(program: Program, i: int) -> str:
+    """Key: instruction name."""
+    return program.code[i].instr.name
+
+
+def ledger(program: Program) -> list[Opening]:
+    """Every opening of the program in order: what a run will reveal, known before it."""
+    out = []
+    for insn, line, times in zip(program.code, program.lines, executions(program), strict=True):
+        if insn.instr.name not in OPENINGS:
+            continue
+        args = _with_party(program, insn)
+        name = program.strings[program.outputs[args["out"]].name] if "out" in args else ""
+        out.append(
+            Opening(
+                program.strings[line.file], line.line, program.strings[line.scope], name,
+                args["n"], args.get("p", 0), args.get("party"), times,
+            )
+        )  # fmt: skip
+    return out

@@ -1,0 +1,145 @@
+"""Scheduling: split interactive ops into start and join, and put independent ones together.
+
+Requires: code from codegen.py (joins absent).
+Ensures: the same meaning; every interactive op has one join in its own block; operands stay
+untouched in between; no start is pending at a `breakz`.
+
+In each block every ready start is issued and ready local work runs; only when nothing else is left
+is a machine joined, the one that finishes first. As any number of machines share their exchanges,
+the rounds of a block are then those of its longest chain. The lengths of machines are not known
+here (they are the protocol's), so `ROUNDS` estimates them: they only order the joins.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from heapq import heappop, heappush
+
+from .lir import Access, Code, Op, Reg, all_accesses, blocks, breaks, join_of, walk
+
+ROUNDS = {"ltz": 5, "eqz": 5, "a2b": 6, "b2a": 2, "select": 2}
+
+
+def rounds_estimate(op: Op) -> int:
+    """Rounds an interactive op is expected to take."""
+    rounding = "m" in [o.name for o in op.instr.operands] and op.named()["m"] > 0
+    return ROUNDS.get(op.name, 2 if rounding else 1)
+
+
+def run(code: Code, *, merge: bool = True) -> Code:
+    """Schedule every block in place; merge=False joins each machine right after its start."""
+    for block in blocks(code.body):
+        order = _schedule(block) if merge else _in_order(block)
+        block[:] = order
+    return code
+
+
+def _in_order(block: list[Op]) -> list[Op]:
+    out = []
+    for op in block:
+        out += [op, join_of(op)] if op.instr.interactive else [op]
+    return out
+
+
+@dataclass(eq=False)
+class _Item:
+    """A local op, a start or a join, with the items that wait for it."""
+
+    op: Op
+    position: int
+    kind: str  # "start", "join", "local"
+    after: list[_Item] = field(default_factory=list)
+    missing: int = 0
+    height: int = 0  # rounds on the longest chain from here to the end of the block
+
+    def then(self, other: _Item) -> None:
+        self.after.append(other)
+        other.missing += 1
+
+
+def _schedule(block: list[Op]) -> list[Op]:
+    items = dependences(block)
+    for item in reversed(items):
+        length = rounds_estimate(item.op) if item.kind == "start" else 0
+        item.height = length + max((o.height for o in item.after), default=0)
+    ready: dict[str, list[tuple[int, int, _Item]]] = {"start": [], "local": [], "join": []}
+    clock = 0
+    finish: dict[Op, int] = {}
+
+    def push(item: _Item) -> None:
+        key = finish[item.op] if item.kind == "join" else -item.height
+        heappush(ready[item.kind], (key, item.position, item))
+
+    for item in items:
+        if item.missing == 0:
+            push(item)
+    out: list[Op] = []
+    while any(ready.values()):
+        kind = next(k for k in ("start", "local", "join") if ready[k])
+        _, _, item = heappop(ready[kind])
+        if kind == "join":
+            clock = max(clock, finish[item.op])
+            out.append(join_of(item.op))
+        else:
+            out.append(item.op)
+            if kind == "start":
+                finish[item.op] = clock + rounds_estimate(item.op)
+        for other in item.after:
+            other.missing -= 1
+            if other.missing == 0:
+                push(other)
+    assert len(out) == len(items)
+    return out
+
+
+def dependences(block: list[Op]) -> list[_Item]:
+    """The items of a block in program order, with an edge for every order that must be kept."""
+    items: list[_Item] = []
+    graph = _Edges()
+    for op in block:
+        if op.instr.interactive:
+            begin, end = _Item(op, len(items), "start"), _Item(op, len(items) + 1, "join")
+            items += [begin, end]
+            begin.then(end)
+        else:
+            begin = end = _Item(op, len(items), "local")
+            items.append(begin)
+        graph.add(op, begin, end)
+    return items
+
+
+class _Edges:
+    """What later items of a block must wait for."""
+
+    def __init__(self) -> None:
+        self.accesses: dict[Reg, list[tuple[Access, _Item]]] = defaultdict(list)
+        self.effect: _Item | None = None  # the last effect
+        self.random: _Item | None = None  # the last draw from public randomness
+        self.barrier: _Item | None = None  # the last op that may leave the loop
+        self.ends: list[_Item] = []  # ends of all items since the barrier
+
+    def add(self, op: Op, begin: _Item, end: _Item) -> None:
+        """Order an item after everything it may not overtake."""
+        before: set[_Item] = set()
+        for a in all_accesses(op):
+            for other, item in self.accesses[a.reg]:
+                if (a.writes or other.writes) and a.meets(other):
+                    before.add(item)
+        inner = list(walk([op]))
+        if any(o.instr.effect for o in inner):
+            before |= {self.effect} if self.effect else set()
+            self.effect = begin
+        if any(o.name in ("cperm", "cuniform") for o in inner):
+            before |= {self.random} if self.random else set()
+            self.random = end
+        before |= {self.barrier} if self.barrier else set()
+        if breaks(op):
+            before |= set(self.ends)
+            self.barrier, self.ends = end, []
+        before -= {begin, end}
+        for item in sorted(before, key=lambda i: i.position):
+            item.then(begin)
+        for a in all_accesses(op):
+            self.accesses[a.reg].append((a, end))
+        self.ends.append(end)
