@@ -467,6 +467,45 @@ static int babble(uint64_t seed, unsigned count) {
     return 0;
 }
 
+/* ---- leaving ---- */
+
+/* Party 1 is two bare streams that neither read nor say goodbye (but say something now and then).
+ */
+static int linger(void) {
+    for (int aborts = 0; aborts < 2; aborts++) {
+        file_names files;
+        net_hub *hub = net_hub_create(2);
+        net_options o = make_options(0, NET_MEMORY, "-", &files);
+        net_stream *in[2] = {0}, *out[2] = {0};
+        seq_error err = {0};
+        uint8_t heartbeat[FRAME_HEADER];
+        o.hub = hub;
+        o.parties = 2;
+        o.timeout_s = 0.7;
+        net *n = net_open(&o, &err);
+        must(n != NULL && memory_streams(hub, 1, 2, in, out, &err) == SEQ_OK, &err);
+        for (unsigned i = 0; i < 20; i++) { /* more than the pipe holds */
+            uint8_t *payload = net_alloc(n, 100000);
+            CHECK(payload != NULL);
+            fill(payload, 100000, i);
+            net_send(n, 1, (net_tag){i, 0}, payload, 100000);
+        }
+        frame_encode(heartbeat, &(frame_header){.kind = FRAME_HEARTBEAT});
+        CHECK(out[0]->ops->write(out[0], heartbeat, sizeof heartbeat) == FRAME_HEADER);
+        double start = now_s();
+        if (aborts) {
+            net_abort(n, "had enough");
+        } else {
+            net_close(n);
+        }
+        CHECK(now_s() - start < 1.5);
+        in[0]->ops->close(in[0]);
+        out[0]->ops->close(out[0]);
+        net_hub_destroy(hub);
+    }
+    return 0;
+}
+
 /* ---- one party in its own process ---- */
 
 static int report(const seq_error *err) {
@@ -508,6 +547,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(command, "busy") == 0) {
         return busy();
+    }
+    if (strcmp(command, "linger") == 0) {
+        return linger();
     }
     if (strcmp(command, "speed") == 0 && argc == 5) {
         return speed(argv[2], argv[3], (size_t)atoi(argv[4]));

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import struct
+import time
 from pathlib import Path
 
 PREAMBLE = struct.Struct("<8sIIII")  # magic, version, parties, from, to
@@ -68,8 +69,6 @@ class Fake:
                 raw = socket.create_connection((HOST, self.ports[self.to]), timeout=10)
                 break
             except ConnectionRefusedError:
-                import time
-
                 time.sleep(0.05)
         else:
             raise ConnectionRefusedError
