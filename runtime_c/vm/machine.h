@@ -1,12 +1,13 @@
 #ifndef SEQ_MACHINE_H
 #define SEQ_MACHINE_H
-/* What the VM offers to protocols: calls (an interactive instruction with its operands resolved) and
- * tasks (one chunk of the round machine that carries it out).
+/* What the VM offers to protocols: calls (an interactive instruction with its operands resolved)
+ * and tasks (one chunk of the round machine that carries it out).
  *
- * An interactive instruction's `start` handler declares its number of rounds and creates one or more
- * tasks. A task's `step` function runs once at creation and then each time all frames it expects (and
- * all child calls it made) are there. It queues what it sends, declares what it expects next, and
- * returns; the VM keeps many tasks in flight and serves whichever is ready. Nothing here blocks.
+ * An interactive instruction's `start` handler declares its number of rounds and creates one or
+ * more tasks. A task's `step` function runs once at creation and then each time all frames it
+ * expects (and all child calls it made) are there. It queues what it sends, declares what it
+ * expects next, and returns; the VM keeps many tasks in flight and serves whichever is ready.
+ * Nothing here blocks.
  *
  *     static int my_step(seq_task *t) {
  *         my_state *s = t->state;
@@ -46,13 +47,14 @@ typedef struct {
 } seq_reg;
 
 typedef struct seq_call {
-    uint16_t op;          /* SEQ_OP_... of isa.h */
-    uint64_t instance;    /* 48-bit number of the dynamic instruction */
-    uint16_t sub;         /* 0 for the instruction itself; sub-machines number from 1 */
-    int64_t arg[SEQ_MAX_OPERANDS];  /* operands as in the bytecode, by SEQ_ARG_<op>_<name> of isa.h */
-    seq_reg reg[SEQ_MAX_OPERANDS];  /* register operands resolved, same index */
-    seq_task *parent;     /* the task that waits for this call, or NULL */
-    struct vm_call *own;  /* the VM's bookkeeping */
+    uint16_t op;       /* SEQ_OP_... of isa.h */
+    uint64_t instance; /* 48-bit number of the dynamic instruction */
+    uint16_t sub;      /* 0 for the instruction itself; sub-machines number from 1 */
+    int64_t
+        arg[SEQ_MAX_OPERANDS]; /* operands as in the bytecode, by SEQ_ARG_<op>_<name> of isa.h */
+    seq_reg reg[SEQ_MAX_OPERANDS]; /* register operands resolved, same index */
+    seq_task *parent;              /* the task that waits for this call, or NULL */
+    struct vm_call *own;           /* the VM's bookkeeping */
 } seq_call;
 
 /* What a handler knows about the run. Constant during the run. */
@@ -84,30 +86,32 @@ struct seq_task {
     void *state;       /* state_bytes zeroed bytes, wiped and freed with the task */
 };
 
-/* Create a task and run its first step at once. Errors are kept by the VM and surface at the join. */
+/* Create a task and run its first step at once. Errors are kept by the VM and surface at the join.
+ */
 void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
                  task_step step, size_t state_bytes);
-/* 64-byte aligned memory that lives until the task ends, then is wiped; NULL if memory ran out (an error
- * is set: return TASK_ERROR). Counted into the reported peak. */
+/* 64-byte aligned memory that lives until the task ends, then is wiped; NULL if memory ran out (an
+ * error is set: return TASK_ERROR). Counted into the reported peak. */
 void *task_scratch(seq_task *t, size_t bytes);
-/* A frame to peer, sent when the step returns; fill it all. At most one a peer and step. 64-byte aligned,
- * not zeroed; NULL if memory ran out (an error is set: return TASK_ERROR). */
+/* A frame to peer, sent when the step returns; fill it all. At most one a peer and step. 64-byte
+ * aligned, not zeroed; NULL if memory ran out (an error is set: return TASK_ERROR). */
 uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes);
 /* The next step needs exactly this many bytes from peer. bytes = 0 expects nothing. */
 void task_expect(seq_task *t, unsigned peer, size_t bytes);
 /* What arrived for this step from peer; 8-byte aligned; freed after the step. */
 const uint8_t *task_received(const seq_task *t, unsigned peer);
-/* Start a sub-machine whose completion the next step waits for. `sub` is unique among all sub-machines of
- * the instruction, of its other chunks too (tags are made of it). Fill call->op, arg, reg; the VM sets the
- * rest from the parent. The registers it names must outlive it (task_scratch does). */
+/* Start a sub-machine whose completion the next step waits for. `sub` is unique among all
+ * sub-machines of the instruction, of its other chunks too (tags are made of it). Fill call->op,
+ * arg, reg; the VM sets the rest from the parent. The registers it names must outlive it
+ * (task_scratch does). */
 void task_call(seq_task *t, seq_call *call, uint16_t sub);
 /* Fail with a message; returns TASK_ERROR. */
 int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
-/* The same for a `start` handler, outside of any task. SEQ_ERR_AUTHOR messages get the source line of the
- * instruction in front. */
-seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int party, const char *fmt, ...)
-    __attribute__((format(printf, 5, 6)));
+/* The same for a `start` handler, outside of any task. SEQ_ERR_AUTHOR messages get the source line
+ * of the instruction in front. */
+seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int party, const char *fmt,
+                   ...) __attribute__((format(printf, 5, 6)));
 /* Where the value of output `out` goes (the same array each time; elements must be those of the
  * output): for receivers only. NULL if memory ran out (an error is set). */
 void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements);

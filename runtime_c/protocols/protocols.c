@@ -1,0 +1,21 @@
+/* The table of protocols. */
+#include "protocol.h"
+
+#include <string.h>
+
+extern const seq_protocol protocol_emulate, protocol_rep3;
+
+static const seq_protocol *const protocols[] = {&protocol_emulate, &protocol_rep3};
+
+const seq_protocol *protocol_at(size_t i) {
+    return i < sizeof protocols / sizeof protocols[0] ? protocols[i] : NULL;
+}
+
+const seq_protocol *protocol_find(const char *name) {
+    for (size_t i = 0; protocol_at(i) != NULL; i++) {
+        if (strcmp(protocols[i]->name, name) == 0) {
+            return protocols[i];
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,435 @@
+/* The public interface: see sequester.h. */
+#include "vm.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#define MIN_FRAME ((uint64_t)1 << 20)
+#define MIN_MAILBOX ((uint64_t)1 << 28)
+
+struct seq_run {
+    seq_vm vm;
+    seq_options options; /* strings copied */
+    char channel[64];
+    uint64_t wire_sent[VM_PARTIES];
+};
+
+static int report(const seq_error *error, seq_error_info *err) {
+    if (err != NULL) {
+        err->status = (int)error->status;
+        err->party = error->party;
+        err->instr = error->instr;
+        memcpy(err->message, error->message, sizeof err->message);
+    }
+    return (int)error->status;
+}
+
+static void set_phase(seq_vm *vm, int phase) {
+    (void)pthread_mutex_lock(&vm->lock);
+    vm->progress.phase = phase;
+    (void)pthread_mutex_unlock(&vm->lock);
+}
+
+/* ---- making a run ---- */
+
+int seq_protocol_at(size_t i, seq_protocol_info *info) {
+    const seq_protocol *p = protocol_at(i);
+    if (p == NULL) {
+        return 0;
+    }
+    *info = (seq_protocol_info){
+        .name = p->name,
+        .title = p->title,
+        .adversary = p->adversary,
+        .parties_min = p->parties_min,
+        .parties_max = p->parties_max,
+        .threshold_num = p->threshold_num,
+        .threshold_den = p->threshold_den,
+        .ring64 = p->ring64 != 0,
+        .ring128 = p->ring128 != 0,
+        .insecure = p->insecure,
+    };
+    return 1;
+}
+
+void *seq_hub_create(unsigned parties) {
+    return net_hub_create(parties);
+}
+
+void seq_hub_free(void *hub) {
+    net_hub_destroy(hub);
+}
+
+/* What the program needs against what the protocol can do. */
+static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
+    const seq_program *p = vm->program;
+    const seq_protocol *protocol = vm->protocol;
+    if (o->parties < protocol->parties_min || o->parties > protocol->parties_max ||
+        o->me >= o->parties || o->parties > VM_PARTIES) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "%s runs between %u to %u parties; this is party %u of %u", protocol->name,
+                        protocol->parties_min, protocol->parties_max, o->me, o->parties);
+    }
+    if (!(p->ring_bits == 64 ? protocol->ring64 : protocol->ring128)) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%s does not work in the ring 2^%u",
+                        protocol->name, p->ring_bits);
+    }
+    for (uint64_t i = 0; i < p->instrs; i++) {
+        const isa_op *op = p->instr[i].op;
+        if (op->interactive && protocol->start[op->code - SEQ_OP_FIRST_INTERACTIVE] == NULL) {
+            return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%s:%u: %s has no instruction %s",
+                            p->line[i].file, p->line[i].line, protocol->name, op->name);
+        }
+    }
+    for (uint64_t i = 0; o->parties > 1 && i < p->inputs + p->outputs; i++) {
+        int is_input = i < p->inputs;
+        uint64_t party = is_input ? p->input[i].party : p->output[i - p->inputs].party;
+        if (party >= o->parties && party != PROGRAM_ALL_PARTIES) {
+            return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                            "%s '%.60s' belongs to party %llu, and there are %u parties",
+                            is_input ? "input" : "output",
+                            is_input ? p->input[i].name : p->output[i - p->inputs].name,
+                            (unsigned long long)party, o->parties);
+        }
+    }
+    return protocol->check(p->ring_bits, p->k, p->f, p->stat, &vm->error);
+}
+
+static seq_status find_protocol(seq_vm *vm, const char *name) {
+    vm->protocol = protocol_find(name);
+    if (vm->protocol != NULL) {
+        return SEQ_OK;
+    }
+    return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "there is no protocol '%.40s'", name);
+}
+
+static seq_status prepare(seq_vm *vm, const seq_options *o) {
+    const seq_program *p = vm->program;
+    seq_status status = find_protocol(vm, o->protocol);
+    if (status != SEQ_OK || (status = check_protocol(vm, o)) != SEQ_OK) {
+        return status;
+    }
+    vm->env = (seq_env){.me = o->me,
+                        .parties = o->parties,
+                        .ring_bits = p->ring_bits,
+                        .k = p->k,
+                        .f = p->f,
+                        .stat = p->stat,
+                        .checked = o->checked < 0 ? p->checked : o->checked};
+    vm->env.ring = ring_select(p->ring_bits);
+    vm->env.bits = bits_select();
+    if (vm->env.ring == NULL || vm->env.bits == NULL) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "SEQUESTER_KERNELS names kernels that this processor does not have");
+    }
+    prg_init(&vm->public_key, o->public_seed);
+    vm->counter = calloc(p->instrs, sizeof *vm->counter);
+    vm->handle = calloc(p->handles + 1, sizeof *vm->handle);
+    vm->input = calloc(p->inputs + 1, sizeof *vm->input);
+    vm->output = calloc(p->outputs + 1, sizeof *vm->output);
+    if (!vm->counter || !vm->handle || !vm->input || !vm->output) {
+        return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to prepare a run");
+    }
+    return memory_create(vm);
+}
+
+static const char *keep(seq_vm *vm, const char *text) {
+    char *copy = text == NULL ? NULL : strdup(text);
+    if (text != NULL && copy == NULL) {
+        (void)seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to prepare a run");
+    }
+    return copy;
+}
+
+/* Copy the options' strings, so that the caller's may go. */
+static seq_status keep_strings(seq_vm *vm, seq_options *o) {
+    o->protocol = keep(vm, o->protocol);
+    o->ca_file = keep(vm, o->ca_file);
+    o->cert_file = keep(vm, o->cert_file);
+    o->key_file = keep(vm, o->key_file);
+    o->options = keep(vm, o->options);
+    for (unsigned i = 0; i < VM_PARTIES; i++) {
+        o->hosts[i] = keep(vm, o->hosts[i]);
+    }
+    return vm->error.status;
+}
+
+seq_run *seq_run_new(const seq_program *program, const seq_options *options, seq_error_info *err) {
+    seq_error none = {.party = -1, .instr = -1};
+    seq_run *run = calloc(1, sizeof *run);
+    if (run == NULL || options->protocol == NULL) {
+        (void)seq_fail(&none, run == NULL ? SEQ_ERR_MEMORY : SEQ_ERR_CONFIG, -1,
+                       run == NULL ? "no memory to prepare a run" : "no protocol is named");
+        (void)report(&none, err);
+        free(run);
+        return NULL;
+    }
+    run->options = *options;
+    run->vm.error = none;
+    run->vm.program = program;
+    (void)pthread_mutex_init(&run->vm.lock, NULL);
+    if (keep_strings(&run->vm, &run->options) != SEQ_OK ||
+        prepare(&run->vm, &run->options) != SEQ_OK) {
+        (void)report(&run->vm.error, err);
+        seq_run_free(run);
+        return NULL;
+    }
+    return run;
+}
+
+static int is_mine(const seq_vm *vm, uint64_t party) {
+    return vm->env.parties == 1 || party == vm->env.me;
+}
+
+int seq_run_input(seq_run *run, size_t input, const void *words, size_t elements,
+                  seq_error_info *err) {
+    seq_vm *vm = &run->vm;
+    const seq_program *p = vm->program;
+    seq_error error = {.party = -1, .instr = -1};
+    if (input >= p->inputs || !is_mine(vm, p->input[input].party)) {
+        (void)seq_fail(&error, SEQ_ERR_CONFIG, -1, "input %zu is not one of party %u", input,
+                       vm->env.me);
+        return report(&error, err);
+    }
+    if (elements != p->input[input].elements) {
+        (void)seq_fail(&error, SEQ_ERR_CONFIG, -1, "input '%.60s' has %llu elements, %zu are given",
+                       p->input[input].name, (unsigned long long)p->input[input].elements,
+                       elements);
+        return report(&error, err);
+    }
+    if (vm->input[input] == NULL) {
+        vm->input[input] = memory_take(vm, elements * p->word);
+    }
+    if (vm->input[input] == NULL) {
+        return report(&vm->error, err);
+    }
+    memcpy(vm->input[input], words, elements * p->word);
+    return 0;
+}
+
+/* ---- running ---- */
+
+static seq_status check_inputs(seq_vm *vm) {
+    const seq_program *p = vm->program;
+    for (uint64_t i = 0; i < p->inputs; i++) {
+        if (is_mine(vm, p->input[i].party) && vm->input[i] == NULL) {
+            return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                            "input '%.60s' of party %llu is missing", p->input[i].name,
+                            (unsigned long long)p->input[i].party);
+        }
+    }
+    return SEQ_OK;
+}
+
+static seq_status connect_parties(seq_run *run) {
+    seq_vm *vm = &run->vm;
+    const seq_options *o = &run->options;
+    uint64_t registers = 4 * vm->file_total;
+    if (o->parties == 1) {
+        (void)snprintf(run->channel, sizeof run->channel, "none");
+        return SEQ_OK;
+    }
+    net_options n = {.kind = (net_kind)o->channel,
+                     .me = o->me,
+                     .parties = o->parties,
+                     .listen_fd = o->listen_fd,
+                     .hub = o->hub,
+                     .ca_file = o->ca_file,
+                     .cert_file = o->cert_file,
+                     .key_file = o->key_file,
+                     .timeout_s = o->timeout_s,
+                     .connect_timeout_s = o->connect_timeout_s,
+                     .stop = &vm->stop};
+    n.max_frame = registers > MIN_FRAME ? registers : MIN_FRAME;
+    n.max_mailbox = registers > MIN_MAILBOX ? registers : MIN_MAILBOX;
+    for (unsigned p = 0; p < o->parties; p++) {
+        if (o->hosts[p] != NULL) {
+            (void)snprintf(n.address[p].host, sizeof n.address[p].host, "%s", o->hosts[p]);
+        }
+        n.address[p].port = o->ports[p];
+    }
+    vm->net = net_open(&n, &vm->error);
+    if (vm->net == NULL) {
+        return vm->error.status;
+    }
+    (void)snprintf(run->channel, sizeof run->channel, "%s", net_channel(vm->net));
+    return SEQ_OK;
+}
+
+static seq_status agree_and_set_up(seq_run *run) {
+    seq_vm *vm = &run->vm;
+    uint8_t seeds[VM_PARTIES][32] = {{0}}, common[32];
+    handshake_terms terms = {.options = run->options.options,
+                             .run_id = run->options.run_id,
+                             .public_seed = run->options.public_seed,
+                             .timeout_s = run->options.connect_timeout_s};
+    seq_status status = handshake(vm, &terms, seeds, common);
+    if (status == SEQ_OK) {
+        status = vm->protocol->setup(&vm->env, (const uint8_t (*)[32])seeds, common,
+                                     &vm->env.protocol, &vm->error);
+    }
+    prg_wipe(seeds, sizeof seeds);
+    prg_wipe(common, sizeof common);
+    return status;
+}
+
+static seq_status run_all(seq_run *run) {
+    seq_vm *vm = &run->vm;
+    uint64_t began = vm_nanoseconds();
+    seq_status status = check_inputs(vm);
+    if (status != SEQ_OK) {
+        return status;
+    }
+    vm->env.pool = par_create(run->options.threads == 0 ? 1 : run->options.threads);
+    if (vm->env.pool == NULL) {
+        return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "threads could not be started");
+    }
+    if ((status = connect_parties(run)) != SEQ_OK || (status = agree_and_set_up(run)) != SEQ_OK) {
+        return status;
+    }
+    (void)pthread_mutex_lock(&vm->lock);
+    vm->began = vm_nanoseconds();
+    vm->setup_ns = vm->began - began;
+    vm->progress.phase = 2;
+    (void)pthread_mutex_unlock(&vm->lock);
+    return interp_run(vm);
+}
+
+/* Disconnect; wipe and free what the run held, but for outputs. */
+static void finish(seq_run *run) {
+    seq_vm *vm = &run->vm;
+    (void)pthread_mutex_lock(&vm->lock);
+    vm->ended = vm_nanoseconds();
+    (void)pthread_mutex_unlock(&vm->lock);
+    machine_destroy(vm);
+    if (vm->net != NULL) {
+        uint64_t sent, received;
+        for (unsigned p = 0; p < vm->env.parties; p++) {
+            if (p != vm->env.me) {
+                net_counts(vm->net, p, &sent, &received, &run->wire_sent[p]);
+            }
+        }
+        if (vm->error.status == SEQ_OK) {
+            net_close(vm->net);
+        } else {
+            net_abort(vm->net, vm->error.message);
+        }
+        vm->net = NULL;
+    }
+    if (vm->env.protocol != NULL) {
+        vm->protocol->teardown(vm->env.protocol);
+        vm->env.protocol = NULL;
+    }
+    memory_wipe_registers(vm);
+    par_destroy(vm->env.pool);
+    vm->env.pool = NULL;
+    set_phase(vm, vm->error.status == SEQ_OK ? 3 : 4);
+}
+
+int seq_run_execute(seq_run *run, seq_error_info *err) {
+    seq_vm *vm = &run->vm;
+    if (vm->progress.phase != 0) {
+        seq_error again = {.party = -1, .instr = -1};
+        (void)seq_fail(&again, SEQ_ERR_OURS, -1, "a run is executed twice");
+        return report(&again, err);
+    }
+    set_phase(vm, 1);
+#ifndef SEQ_TEST /* sanitizers look into the process */
+    (void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+    (void)run_all(run);
+    finish(run);
+    return report(&vm->error, err);
+}
+
+void seq_run_stop(seq_run *run) {
+    run->vm.stop = 1;
+}
+
+void seq_run_free(seq_run *run) {
+    if (run == NULL) {
+        return;
+    }
+    seq_vm *vm = &run->vm;
+    seq_options *o = &run->options;
+    machine_destroy(vm);
+    memory_wipe_registers(vm);
+    for (uint64_t i = 0; vm->input != NULL && i < vm->program->inputs; i++) {
+        memory_give(vm, vm->input[i]);
+    }
+    for (uint64_t i = 0; vm->output != NULL && i < vm->program->outputs; i++) {
+        memory_give(vm, vm->output[i]);
+    }
+    memory_destroy(vm);
+    print_destroy(vm);
+    (void)pthread_mutex_destroy(&vm->lock);
+    free(vm->input);
+    free(vm->output);
+    free(vm->counter);
+    free(vm->streams);
+    for (unsigned i = 0; i < VM_PARTIES; i++) {
+        free((char *)(uintptr_t)o->hosts[i]);
+    }
+    const char *text[] = {o->protocol, o->ca_file, o->cert_file, o->key_file, o->options};
+    for (unsigned i = 0; i < sizeof text / sizeof text[0]; i++) {
+        free((char *)(uintptr_t)text[i]);
+    }
+    prg_wipe(run, sizeof *run);
+    free(run);
+}
+
+/* ---- while running, and results ---- */
+
+void seq_run_progress(const seq_run *run, seq_progress *out) {
+    seq_vm *vm = &((seq_run *)(uintptr_t)run)->vm;
+    (void)pthread_mutex_lock(&vm->lock);
+    *out = vm->progress;
+    uint64_t now = vm->ended != 0 ? vm->ended : vm_nanoseconds();
+    out->seconds = vm->began == 0 ? 0 : (double)(now - vm->began) * 1e-9;
+    (void)pthread_mutex_unlock(&vm->lock);
+}
+
+int seq_run_print(seq_run *run, char *buf, size_t capacity) {
+    return print_take(&run->vm, buf, capacity);
+}
+
+int seq_run_output(const seq_run *run, size_t output, const void **words, size_t *elements) {
+    const seq_vm *vm = &run->vm;
+    if (output >= vm->program->outputs || vm->output[output] == NULL ||
+        vm->error.status != SEQ_OK) {
+        return 0;
+    }
+    *words = vm->output[output];
+    *elements = vm->program->output[output].elements;
+    return 1;
+}
+
+int seq_run_counter(const seq_run *run, size_t i, seq_counter *out) {
+    if (i >= run->vm.program->instrs) {
+        return 0;
+    }
+    *out = run->vm.counter[i];
+    return 1;
+}
+
+void seq_run_totals(const seq_run *run, seq_totals *out) {
+    const seq_vm *vm = &run->vm;
+    *out = (seq_totals){.rounds = vm->clock,
+                        .peak_bytes = vm->peak,
+                        .predicted_peak_bytes = vm->file_total,
+                        .setup_ns = vm->setup_ns,
+                        .run_ns = vm->began == 0 ? 0 : vm->ended - vm->began};
+    memcpy(out->sent, vm->sent, sizeof out->sent);
+    memcpy(out->received, vm->received, sizeof out->received);
+    memcpy(out->wire_sent, run->wire_sent, sizeof out->wire_sent);
+    (void)snprintf(out->kernels, sizeof out->kernels, "%s", vm->env.ring->name);
+    (void)snprintf(out->prg, sizeof out->prg, "%s", prg_name());
+    (void)snprintf(out->tls, sizeof out->tls, "%s", run->channel);
+}
+
+const char *seq_kernel_name(unsigned bits) {
+    const ring_ops *ring = ring_select(bits);
+    return ring == NULL ? NULL : ring->name;
+}

@@ -1,0 +1,358 @@
+/* What parties do before any input: say what they are about to run and compare, then agree on keys.
+ *
+ * Three exchanges: greetings (terms, and commitments to key contributions), the hash of all
+ * greetings as each saw them, and the opened contributions. Contributions of a pair go to that pair
+ * only; those for the common key go to all. Commitments make every party's contribution independent
+ * of the others'. */
+#include "vm.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WIRE_VERSION 1
+
+enum { HASH = 32, NONCE = 32 };
+
+typedef struct { /* what must be equal, in the order in which differences are reported */
+    char version[16];
+    uint8_t program[32];
+    char protocol[16];
+    uint32_t parties, ring_bits, k, f, stat, zero;
+    uint8_t run_id[16], public_seed[16], options[32];
+} terms;
+
+typedef struct {
+    terms terms;
+    uint32_t me, zero;
+    uint8_t pair_commit[HASH], common_commit[HASH];
+} greeting;
+
+typedef struct {
+    uint8_t pair[HASH], pair_nonce[NONCE], common[HASH], common_nonce[NONCE];
+} opening;
+
+typedef struct {
+    seq_vm *vm;
+    greeting mine[VM_PARTIES], theirs[VM_PARTIES];
+    opening open_mine[VM_PARTIES], open_theirs[VM_PARTIES];
+    uint8_t seen[VM_PARTIES][HASH]; /* the hash of all greetings, by who computed it */
+    double timeout_s;
+} shake;
+
+typedef struct {
+    const void *data;
+    size_t bytes;
+} piece;
+
+/* SHA-256 of a label and pieces, each preceded by its length. */
+static seq_status digest(shake *s, const char *label, const piece *pieces, size_t count,
+                         uint8_t out[HASH]) {
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    int ok = ctx != NULL && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+             EVP_DigestUpdate(ctx, label, strlen(label) + 1);
+    for (size_t i = 0; ok && i < count; i++) {
+        uint64_t bytes = pieces[i].bytes;
+        ok = EVP_DigestUpdate(ctx, &bytes, 8) && EVP_DigestUpdate(ctx, pieces[i].data, bytes);
+    }
+    ok = ok && EVP_DigestFinal_ex(ctx, out, NULL);
+    EVP_MD_CTX_free(ctx);
+    return ok ? SEQ_OK : seq_fail(&s->vm->error, SEQ_ERR_OURS, -1, "SHA-256 is not available");
+}
+
+/* Look once for what is missing; the number of parties that are still to come, or -1 on an error.
+ */
+static int collect(shake *s, net_tag tag, uint8_t *theirs, size_t bytes, int *have) {
+    seq_vm *vm = s->vm;
+    int missing = 0;
+    for (unsigned p = 0; p < vm->env.parties; p++) {
+        uint8_t *in = NULL;
+        if (p == vm->env.me || have[p]) {
+            continue;
+        }
+        int got = net_take(vm->net, p, tag, bytes, &in, &vm->error);
+        if (got < 0) {
+            return -1;
+        }
+        if (got > 0) {
+            memcpy(theirs + p * bytes, in, bytes);
+            net_free(in);
+        }
+        have[p] = got;
+        missing += !got;
+    }
+    return missing;
+}
+
+/* Send mine[p] to every p and take as many bytes from each into theirs[p]. */
+static seq_status exchange(shake *s, uint32_t step, const void *mine, void *theirs, size_t bytes) {
+    seq_vm *vm = s->vm;
+    net_tag tag = {.instance = 0, .step = step};
+    uint64_t deadline = vm_nanoseconds() + (uint64_t)(s->timeout_s * 1e9);
+    int missing, have[VM_PARTIES] = {0};
+    for (unsigned p = 0; p < vm->env.parties; p++) {
+        if (p == vm->env.me) {
+            continue;
+        }
+        uint8_t *out = net_alloc(vm->net, bytes);
+        if (out == NULL) {
+            return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to greet the parties");
+        }
+        memcpy(out, (const uint8_t *)mine + p * bytes, bytes);
+        net_send(vm->net, p, tag, out, bytes);
+    }
+    while ((missing = collect(s, tag, theirs, bytes, have)) > 0) {
+        if (vm_nanoseconds() > deadline) {
+            unsigned late = 0;
+            while (late == vm->env.me || have[late]) {
+                late++;
+            }
+            return seq_fail(&vm->error, SEQ_ERR_PEER, (int)late,
+                            "party %u did not finish the handshake in time", late);
+        }
+        if (net_wait(vm->net, 0.5, &vm->error) != SEQ_OK) {
+            return vm->error.status;
+        }
+    }
+    return vm->error.status;
+}
+
+/* ---- comparing terms ---- */
+
+static void hexadecimal(char out[20], const uint8_t *bytes) {
+    for (unsigned i = 0; i < 8; i++) {
+        (void)snprintf(out + 2 * i, 3, "%02x", bytes[i]);
+    }
+}
+
+static seq_status differ(shake *s, unsigned p, const char *what, const char *theirs,
+                         const char *mine) {
+    return seq_fail(&s->vm->error, SEQ_ERR_PEER, (int)p,
+                    "party %u runs with another %s: %.40s there, %.40s here", p, what, theirs,
+                    mine);
+}
+
+static seq_status compare_bytes(shake *s, unsigned p, const char *what, const uint8_t *theirs,
+                                const uint8_t *mine, size_t n) {
+    char a[20], b[20];
+    if (memcmp(theirs, mine, n) == 0) {
+        return SEQ_OK;
+    }
+    hexadecimal(a, theirs);
+    hexadecimal(b, mine);
+    return differ(s, p, what, a, b);
+}
+
+static seq_status compare_text(shake *s, unsigned p, const char *what, const char theirs[16],
+                               const char mine[16]) {
+    char shown[17] = {0};
+    if (memcmp(theirs, mine, 16) == 0) {
+        return SEQ_OK;
+    }
+    for (unsigned i = 0; i < 16 && theirs[i] != 0; i++) { /* a peer's bytes: printable ones only */
+        shown[i] = theirs[i] > ' ' && theirs[i] < 127 ? theirs[i] : '?';
+    }
+    return differ(s, p, what, shown, mine);
+}
+
+static seq_status compare_number(shake *s, unsigned p, const char *what, uint32_t theirs,
+                                 uint32_t mine) {
+    char a[16], b[16];
+    if (theirs == mine) {
+        return SEQ_OK;
+    }
+    (void)snprintf(a, sizeof a, "%u", theirs);
+    (void)snprintf(b, sizeof b, "%u", mine);
+    return differ(s, p, what, a, b);
+}
+
+static seq_status compare(shake *s, unsigned p) {
+    const terms *a = &s->theirs[p].terms, *b = &s->mine[p].terms;
+    seq_status status;
+    if ((status = compare_text(s, p, "version", a->version, b->version)) != SEQ_OK ||
+        (status = compare_bytes(s, p, "program (hash)", a->program, b->program, 32)) != SEQ_OK ||
+        (status = compare_text(s, p, "protocol", a->protocol, b->protocol)) != SEQ_OK ||
+        (status = compare_number(s, p, "number of parties", a->parties, b->parties)) != SEQ_OK ||
+        (status = compare_number(s, p, "ring (bits)", a->ring_bits, b->ring_bits)) != SEQ_OK ||
+        (status = compare_number(s, p, "k", a->k, b->k)) != SEQ_OK ||
+        (status = compare_number(s, p, "f", a->f, b->f)) != SEQ_OK ||
+        (status = compare_number(s, p, "statistical parameter", a->stat, b->stat)) != SEQ_OK ||
+        (status = compare_bytes(s, p, "run id", a->run_id, b->run_id, 16)) != SEQ_OK ||
+        (status = compare_bytes(s, p, "public seed", a->public_seed, b->public_seed, 16)) !=
+            SEQ_OK ||
+        (status = compare_bytes(s, p, "set of options", a->options, b->options, 32)) != SEQ_OK) {
+        return status;
+    }
+    return compare_number(s, p, "index than it should have", s->theirs[p].me, p);
+}
+
+/* ---- the three exchanges ---- */
+
+static seq_status commit(shake *s, const char *label, unsigned from, unsigned to,
+                         const uint8_t *value, const uint8_t *nonce, uint8_t out[HASH]) {
+    uint32_t who[2] = {from, to};
+    piece pieces[] = {{who, sizeof who}, {value, HASH}, {nonce, NONCE}};
+    return digest(s, label, pieces, 3, out);
+}
+
+static seq_status commit_pair(shake *s, unsigned from, unsigned to, const opening *o,
+                              uint8_t out[HASH]) {
+    return commit(s, "sequester pair commitment", from, to, o->pair, o->pair_nonce, out);
+}
+
+static seq_status commit_common(shake *s, unsigned from, const opening *o, uint8_t out[HASH]) {
+    return commit(s, "sequester common commitment", from, UINT32_MAX, o->common, o->common_nonce,
+                  out);
+}
+
+static seq_status random_bytes(shake *s, void *out, size_t n) {
+    if (prg_system(out, n) != 0) {
+        return seq_fail(&s->vm->error, SEQ_ERR_OURS, -1, "the system gives no random bytes");
+    }
+#ifdef SEQ_TEST
+    if (s->vm->fixed_seed != NULL) { /* the same keys in every run, to compare what is sent */
+        memset(out, (int)s->vm->env.me + 1, n);
+        memcpy(out, s->vm->fixed_seed, n < 16 ? n : 16);
+    }
+#endif
+    return SEQ_OK;
+}
+
+static seq_status prepare(shake *s, const handshake_terms *given) {
+    const seq_program *p = s->vm->program;
+    const seq_env *env = &s->vm->env;
+    terms t = {
+        .parties = env->parties, .ring_bits = p->ring_bits, .k = p->k, .f = p->f, .stat = p->stat};
+    (void)snprintf(t.version, sizeof t.version, "wire %u", WIRE_VERSION);
+    (void)snprintf(t.protocol, sizeof t.protocol, "%s", s->vm->protocol->name);
+    memcpy(t.program, p->hash, 32);
+    memcpy(t.run_id, given->run_id, 16);
+    memcpy(t.public_seed, given->public_seed, 16);
+    piece options = {given->options, given->options == NULL ? 0 : strlen(given->options)};
+    seq_status status = digest(s, "sequester options", &options, 1, t.options);
+    opening common;
+    if (status == SEQ_OK) {
+        status = random_bytes(s, &common, sizeof common);
+    }
+    for (unsigned q = 0; status == SEQ_OK && q < env->parties; q++) {
+        opening *o = &s->open_mine[q];
+        if ((status = random_bytes(s, o, sizeof *o)) != SEQ_OK) {
+            break;
+        }
+        memcpy(o->common, common.common, HASH);
+        memcpy(o->common_nonce, common.common_nonce, NONCE);
+        s->mine[q] = (greeting){.terms = t, .me = env->me};
+        status = commit_pair(s, env->me, q, o, s->mine[q].pair_commit);
+        if (status == SEQ_OK) {
+            status = commit_common(s, env->me, o, s->mine[q].common_commit);
+        }
+    }
+    prg_wipe(&common, sizeof common);
+    return status;
+}
+
+/* The hash of what all parties said to all: terms and common commitments, in the parties' order. */
+static seq_status hash_greetings(shake *s, uint8_t out[HASH]) {
+    piece pieces[3 * VM_PARTIES];
+    size_t count = 0;
+    for (unsigned p = 0; p < s->vm->env.parties; p++) {
+        const greeting *g = p == s->vm->env.me ? &s->mine[p] : &s->theirs[p];
+        pieces[count++] = (piece){&g->terms, sizeof g->terms};
+        pieces[count++] = (piece){g->common_commit, HASH};
+    }
+    return digest(s, "sequester greetings", pieces, count, out);
+}
+
+static seq_status agree(shake *s) {
+    const seq_env *env = &s->vm->env;
+    uint8_t mine[HASH], sent[VM_PARTIES][HASH];
+    seq_status status = exchange(s, 0, s->mine, s->theirs, sizeof(greeting));
+    for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
+        status = p == env->me ? SEQ_OK : compare(s, p);
+    }
+    if (status != SEQ_OK || (status = hash_greetings(s, mine)) != SEQ_OK) {
+        return status;
+    }
+    for (unsigned p = 0; p < env->parties; p++) {
+        memcpy(sent[p], mine, HASH);
+    }
+    status = exchange(s, 1, sent, s->seen, HASH);
+    for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
+        if (p != env->me && memcmp(s->seen[p], mine, HASH) != 0) {
+            return seq_fail(&s->vm->error, SEQ_ERR_PEER, (int)p,
+                            "party %u was told other things by the parties than this one", p);
+        }
+    }
+    return status;
+}
+
+static seq_status check_openings(shake *s) {
+    const seq_env *env = &s->vm->env;
+    seq_status status = exchange(s, 2, s->open_mine, s->open_theirs, sizeof(opening));
+    for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
+        uint8_t pair[HASH], common[HASH];
+        if (p == env->me) {
+            continue;
+        }
+        if ((status = commit_pair(s, p, env->me, &s->open_theirs[p], pair)) != SEQ_OK ||
+            (status = commit_common(s, p, &s->open_theirs[p], common)) != SEQ_OK) {
+            return status;
+        }
+        if (memcmp(pair, s->theirs[p].pair_commit, HASH) != 0 ||
+            memcmp(common, s->theirs[p].common_commit, HASH) != 0) {
+            return seq_fail(&s->vm->error, SEQ_ERR_PEER, (int)p,
+                            "party %u opened another key contribution than it committed to", p);
+        }
+    }
+    return status;
+}
+
+static seq_status derive(shake *s, const uint8_t run_id[16], uint8_t seeds[][32],
+                         uint8_t common[32]) {
+    const seq_env *env = &s->vm->env;
+    piece all[VM_PARTIES + 2] = {{run_id, 16}};
+    uint8_t greetings[HASH];
+    seq_status status = hash_greetings(s, greetings);
+    all[1] = (piece){greetings, HASH};
+    for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
+        const opening *o = p == env->me ? &s->open_mine[p] : &s->open_theirs[p];
+        all[2 + p] = (piece){o->common, HASH};
+        if (p == env->me) {
+            continue;
+        }
+        uint8_t exported[32];
+        unsigned low = p < env->me ? p : env->me, high = p < env->me ? env->me : p;
+        uint32_t who[2] = {low, high};
+        const uint8_t *a = low == env->me ? s->open_mine[p].pair : o->pair;
+        const uint8_t *b = low == env->me ? o->pair : s->open_mine[p].pair;
+        net_exporter(s->vm->net, p, exported);
+        piece pieces[] = {{run_id, 16}, {who, sizeof who}, {a, HASH}, {b, HASH}, {exported, 32}};
+        status = digest(s, "sequester pair seed", pieces, 5, seeds[p]);
+        prg_wipe(exported, sizeof exported);
+    }
+    return status == SEQ_OK ? digest(s, "sequester common seed", all, env->parties + 2, common)
+                            : status;
+}
+
+seq_status handshake(seq_vm *vm, const handshake_terms *given, uint8_t seeds[][32],
+                     uint8_t common[32]) {
+    shake *s = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to greet the parties");
+    }
+    s->vm = vm;
+    s->timeout_s = given->timeout_s;
+    seq_status status = prepare(s, given);
+    if (status == SEQ_OK && vm->env.parties > 1) {
+        if ((status = agree(s)) == SEQ_OK) {
+            status = check_openings(s);
+        }
+    }
+    if (status == SEQ_OK) {
+        status = derive(s, given->run_id, seeds, common);
+    }
+    prg_wipe(s, sizeof *s);
+    free(s);
+    return status;
+}

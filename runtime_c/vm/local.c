@@ -1,0 +1,81 @@
+/* What the local handlers have in common, and their table. */
+#include "local.h"
+
+#include <string.h>
+
+#define PARALLEL_FROM 32768 /* elements below which waking workers costs more than it gains */
+#define PARALLEL_GRAIN 8192
+
+typedef struct {
+    vm_binary fn;
+    uint8_t *d;
+    const uint8_t *a, *b;
+    size_t word;
+} binary_job;
+
+static void binary_range(void *arg, size_t begin, size_t end) {
+    const binary_job *j = arg;
+    size_t at = begin * j->word;
+    j->fn(j->d + at, j->a + at, j->b + at, end - begin);
+}
+
+void local_binary(seq_vm *vm, vm_binary fn, void *d, const void *a, const void *b, size_t n,
+                  size_t word) {
+    binary_job j = {.fn = fn, .d = d, .a = a, .b = b, .word = word};
+    if (n < PARALLEL_FROM) {
+        binary_range(&j, 0, n);
+    } else {
+        par_for(vm->env.pool, n, PARALLEL_GRAIN, binary_range, &j);
+    }
+}
+
+__int128 local_word(const seq_vm *vm, const void *words, size_t i) {
+    return vm->program->word == 8 ? ((const int64_t *)words)[i] : ((const __int128 *)words)[i];
+}
+
+void local_set_word(const seq_vm *vm, void *words, size_t i, __int128 v) {
+    if (vm->program->word == 8) {
+        ((int64_t *)words)[i] = (int64_t)v;
+    } else {
+        ((__int128 *)words)[i] = v;
+    }
+}
+
+seq_status local_check_rows(seq_vm *vm, const void *idx, size_t rows, uint64_t limit) {
+    for (size_t i = 0; i < rows; i++) {
+        __int128 v = local_word(vm, idx, i);
+        if (v < 0 || v >= (__int128)limit) {
+            int small = v > -((__int128)1 << 62) && v < ((__int128)1 << 62);
+            return vm_error(vm, vm->pc, SEQ_ERR_AUTHOR, -1,
+                            "index %s%lld (entry %zu) is out of range for %llu rows",
+                            small ? "" : "beyond ", small ? (long long)v : 1LL << 62, i,
+                            (unsigned long long)limit);
+        }
+    }
+    return SEQ_OK;
+}
+
+void local_gather(seq_vm *vm, uint8_t *d, const uint8_t *a, const void *idx, size_t rows,
+                  size_t row_bytes) {
+    for (size_t i = 0; i < rows; i++) {
+        memcpy(d + i * row_bytes, a + (size_t)local_word(vm, idx, i) * row_bytes, row_bytes);
+    }
+}
+
+static vm_local find(const local_row *rows, uint32_t op) {
+    while (rows->run != NULL && rows->op != op) {
+        rows++;
+    }
+    return rows->run;
+}
+
+vm_local local_handler(uint32_t op) {
+    const local_row *const tables[] = {local_clear, local_share, local_bit};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        vm_local run = find(tables[i], op);
+        if (run != NULL) {
+            return run;
+        }
+    }
+    return NULL;
+}

@@ -1,0 +1,431 @@
+/* The task engine: starts machines, carries their frames, serves whichever task is ready. */
+#include "vm.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_STEPS 256
+#define MAX_CHUNKS ((uint32_t)1 << 24)
+
+typedef struct scratch {
+    struct scratch *next;
+    uint8_t pad[64 - sizeof(struct scratch *)];
+} scratch;
+_Static_assert(sizeof(scratch) == 64, "scratch stays aligned");
+
+struct vm_task {
+    seq_task pub; /* first: protocols hold a pointer to it */
+    vm_call *owner;
+    vm_task *next; /* in the list of waiting tasks */
+    task_step step;
+    scratch *memory;
+    unsigned children; /* calls made and not yet done */
+    uint8_t *out[VM_PARTIES], *in[VM_PARTIES];
+    size_t out_bytes[VM_PARTIES], in_bytes[VM_PARTIES]; /* in_bytes: expected */
+    uint8_t sends[VM_PARTIES];
+};
+
+static vm_task *inner(const seq_task *t) {
+    return (vm_task *)(uintptr_t)t;
+}
+
+const seq_env *vm_env(const seq_vm *vm) {
+    return &vm->env;
+}
+
+void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds) {
+    (void)vm;
+    call->own->rounds = rounds;
+}
+
+static net_tag frame_tag(const seq_task *t) {
+    return (net_tag){.instance = t->call.instance << 16 | t->call.sub,
+                     .step = t->chunk << 8 | t->step_no};
+}
+
+/* ---- what a step may do ---- */
+
+static void *task_memory(vm_task *t, size_t bytes) {
+    scratch *s = bytes > SIZE_MAX / 2 ? NULL : memory_take(t->pub.vm, sizeof *s + bytes);
+    if (s == NULL) {
+        (void)task_fail(&t->pub, SEQ_ERR_MEMORY, -1, "no memory for a machine's %zu bytes", bytes);
+        return NULL;
+    }
+    s->next = t->memory;
+    t->memory = s;
+    return s + 1;
+}
+
+void *task_scratch(seq_task *t, size_t bytes) {
+    return task_memory(inner(t), bytes);
+}
+
+static int bad_peer(seq_task *t, unsigned peer, const char *what) {
+    if (peer < t->env->parties && peer != t->env->me) {
+        return 0;
+    }
+    (void)task_fail(t, SEQ_ERR_OURS, -1, "a machine %s party %u", what, peer);
+    return 1;
+}
+
+uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes) {
+    vm_task *task = inner(t);
+    if (bad_peer(t, peer, "sends to")) {
+        return NULL;
+    }
+    if (task->sends[peer]) {
+        (void)task_fail(t, SEQ_ERR_OURS, -1, "a machine sends twice in step %u", t->step_no);
+        return NULL;
+    }
+    task->out[peer] = net_alloc(t->vm->net, bytes);
+    if (task->out[peer] == NULL) {
+        (void)task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for a message of %zu bytes", bytes);
+        return NULL;
+    }
+    task->out_bytes[peer] = bytes;
+    task->sends[peer] = 1;
+    memory_frames(t->vm, (int64_t)bytes);
+    return task->out[peer];
+}
+
+void task_expect(seq_task *t, unsigned peer, size_t bytes) {
+    if (!bad_peer(t, peer, "waits for")) {
+        inner(t)->in_bytes[peer] = bytes;
+    }
+}
+
+const uint8_t *task_received(const seq_task *t, unsigned peer) {
+    return inner(t)->in[peer];
+}
+
+int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...) {
+    char text[400];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    (void)vm_error(t->vm, inner(t)->owner->instr, status, party, "%s", text);
+    return TASK_ERROR;
+}
+
+seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int party, const char *fmt,
+                   ...) {
+    char text[400];
+    va_list args;
+    va_start(args, fmt);
+    (void)vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    return vm_error(vm, call->own->instr, status, party, "%s", text);
+}
+
+/* ---- the life of calls and tasks ---- */
+
+static void call_done(vm_call *c) {
+    if (c->call.parent !=
+        NULL) { /* a sub-machine: its parent is served when it is next looked at */
+        inner(c->call.parent)->children--;
+        free(c);
+    }
+}
+
+static void call_start(seq_vm *vm, vm_call *c) {
+    c->starting = 1;
+    c->call.own = c;
+    vm->protocol->start[c->call.op - SEQ_OP_FIRST_INTERACTIVE](vm, &c->call);
+    c->starting = 0;
+    if (c->tasks == 0) {
+        call_done(c);
+    }
+}
+
+static void drop_frames(vm_task *t, uint8_t **frames, size_t *bytes) {
+    for (unsigned p = 0; p < VM_PARTIES; p++) {
+        if (frames[p] != NULL) {
+            memory_frames(t->pub.vm, -(int64_t)bytes[p]);
+            net_free(frames[p]);
+            frames[p] = NULL;
+        }
+        bytes[p] = 0;
+    }
+}
+
+static void task_free(vm_task *t) {
+    drop_frames(t, t->out, t->out_bytes);
+    drop_frames(t, t->in, t->in_bytes);
+    while (t->memory != NULL) {
+        scratch *s = t->memory;
+        t->memory = s->next;
+        memory_give(t->pub.vm, s);
+    }
+    free(t);
+}
+
+static void task_end(vm_task *t) {
+    vm_call *c = t->owner;
+    task_free(t);
+    if (--c->tasks == 0 && !c->starting) {
+        call_done(c);
+    }
+}
+
+static void flush(vm_task *t) {
+    seq_vm *vm = t->pub.vm;
+    seq_counter *counter = &vm->counter[t->owner->instr];
+    for (unsigned p = 0; p < vm->env.parties; p++) {
+        if (t->sends[p]) {
+            net_send(vm->net, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
+            memory_frames(vm, -(int64_t)t->out_bytes[p]);
+            counter->sent[p] += t->out_bytes[p];
+            vm->sent[p] += t->out_bytes[p];
+            t->out[p] = NULL;
+            t->out_bytes[p] = 0;
+            t->sends[p] = 0;
+        }
+    }
+}
+
+/* Take what has arrived; 1 if the task can run its next step, 0 if not, -1 on an error. */
+static int task_ready(vm_task *t) {
+    seq_vm *vm = t->pub.vm;
+    int missing = t->children > 0;
+    for (unsigned p = 0; p < vm->env.parties; p++) {
+        if (t->in_bytes[p] == 0 || t->in[p] != NULL) {
+            continue;
+        }
+        seq_error err = {.party = -1, .instr = -1};
+        int got = net_take(vm->net, p, frame_tag(&t->pub), t->in_bytes[p], &t->in[p], &err);
+        if (got < 0) {
+            (void)vm_error(vm, t->owner->instr, err.status, err.party, "%s", err.message);
+            return -1;
+        }
+        if (got == 0) {
+            missing = 1;
+            continue;
+        }
+        vm->received[p] += t->in_bytes[p];
+        memory_frames(vm, (int64_t)t->in_bytes[p]);
+    }
+    return !missing;
+}
+
+static void task_wait(vm_task *t) {
+    seq_vm *vm = t->pub.vm;
+    t->next = NULL;
+    if (vm->waiting == NULL) {
+        vm->waiting = t;
+    } else {
+        vm->waiting_last->next = t;
+    }
+    vm->waiting_last = t;
+}
+
+/* Run steps until the task waits or ends. Its frames for the next step are there. After an error it
+ * is kept with the waiting ones, parents and children alike, until the VM is destroyed. */
+static void task_run(vm_task *t) {
+    seq_vm *vm = t->pub.vm;
+    for (;;) {
+        if (t->pub.step_no == MAX_STEPS) {
+            (void)task_fail(&t->pub, SEQ_ERR_OURS, -1, "a machine takes over %u steps", MAX_STEPS);
+            task_wait(t);
+            return;
+        }
+        size_t arrived[VM_PARTIES];
+        uint8_t *in[VM_PARTIES];
+        memcpy(arrived, t->in_bytes, sizeof arrived);
+        memcpy(in, t->in, sizeof in);
+        memset(t->in_bytes, 0, sizeof t->in_bytes);
+        int result = t->step(&t->pub);
+        drop_frames(t, in, arrived);
+        memset(t->in, 0, sizeof t->in);
+        if (result == TASK_ERROR) {
+            (void)vm_error(vm, t->owner->instr, SEQ_ERR_OURS, -1, "a machine failed in silence");
+        }
+        if (vm->error.status != SEQ_OK) {
+            task_wait(t);
+            return;
+        }
+        flush(t);
+        if (result == TASK_DONE) {
+            task_end(t);
+            return;
+        }
+        int ready = task_ready(t);
+        if (ready < 1) {
+            task_wait(t);
+            return;
+        }
+        t->pub.step_no++;
+    }
+}
+
+void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
+                 task_step step, size_t state_bytes) {
+    vm_task *t = vm->error.status == SEQ_OK ? calloc(1, sizeof *t) : NULL;
+    if (t == NULL || chunk >= MAX_CHUNKS) {
+        (void)vm_fail(vm, call, t == NULL ? SEQ_ERR_MEMORY : SEQ_ERR_OURS, -1,
+                      "a machine's chunk %u cannot be made", chunk);
+        free(t);
+        return;
+    }
+    t->pub = (seq_task){
+        .vm = vm, .env = &vm->env, .call = *call, .chunk = chunk, .begin = begin, .end = end};
+    t->owner = call->own;
+    t->step = step;
+    t->owner->tasks++;
+    t->pub.state = task_memory(t, state_bytes);
+    if (t->pub.state == NULL) {
+        task_wait(t);
+        return;
+    }
+    task_run(t);
+}
+
+void task_call(seq_task *t, seq_call *call, uint16_t sub) {
+    seq_vm *vm = t->vm;
+    vm_call *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        (void)task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for a sub-machine");
+        return;
+    }
+    call->instance = t->call.instance;
+    call->sub = sub;
+    call->parent = t;
+    c->call = *call;
+    c->instr = inner(t)->owner->instr;
+    inner(t)->children++;
+    call_start(vm, c);
+}
+
+/* ---- what the interpreter calls ---- */
+
+/* One pass over the waiting tasks; whether any of them could run. */
+static int serve(seq_vm *vm) {
+    int progress = 0;
+    vm_task **link = &vm->waiting, *before = NULL;
+    while (*link != NULL && vm->error.status == SEQ_OK) {
+        vm_task *t = *link;
+        if (task_ready(t) < 1) {
+            before = t;
+            link = &t->next;
+            continue;
+        }
+        *link = t->next;
+        if (vm->waiting_last == t) {
+            vm->waiting_last = before;
+        }
+        progress = 1;
+        uint64_t began = vm_nanoseconds();
+        seq_counter *counter = &vm->counter[t->owner->instr];
+        t->pub.step_no++;
+        task_run(t);
+        counter->compute_ns += vm_nanoseconds() - began;
+    }
+    return progress;
+}
+
+static void resolve(const seq_vm *vm, const seq_instr *in, seq_call *call) {
+    for (unsigned i = 0; i < in->op->operand_count; i++) {
+        unsigned file = in->op->operands[i].kind;
+        call->arg[i] = in->arg[i];
+        for (unsigned c = 0; file <= FILE_C && c < SEQ_MAX_COMPONENTS; c++) {
+            if (vm->file[file][c] != NULL) {
+                call->reg[i].c[c] = vm_register(vm, file, c, in->arg[i]);
+            }
+        }
+    }
+}
+
+void machine_start(seq_vm *vm, const seq_instr *in) {
+    (void)serve(vm);
+    vm_call *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for a machine");
+        return;
+    }
+    c->instr = vm->pc;
+    c->clock = vm->clock;
+    c->call.op = (uint16_t)in->op->code;
+    c->call.instance = ++vm->instance;
+    resolve(vm, in, &c->call);
+    vm->handle[in->arg[0]] = c;
+    uint64_t began = vm_nanoseconds();
+    call_start(vm, c);
+    vm->counter[vm->pc].compute_ns += vm_nanoseconds() - began;
+}
+
+void machine_join(seq_vm *vm, uint64_t h) {
+    vm_call *c = vm->handle[h];
+    seq_counter *counter = &vm->counter[c->instr];
+    while (c->tasks > 0 && vm->error.status == SEQ_OK) {
+        if (serve(vm) || c->tasks == 0 || vm->error.status != SEQ_OK) {
+            continue;
+        }
+        seq_error err = {.party = -1, .instr = -1};
+        uint64_t began = vm_nanoseconds();
+        if (net_wait(vm->net, 1.0, &err) != SEQ_OK) {
+            (void)vm_error(vm, c->instr, err.status, err.party, "%s", err.message);
+        }
+        counter->wait_ns += vm_nanoseconds() - began;
+    }
+    if (vm->error.status != SEQ_OK) {
+        return;
+    }
+    uint64_t finish = c->clock + c->rounds;
+    if (finish > vm->clock) {
+        counter->rounds += finish - vm->clock;
+        vm->clock = finish;
+    }
+    vm->handle[h] = NULL;
+    free(c);
+}
+
+void machine_destroy(seq_vm *vm) {
+    vm_task *t = vm->waiting;
+    vm->waiting = vm->waiting_last = NULL;
+    while (t != NULL) { /* after an error or a stop; parents and children in any order */
+        vm_task *next = t->next;
+        vm_call *c = t->owner;
+        task_free(t);
+        if (--c->tasks == 0 && c->call.parent != NULL) {
+            free(c);
+        }
+        t = next;
+    }
+    for (uint64_t h = 0; vm->handle != NULL && h < vm->program->handles; h++) {
+        free(vm->handle[h]);
+    }
+    free(vm->handle);
+    vm->handle = NULL;
+}
+
+/* ---- inputs and outputs, as protocols see them ---- */
+
+static int all_mine(const seq_vm *vm) {
+    return vm->env.parties == 1; /* one process stands for every party */
+}
+
+const void *vm_input_words(seq_vm *vm, int64_t in) {
+    return vm->input[in];
+}
+
+unsigned vm_input_party(seq_vm *vm, int64_t in) {
+    return all_mine(vm) ? 0 : (unsigned)vm->program->input[in].party;
+}
+
+int vm_output_party(seq_vm *vm, int64_t out) {
+    uint64_t party = vm->program->output[out].party;
+    return party == PROGRAM_ALL_PARTIES ? -1 : all_mine(vm) ? 0 : (int)party;
+}
+
+void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements) {
+    if (elements != vm->program->output[out].elements) {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_OURS, -1, "an output of %zu elements", elements);
+        return NULL;
+    }
+    if (vm->output[out] == NULL) {
+        vm->output[out] = memory_take(vm, elements * vm->program->word);
+    }
+    return vm->output[out];
+}

@@ -1,0 +1,136 @@
+/* Register files and scratch. Everything that may hold a secret is wiped before it is given back.
+ */
+#include "vm.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* Scratch blocks come in four sizes per power of two and are kept for the next task that needs one:
+ * a fresh block costs page faults, which would dominate many machines. */
+struct vm_block {
+    vm_block *next;
+    size_t used;    /* bytes asked for */
+    unsigned class; /* capacity is class_bytes(class) */
+    uint8_t pad[64 - sizeof(vm_block *) - sizeof(size_t) - sizeof(unsigned)];
+};
+_Static_assert(sizeof(vm_block) == 64, "blocks keep their data aligned");
+
+static size_t class_bytes(unsigned class) {
+    return (size_t)(4 + class % 4) << (class / 4 + 6);
+}
+
+static unsigned class_of(size_t bytes) {
+    unsigned class = 0;
+    while (class_bytes(class) < bytes) {
+        class++;
+    }
+    return class;
+}
+
+static void account(seq_vm *vm) {
+    uint64_t now = vm->file_total + vm->pool_bytes + vm->frame_bytes;
+    vm->peak = now > vm->peak ? now : vm->peak;
+}
+
+void memory_frames(seq_vm *vm, int64_t bytes) {
+    vm->frame_bytes += (uint64_t)bytes;
+    account(vm);
+}
+
+void *memory_take(seq_vm *vm, size_t bytes) {
+    if (bytes > (size_t)1 << 46) {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "%zu bytes of memory asked for", bytes);
+        return NULL;
+    }
+    unsigned class = class_of(bytes);
+    for (unsigned i = class; i < class + 4; i++) {
+        vm_block *b = vm->free_blocks[i];
+        if (b != NULL) {
+            vm->free_blocks[i] = b->next;
+            b->used = bytes;
+            return b + 1;
+        }
+    }
+    vm_block *b = aligned_alloc(64, sizeof *b + class_bytes(class));
+    if (b == NULL) {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for %zu bytes", bytes);
+        return NULL;
+    }
+    memset(b, 0, sizeof *b + class_bytes(class));
+    b->class = class;
+    b->used = bytes;
+    vm->pool_bytes += sizeof *b + class_bytes(class);
+    account(vm);
+    return b + 1;
+}
+
+void memory_give(seq_vm *vm, void *p) {
+    if (p == NULL) {
+        return;
+    }
+    vm_block *b = (vm_block *)p - 1;
+    prg_wipe(p, b->used);
+    b->next = vm->free_blocks[b->class];
+    vm->free_blocks[b->class] = b;
+}
+
+static seq_status too_large(seq_vm *vm, double need) {
+    return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1,
+                    "the program's registers need %.1f GB; this machine does not have them",
+                    need / 1e9);
+}
+
+seq_status memory_create(seq_vm *vm) {
+    const seq_program *p = vm->program;
+    double need = 0, have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
+    for (unsigned file = 0; file < FILE_COUNT; file++) {
+        unsigned components = file == FILE_C ? 1 : vm->protocol->components;
+        need += (double)p->size[file] * (file == FILE_B ? 8.0 : (double)p->word) * components;
+    }
+    if (need > have) {
+        return too_large(vm, need);
+    }
+    for (unsigned file = 0; file < FILE_COUNT; file++) {
+        unsigned components = file == FILE_C ? 1 : vm->protocol->components;
+        size_t bytes = (size_t)p->size[file] * (file == FILE_B ? 8 : p->word) + 64;
+        vm->file_bytes[file] = bytes;
+        for (unsigned c = 0; c < components; c++) {
+            void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
+                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+            if (m == MAP_FAILED) {
+                return too_large(vm, need);
+            }
+            (void)madvise(m, bytes, MADV_DONTDUMP);
+            (void)madvise(m, bytes, MADV_HUGEPAGE);
+            vm->file[file][c] = m;
+            vm->file_total += bytes;
+        }
+    }
+    account(vm);
+    return SEQ_OK;
+}
+
+void memory_wipe_registers(seq_vm *vm) {
+    for (unsigned file = 0; file < FILE_COUNT; file++) {
+        for (unsigned c = 0; c < SEQ_MAX_COMPONENTS; c++) {
+            if (vm->file[file][c] != NULL) {
+                prg_wipe(vm->file[file][c], vm->file_bytes[file]);
+                (void)munmap(vm->file[file][c], vm->file_bytes[file]);
+                vm->file[file][c] = NULL;
+            }
+        }
+    }
+}
+
+void memory_destroy(seq_vm *vm) {
+    for (unsigned i = 0; i < VM_CLASSES; i++) {
+        while (vm->free_blocks[i] != NULL) {
+            vm_block *b = vm->free_blocks[i];
+            vm->free_blocks[i] = b->next;
+            free(b);
+        }
+    }
+}

@@ -1,0 +1,151 @@
+#ifndef SEQ_VM_H
+#define SEQ_VM_H
+/* The inside of the virtual machine: one party's run of one program. Only files of this folder
+ * include it; protocols see machine.h. One thread runs everything here; other threads only call
+ * what sequester.h allows, under `lock`. */
+
+#include <pthread.h>
+#include <time.h>
+
+#include "../protocols/protocol.h"
+#include "machine.h"
+#include "program.h"
+
+#define VM_PARTIES NET_MAX_PARTIES
+
+typedef struct vm_task vm_task;
+typedef struct vm_line vm_line;
+
+/* One start of an interactive instruction or sub-machine. */
+typedef struct vm_call {
+    seq_call call;
+    uint64_t instr;  /* the static instruction it belongs to */
+    uint64_t clock;  /* the round clock at its start */
+    unsigned rounds; /* declared */
+    unsigned tasks;  /* not yet done */
+    int starting;    /* inside its start handler */
+} vm_call;
+
+typedef struct {
+    int64_t stream;
+    uint32_t count;
+} vm_stream;
+
+typedef struct {
+    uint64_t pc, iteration, trips;
+} vm_loop;
+
+#define VM_CLASSES 200
+typedef struct vm_block vm_block;
+
+struct seq_vm {
+    const seq_program *program;
+    const seq_protocol *protocol;
+    seq_env env;
+    net *net;
+    seq_error error;
+    volatile int stop;
+
+    /* registers */
+    uint8_t *file[FILE_COUNT][SEQ_MAX_COMPONENTS];
+    size_t file_bytes[FILE_COUNT]; /* of one component */
+
+    /* memory.c */
+    vm_block *free_blocks[VM_CLASSES];
+    uint64_t file_total, pool_bytes, frame_bytes, peak;
+
+    /* machine.c */
+    vm_call **handle;
+    vm_task *waiting, *waiting_last;
+    uint64_t instance, clock;
+
+    /* interp.c */
+    uint64_t pc;
+    vm_loop loop[PROGRAM_MAX_DEPTH];
+    unsigned depth;
+    prg_key public_key;
+    vm_stream *streams;
+    size_t stream_count;
+
+    /* inputs and outputs */
+    void **input, **output;
+
+    /* results; under lock while running */
+    pthread_mutex_t lock;
+    seq_counter *counter;
+    seq_progress progress;
+    uint64_t sent[VM_PARTIES], received[VM_PARTIES];
+    uint64_t began, ended; /* phase 2, nanoseconds */
+    uint64_t setup_ns;
+
+    /* print.c; the queue under lock */
+    char *line; /* being printed */
+    size_t line_length, line_capacity;
+    vm_line *lines, *lines_last;
+
+#ifdef SEQ_TEST
+    const uint8_t *fixed_seed; /* 16 bytes in place of the system's randomness, or NULL */
+    uint64_t trace;            /* sum of hashes of all frames sent: independent of their order */
+#endif
+};
+
+/* ---- memory.c ---- */
+seq_status memory_create(seq_vm *vm);
+void memory_wipe_registers(seq_vm *vm); /* and unmap them */
+void memory_destroy(seq_vm *vm);        /* frees all blocks given back */
+/* 64-byte aligned, zeroed; NULL with vm->error set. */
+void *memory_take(seq_vm *vm, size_t bytes);
+void memory_give(seq_vm *vm, void *p);         /* wipes; NULL is ignored */
+void memory_frames(seq_vm *vm, int64_t bytes); /* account for frames */
+
+/* ---- machine.c ---- */
+/* Start the interactive instruction at vm->pc under its handle; errors are in vm->error. */
+void machine_start(seq_vm *vm, const seq_instr *in);
+/* Serve ready tasks until handle h is done. */
+void machine_join(seq_vm *vm, uint64_t h);
+void machine_destroy(seq_vm *vm);
+
+/* ---- interp.c ---- */
+seq_status interp_run(seq_vm *vm);
+/* An error at the instruction instr: sets vm->error, with the source line in the message. */
+seq_status vm_error(seq_vm *vm, uint64_t instr, seq_status status, int party, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
+uint64_t vm_nanoseconds(void);
+
+static inline void *vm_register(const seq_vm *vm, unsigned file, unsigned component,
+                                int64_t address) {
+    size_t word = file == FILE_B ? 8 : vm->program->word;
+    return vm->file[file][component] + (size_t)address * word;
+}
+
+/* ---- local.c ---- */
+typedef seq_status (*vm_local)(seq_vm *vm, const seq_instr *in);
+vm_local local_handler(uint32_t op); /* NULL if there is none */
+/* d = fn(a, b), element by element, over the pool. */
+typedef void (*vm_binary)(void *d, const void *a, const void *b, size_t n);
+void local_binary(seq_vm *vm, vm_binary fn, void *d, const void *a, const void *b, size_t n,
+                  size_t word);
+seq_status local_check_rows(seq_vm *vm, const void *idx, size_t rows, uint64_t limit);
+void local_gather(seq_vm *vm, uint8_t *d, const uint8_t *a, const void *idx, size_t rows,
+                  size_t row_bytes);
+__int128 local_word(const seq_vm *vm, const void *words, size_t i); /* signed */
+void local_set_word(const seq_vm *vm, void *words, size_t i, __int128 v);
+
+/* ---- print.c ---- */
+seq_status print_text(seq_vm *vm, const char *text);
+seq_status print_values(seq_vm *vm, const void *words, size_t n, unsigned f, const char *fmt);
+void print_end(seq_vm *vm); /* finish a line that was begun */
+int print_take(seq_vm *vm, char *buf, size_t capacity);
+void print_destroy(seq_vm *vm);
+
+/* ---- handshake.c ---- */
+typedef struct {
+    const char *options;
+    const uint8_t *run_id, *public_seed;
+    double timeout_s;
+} handshake_terms;
+/* Agree with all peers on everything; seeds[p] and common as in protocol.h. */
+seq_status handshake(seq_vm *vm, const handshake_terms *terms, uint8_t seeds[][32],
+                     uint8_t common[32]);
+
+#endif
