@@ -73,10 +73,10 @@ def exponential(x: Tensor, f: int, top: int) -> Tensor:
     whole = weighted(bits, [1 << i for i in range(count)])
     t = plus(shifted(sub(exact, scaled(whole, 1.0, fine)), 1), -1.0)
     fraction = polynomial(t, chebyshev(_two_to, 0.0, 1.0, 4 if config().f <= 16 else 8))
-    # 2^n or, below the range, 0: there all bits are 0 and so is the first factor.
-    factors = [add(present, bits[0])]
+    # 2^(n - span) or, below the range, 0: there all bits are 0 and so is the first factor.
+    factors = [shifted(add(present, bits[0]), -span)]
     factors += [plus(times(b, (1 << (1 << i)) - 1), 1) for i, b in enumerate(bits) if i > 0]
-    return product(fraction, shifted(exact_product(factors), -span), f)
+    return product(fraction, exact_product(factors), f)
 
 
 @lowering("exp")

@@ -26,13 +26,12 @@ from .fixed import (
 
 @dataclass(frozen=True)
 class Normal:
-    """A value x = +-u * 2^(exponent + 1) units, split.
+    """A value x = +-u * 2^(low + e + 1) units, split.
 
     Attributes:
         mantissa: u in [1/2, 1], at the precision asked for.
-        bits: the exponent's bits above `low`, least significant first, as integers 0 or 1:
-            exponent = low + sum of bits[i] * 2^i.
-        inverse: +-2^(2^len(bits) - 1 - (exponent - low)), an integer with the sign of x.
+        bits: those of e, least significant first, as integers 0 or 1.
+        inverse: +-2^-e with the sign of x, exact (its precision is span - 1).
     """
 
     mantissa: Tensor
@@ -41,7 +40,7 @@ class Normal:
 
     @property
     def span(self) -> int:
-        """inverse * x = mantissa * 2^(span + low) units."""
+        """0 <= e < span."""
         span: int = 1 << len(self.bits)
         return span
 
@@ -71,14 +70,16 @@ def normalise(x: Tensor, low: int, high: int, f: int, *, signed: bool = False) -
     edges = _edges(invert(inner), width)
     found = numbers(join_planes([_position_bit(edges, j) for j in range(count)] + signs))
     bits = found[:count]
-    factors = [_inverse_factor(bit, j) for j, bit in enumerate(bits)]
-    factors += [minus_from(1, times(s, 2)) for s in found[count:]]
+    # 2^-(bit 2^j) is 1 - bit (1 - 2^-(2^j)), with 2^j fractional bits.
+    factors = [
+        minus_from(1.0, scaled(bit, 1.0 - 2.0 ** -(1 << j), 1 << j)) for j, bit in enumerate(bits)
+    ]
+    factors += [minus_from(1.0, times(s, 2)) for s in found[count:]]
     inverse = exact_product(factors)
-    # The precision at which the ring integers of x * inverse read as the mantissa.
-    natural = (1 << count) + low
-    operand = shifted(x, precision(x) - natural)
-    if natural < f:
-        operand = scaled(operand, 1.0, f - natural)
+    operand = shifted(x, precision(x) - low - 1)
+    spare = precision(operand) + precision(inverse) - f
+    if spare < 0:
+        operand = scaled(operand, 1.0, -spare)
     return Normal(product(operand, inverse, f), bits, inverse)
 
 
@@ -115,9 +116,3 @@ def _position_bit(edges: list[Tensor], j: int) -> Tensor:
         inside = differ(edges[start], edges[min(start + (1 << j), width)])
         total = inside if total is None else differ(total, inside)
     return public_bit(0, edges[0].shape) if total is None else total
-
-
-def _inverse_factor(bit: Tensor, j: int) -> Tensor:
-    """2^(2^j) if the bit is 0, else 1."""
-    big = 1 << (1 << j)
-    return minus_from(big, times(bit, big - 1))

@@ -59,7 +59,7 @@ def reciprocal_above_one(x: Tensor, high: float, f: int, error: float) -> Tensor
     low = precision(x)
     n = normalise(x, low, low + int(high).bit_length(), mantissa_bits())
     w = reciprocal_on(n.mantissa, 0.5, 1.0, mantissa_bits(), error)
-    return product(w, shifted(n.inverse, -n.span), f)
+    return product(w, shifted(n.inverse, -1), f)
 
 
 def mantissa_bits() -> int:
@@ -83,7 +83,7 @@ def reciprocal(x: Tensor) -> Tensor:
     """
     w, n = _inverse(x)
     f = precision(x)
-    return product(w, shifted(n.inverse, f - n.span), f)
+    return product(w, shifted(n.inverse, f - 1), f)
 
 
 @lowering("div")
@@ -97,6 +97,6 @@ def div(a: Tensor, b: Tensor) -> Tensor:
     """
     w, n = _inverse(b)
     f = precision(b)
-    numerator = product(a, shifted(n.inverse, f - n.span), f + GUARD)
+    numerator = product(a, shifted(n.inverse, f - 1), f + GUARD)
     room = product_bits() - (config().k - 1 + GUARD) - 2
     return product(numerator, rounded(w, min(precision(w), room)), f)

@@ -1,0 +1,32 @@
+"""Layers, losses and optimisers with PyTorch's names, written in the language.
+
+Gradients come from the op table's rules; nothing here knows of protocols.
+"""
+
+from . import optim
+from .layers import (
+    AvgPool2d,
+    Conv2d,
+    Flatten,
+    Linear,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
+from .losses import (
+    binary_cross_entropy_with_logits,
+    count_correct,
+    cross_entropy,
+    evaluate,
+    mse_loss,
+    one_hot,
+)
+from .module import Module, Sequential
+
+__all__ = [
+    "AvgPool2d", "Conv2d", "Flatten", "Linear", "MaxPool2d", "Module", "ReLU", "Sequential",
+    "Sigmoid", "Softmax", "Tanh", "binary_cross_entropy_with_logits", "count_correct",
+    "cross_entropy", "evaluate", "mse_loss", "one_hot", "optim",
+]  # fmt: skip
