@@ -80,23 +80,18 @@ def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
     return found
 
 
-def parse_shapes(specs: Sequence[str]) -> dict[tuple[int, str], tuple[tuple[int, ...], str]]:
-    """`PARTY:NAME=3x4x5[:int|:float]` options -> (shape, kind) by (party, input name)."""
-    shapes: dict[tuple[int, str], tuple[tuple[int, ...], str]] = {}
+def parse_shapes(specs: Sequence[str]) -> dict[tuple[int, str], tuple[int, ...]]:
+    """`PARTY:NAME=3x4x5` options -> shape by (party, input name); nothing after `=` is a scalar."""
+    shapes: dict[tuple[int, str], tuple[int, ...]] = {}
     for spec in specs:
-        head, eq, tail = spec.partition("=")
+        head, eq, dims = spec.partition("=")
         party, colon, name = head.partition(":")
-        dims, _, kind = tail.partition(":")
-        try:
-            shape = tuple(int(d) for d in dims.split("x")) if dims else ()
-        except ValueError:
-            eq = ""
-            shape = ()
-        if not eq or not colon or not party.isdigit() or kind not in ("", "int", "float"):
+        parts = dims.split("x") if dims else []
+        if not (eq and colon and party.isdigit() and name and all(d.isdigit() for d in parts)):
             raise ConfigError(
-                f"--shape {spec}: write PARTY:NAME=AxBxC[:int], such as 0:train.x=10000x1x28x28"
+                f"--shape {spec}: write PARTY:NAME=AxBxC, such as 0:train.x=10000x1x28x28"
             )
-        shapes[int(party), name] = (shape, kind or "float")
+        shapes[int(party), name] = tuple(map(int, parts))
     return shapes
 
 

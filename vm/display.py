@@ -7,6 +7,7 @@ import re
 import sys
 import time
 from collections import deque
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -14,18 +15,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from sequester.compiler.isa.program import Program
+
 PLAIN_INTERVAL = 10.0
 
 
 class Display:
     """Shows the events of a run (see `party.py`). A context manager; `on_event` feeds it.
 
-    Loops are named after the author's file `source`, by line number if it cannot be read. What the
+    Loops are named as in the author's file if it lies in `folder`, else by their lines. What the
     program prints goes to standard output, all else to `console`.
     """
 
-    def __init__(self, console: Console, source: str, quiet: bool = False) -> None:
-        self.console, self.source, self.quiet = console, source, quiet
+    def __init__(self, console: Console, program: Program, folder: Path) -> None:
+        self.console, self.names = console, _loop_names(program, folder)
         self.live = Live(
             console=console,
             refresh_per_second=8,
@@ -38,7 +41,7 @@ class Display:
         self.printed = ""
 
     def __enter__(self) -> Display:
-        if self.console.is_terminal and not self.quiet:
+        if self.console.is_terminal:
             self.live.start()
         return self
 
@@ -49,7 +52,7 @@ class Display:
 
     def on_event(self, party: int, event: dict[str, Any]) -> None:
         """Party 0 speaks for all: progress and prints are the same at every party."""
-        if party != 0 or self.quiet:
+        if party != 0:
             return
         if event["event"] == "print":
             self.printed = event["line"]
@@ -69,7 +72,9 @@ class Display:
         if event["phase"] < 2:
             return "connecting the parties …"
         loops = event["loops"]
-        parts = [f"{self._name(line)} {i + 1}/{trips}" for i, trips, line in loops]
+        parts = [
+            f"{self.names.get(line, f'line {line}')} {i + 1}/{trips}" for i, trips, line in loops
+        ]
         if self.printed:
             parts.append(self.printed)
         rate, left = self._pace(event["seconds"], loops)
@@ -98,9 +103,16 @@ class Display:
         rate = (last[1] - first[1]) / (last[0] - first[0])
         return rate, max(0.0, (whole - last[1]) / rate - (seconds - last[0]))
 
-    def _name(self, line: int) -> str:
-        text = linecache.getline(self.source, line)
-        if "batches(" in text:
-            return "batch"
-        found = re.match(r"\s*for\s+(\w+)\s+in\b", text)
-        return found[1] if found else f"line {line}"
+
+def _loop_names(program: Program, folder: Path) -> dict[int, str]:
+    """What to call the loop at a line: `batch`, the loop's variable, or nothing if unreadable."""
+    names = {}
+    for insn, where in zip(program.code, program.lines, strict=True):
+        if insn.instr.name == "loop":
+            text = linecache.getline(str(folder / program.strings[where.file]), where.line)
+            found = re.match(r"\s*for\s+(\w+)\s+in\b", text)
+            if "batches(" in text:
+                names[where.line] = "batch"
+            elif found:
+                names[where.line] = found[1]
+    return names

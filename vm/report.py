@@ -24,12 +24,12 @@ from .errors import ConfigError
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the compiler's cost model says: rounds of the whole run; by instruction the bytes each
-    party sends over all executions; rounds if no two instructions shared any."""
+    """What the compiler's cost model says: rounds of the whole run, and by instruction the bytes
+    each party sends over all executions; upper bounds unless `exact`."""
 
     rounds: int
     sent: Sequence[Sequence[int]]
-    unmerged_rounds: int
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def summary(run: RunFolder, predicted: Prediction | None) -> dict[str, Any]:
         table["predicted"] = {
             "rounds": predicted.rounds,
             "sent_bytes": [by_party[i] for i in sorted(sent)],
-            "unmerged_rounds": predicted.unmerged_rounds,
+            "exact": predicted.exact,
         }
     table["lines"] = _grouped(run, predicted, lambda i: _line(run.program, i))
     table["layers"] = _grouped(
@@ -165,15 +165,9 @@ def _render_totals(table: dict[str, Any], console: Console) -> None:
     totals.add_row("peak of the process, MB", f"{measured['peak_rss'] / 1e6:,.1f}", "")
     totals.add_row("seconds", f"{measured['seconds']:.3f}", "")
     totals.add_row("  computing", f"{measured['compute_seconds']:.3f}", "")
-    totals.add_row("  waiting", f"{measured['wait_seconds']:.3f}", "")
+    share = measured["wait_seconds"] / measured["seconds"] if measured["seconds"] else 0.0
+    totals.add_row(f"  waiting for messages ({share:.0%})", f"{measured['wait_seconds']:.3f}", "")
     console.print(totals)
-    if predicted and predicted["unmerged_rounds"]:
-        saved = predicted["unmerged_rounds"] - predicted["rounds"]
-        console.print(
-            f"{saved:,} of {predicted['unmerged_rounds']:,} rounds "
-            f"({saved / predicted['unmerged_rounds']:.0%}) ran inside others",
-            highlight=False,
-        )
 
 
 def _render_rows(title: str, rows: list[dict[str, Any]], limit: int, console: Console) -> None:

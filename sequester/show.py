@@ -1,0 +1,105 @@
+"""Tables that the commands print."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from sequester.compiler.compile import Compiled
+from sequester.vm import report as reports
+from sequester.vm.native import Protocol
+
+
+def _console() -> Console:
+    return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+
+
+def _table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in right else "left")
+    return table
+
+
+def protocols(rows: Sequence[Protocol]) -> None:
+    table = _table("protocol", "what it is", "parties", "may be corrupt", "secure against", "rings")
+    for p in rows:
+        span = str(p.parties_min)
+        if p.parties_max != p.parties_min:
+            span += f"-{p.parties_max}"
+        a, b = p.threshold
+        corrupt = f"fewer than {a}/{b}" if a else "none"
+        rings = ", ".join(f"2^{bits}" for bits in p.rings)
+        table.add_row(p.name, p.title, span, corrupt, p.adversary, rings)
+    _console().print(table)
+
+
+def compiled(result: Compiled, out: Path, passes: bool) -> None:
+    """What was made, what it will cost, and with `passes` what each pass did."""
+    console = _console()
+    if passes:
+        right = ("ms", "nodes", "instructions", "rounds", "s", "b", "c")
+        table = _table("pass", *right, right=right)
+        for row in result.passes:
+            sizes = row.registers or {}
+            figures = [row.nodes, row.instructions, row.rounds, *(sizes.get(x) for x in "sbc")]
+            shown = ["" if n is None else f"{n:,}" for n in figures]
+            table.add_row(row.name, f"{row.seconds * 1e3:,.1f}", *shown)
+        console.print(table)
+        console.print("s, b, c: elements, words, elements of the register files")
+    peak = ", ".join(f"{n:,} {x}" for x, n in result.registers.items())
+    console.print(f"{out}: {len(result.program.code):,} instructions, registers {peak}")
+    if result.costs is not None:
+        costs = result.costs
+        most = "" if costs.exact else "at most "
+        console.print(
+            f"{costs.protocol}: {most}{costs.rounds:,} rounds, {most}{costs.busiest / 1e6:,.3f} MB "
+            "sent by the busiest party"
+        )
+
+
+def inspected(table: dict[str, Any]) -> None:
+    """The hash, the inputs, every opening, and the predicted costs of a program."""
+    console = _console()
+    console.print(f"hash {table['hash']}")
+    console.print(
+        f"ring 2^{table['ring']}, k = {table['k']}, f = {table['f']}, {table['rounding']} "
+        f"rounding; {table['instructions']:,} instructions"
+    )
+    inputs = _table("input", "party", "shape", title="Reads")
+    for row in table["inputs"]:
+        inputs.add_row(row["name"], str(row["party"]), "x".join(map(str, row["shape"])) or "one")
+    console.print(inputs)
+    right = ("values", "times")
+    opened = _table("line", "what", *right, "to", right=right, title="Opens, and nothing else")
+    for row in table["openings"]:
+        times = f"{'at most ' if row['at_most'] else ''}{row['times']:,}"
+        opened.add_row(row["line"], row["what"], f"{row['elements']:,}", times, row["to"])
+    console.print(opened)
+    if "costs" in table:
+        costs = table["costs"]
+        most = "" if costs["exact"] else "at most "
+        sent = " / ".join(f"{b / 1e6:,.3f}" for b in costs["sent_bytes"])
+        console.print(
+            f"{costs['protocol']}: {most}{costs['rounds']:,} rounds, {most}{sent} MB sent"
+        )
+
+
+def report(table: dict[str, Any], limit: int) -> None:
+    reports.render(table, _console(), limit)
+
+
+def finished(table: dict[str, Any], folder: Path) -> None:
+    """The last line of a run."""
+    measured = table["measured"]
+    print(
+        f"{measured['seconds']:.2f} s, {measured['rounds']:,} rounds, "
+        f"{max(measured['sent_bytes']) / 1e6:,.3f} MB sent by the busiest party; "
+        f"results and report: {folder}",
+        file=sys.stderr,
+    )
