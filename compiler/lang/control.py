@@ -23,7 +23,7 @@ from . import functions
 from .arith import equal
 from .builder import Builder, current
 from .errors import ProgramError
-from .tensor import Operators, Tensor, Value, Variable, as_tensor, cint, emit, state, wrap
+from .tensor import Operators, Tensor, Value, Variable, as_tensor, cint, state, wrap
 
 _PLAIN = (int, float, bool, str, Tensor)
 
@@ -235,7 +235,8 @@ class while_:
             self._body.close()
             raise StopIteration
         self._body = _Body("while", sys._getframe(1), max_trips=self.max_trips)
-        emit("break_if_zero", _condition(self.condition()))
+        condition = _condition(self.condition())
+        self._body.builder.emit("break_if_zero", [condition.node])
 
 
 def _condition(value: Any) -> Tensor:
