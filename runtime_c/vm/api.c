@@ -433,3 +433,16 @@ const char *seq_kernel_name(unsigned bits) {
     const ring_ops *ring = ring_select(bits);
     return ring == NULL ? NULL : ring->name;
 }
+
+#ifdef SEQ_TEST
+void seq_run_fix(seq_run *run, const uint8_t *seed) {
+    run->vm.fixed = seed != NULL;
+    if (seed != NULL) {
+        memcpy(run->vm.fixed_seed, seed, sizeof run->vm.fixed_seed);
+    }
+}
+
+uint64_t seq_run_trace(const seq_run *run) {
+    return run->vm.trace;
+}
+#endif

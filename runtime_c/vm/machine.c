@@ -170,11 +170,25 @@ static void task_end(vm_task *t) {
     }
 }
 
+#ifdef SEQ_TEST
+static uint64_t frame_hash(net_tag tag, unsigned peer, const uint8_t *payload, size_t bytes) {
+    uint64_t h = 0xCBF29CE484222325, head[] = {tag.instance, tag.step, peer, bytes};
+    for (size_t i = 0; i < sizeof head + bytes; i++) {
+        uint8_t byte = i < sizeof head ? ((const uint8_t *)head)[i] : payload[i - sizeof head];
+        h = (h ^ byte) * 0x100000001B3;
+    }
+    return h;
+}
+#endif
+
 static void flush(vm_task *t) {
     seq_vm *vm = t->pub.vm;
     seq_counter *counter = &vm->counter[t->owner->instr];
     for (unsigned p = 0; p < vm->env.parties; p++) {
         if (t->sends[p]) {
+#ifdef SEQ_TEST
+            vm->trace += frame_hash(frame_tag(&t->pub), p, t->out[p], t->out_bytes[p]);
+#endif
             net_send(vm->net, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
             memory_frames(vm, -(int64_t)t->out_bytes[p]);
             counter->sent[p] += t->out_bytes[p];

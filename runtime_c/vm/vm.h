@@ -84,8 +84,9 @@ struct seq_vm {
     vm_line *lines, *lines_last;
 
 #ifdef SEQ_TEST
-    const uint8_t *fixed_seed; /* 16 bytes in place of the system's randomness, or NULL */
-    uint64_t trace;            /* sum of hashes of all frames sent: independent of their order */
+    uint8_t fixed_seed[16]; /* in place of the system's randomness if fixed */
+    int fixed;
+    uint64_t trace; /* sum of hashes of all frames sent: independent of their order */
 #endif
 };
 
@@ -147,5 +148,14 @@ typedef struct {
 /* Agree with all peers on everything; seeds[p] and common as in protocol.h. */
 seq_status handshake(seq_vm *vm, const handshake_terms *terms, uint8_t seeds[][32],
                      uint8_t common[32]);
+
+#ifdef SEQ_TEST
+/* ---- api.c: test builds ---- */
+/* Take all randomness of this party from a seed of 16 bytes (NULL: from the system, as always). */
+void seq_run_fix(seq_run *run, const uint8_t *seed);
+/* The same number whatever the order of the frames: threads, kernels and timing may not change it.
+ */
+uint64_t seq_run_trace(const seq_run *run);
+#endif
 
 #endif
