@@ -50,17 +50,24 @@ BITS load_window(uint64_t w[64], const void *x, unsigned width, size_t count, un
     memset(w + count, 0, (64 - count) * sizeof *w);
 }
 
+/* Eight words of a plane, a cache line, are written together. */
+#define GROUP 8
+
 BITS bits_slice(uint64_t *planes, size_t stride, const void *x, unsigned width, size_t n,
                 unsigned lo, unsigned p) {
-    uint64_t w[64] __attribute__((aligned(64)));
-    for (size_t at = 0; at < n; at += 64) {
-        const uint8_t *block = (const uint8_t *)x + at * (width / 8);
-        size_t count = n - at < 64 ? n - at : 64;
+    uint64_t w[GROUP][64] __attribute__((aligned(64)));
+    for (size_t at = 0; at < n; at += 64 * GROUP) {
+        size_t blocks = n - at < 64 * GROUP ? (n - at + 63) / 64 : GROUP;
         for (unsigned q = 0; q < p; q += 64) {
-            load_window(w, block, width, count, lo + q);
-            transpose(w);
+            for (size_t b = 0; b < blocks; b++) {
+                size_t j = at + 64 * b;
+                load_window(w[b], (const uint8_t *)x + j * (width / 8), width,
+                            n - j < 64 ? n - j : 64, lo + q);
+                transpose(w[b]);
+            }
             for (unsigned i = q; i < p && i < q + 64; i++)
-                planes[i * stride + at / 64] = w[i - q];
+                for (size_t b = 0; b < blocks; b++)
+                    planes[i * stride + at / 64 + b] = w[b][i - q];
         }
     }
 }

@@ -13,13 +13,17 @@ static inline __attribute__((always_inline)) AESNI void aesni_group(const __m128
                                                                     uint64_t *out,
                                                                     const int blocks) {
     __m128i s[8];
+#pragma GCC unroll 8
     for (int i = 0; i < blocks; i++) {
         s[i] = _mm_set_epi64x((long long)high, (long long)(counter + (uint64_t)i));
         s[i] = _mm_xor_si128(s[i], rk[0]);
     }
+#pragma GCC unroll 9
     for (int round = 1; round < 10; round++)
+#pragma GCC unroll 8
         for (int i = 0; i < blocks; i++)
             s[i] = _mm_aesenc_si128(s[i], rk[round]);
+#pragma GCC unroll 8
     for (int i = 0; i < blocks; i++)
         _mm_storeu_si128((__m128i *)(out + 2 * i), _mm_aesenclast_si128(s[i], rk[10]));
 }
@@ -42,14 +46,18 @@ static inline __attribute__((always_inline)) VAES void vaes_group(const __m512i 
                                                                   const int vectors) {
     const __m512i step = _mm512_set_epi64(0, 3, 0, 2, 0, 1, 0, 0);
     __m512i s[8];
+#pragma GCC unroll 8
     for (int i = 0; i < vectors; i++) {
         __m128i first = _mm_set_epi64x((long long)high, (long long)(counter + 4 * (uint64_t)i));
         s[i] = _mm512_add_epi64(_mm512_broadcast_i64x2(first), step);
         s[i] = _mm512_xor_si512(s[i], rk[0]);
     }
+#pragma GCC unroll 9
     for (int round = 1; round < 10; round++)
+#pragma GCC unroll 8
         for (int i = 0; i < vectors; i++)
             s[i] = _mm512_aesenc_epi128(s[i], rk[round]);
+#pragma GCC unroll 8
     for (int i = 0; i < vectors; i++)
         _mm512_mask_storeu_epi64(out + 8 * i, mask, _mm512_aesenclast_epi128(s[i], rk[10]));
 }

@@ -1,6 +1,7 @@
 /* Matrix products and convolutions over one ring and instruction set, as one blocked GEMM with
  * pluggable packing [GotoGeijn2008]. Before including it, define
  *   WORD            the word; TARGET the function attribute of the instruction set;
+ *   INLINE          static, always inlined, for TARGET;
  *   MR, NR          rows and columns of a register tile;
  *   KC, MC          inner length and rows of a packed block: A's MC x KC words belong into L2, B's
  *                   KC x NR into L1;
@@ -8,7 +9,8 @@
  * and the functions
  *   kernel(kc, a, b, c, ldc, mr, nr, add): c[r ldc + j] (+)= sum over k < kc of a[r KC + k] b[k NR
  * + j] for r < mr <= MR, j < nr <= NR; columns of b from nr on are readable but undefined;
- *   transpose(d, ldd, s, lds, rows, cols): d[c ldd + r] = s[r lds + c] for r < rows, c < cols.
+ *   transpose(d, ldd, s, lds, rows, cols): d[c ldd + r] = s[r lds + c] for r < rows, c < cols;
+ *   copy_words(d, s, n) and add_words(d, s, n): d[i] = or += s[i] for i < n, inlined, for short n.
  *
  * Packed blocks live on the stack of the thread (under 1 MiB) and are wiped: they hold shares. */
 
@@ -24,9 +26,13 @@
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define SPLIT_WORK 500000 /* multiply-adds below which waking other threads does not pay */
 
-/* Columns of a tile that lie in one row of a convolution's output: those from column at on. */
+/* Consecutive outputs of a convolution in one output row: those of columns at .. at + length - 1 of
+ * a tile. Filter tap t reads x[base + t.offset + i * sw] for output i; inside: all taps do, for all
+ * of them, and none reads padding. */
 typedef struct {
     size_t at, length, image, oh, ow;
+    ptrdiff_t base;
+    int inside;
 } run;
 
 typedef struct {
@@ -146,8 +152,7 @@ RING run_job(job *g, size_t columns, seq_pool *pool) {
 
 RING copy_rows(WORD *d, size_t ldd, const WORD *s, size_t lds, size_t rows, size_t cols) {
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < cols; c++)
-            d[r * ldd + c] = s[r * lds + c];
+        copy_words(d + r * ldd, s + r * lds, cols);
 }
 
 RING matrix_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
@@ -203,35 +208,46 @@ static size_t filter_size(const ring_conv *c) {
     return c->cin * c->kh * c->kw;
 }
 
-/* Where one filter tap lands for the outputs of a run: output i reads x[at + i * sw] for
- * first <= i < last, and padding otherwise. */
+/* A filter tap and where it reads, relative to the first one. */
 typedef struct {
-    ptrdiff_t at, first, last;
-} landing;
+    size_t channel, kh, kw;
+    ptrdiff_t offset;
+} tap;
 
-static landing land(const ring_conv *c, const run *r, size_t channel, size_t kh, size_t kw) {
-    landing l = {0, 0, 0};
-    ptrdiff_t y = (ptrdiff_t)(r->oh * c->sh + kh) - (ptrdiff_t)c->ph;
-    ptrdiff_t x = (ptrdiff_t)(r->ow * c->sw + kw) - (ptrdiff_t)c->pw;
-    ptrdiff_t w = (ptrdiff_t)c->w, sw = (ptrdiff_t)c->sw, n = (ptrdiff_t)r->length;
-    if (y < 0 || y >= (ptrdiff_t)c->h)
-        return l;
-    l.at = ((ptrdiff_t)(r->image * c->cin + channel) * (ptrdiff_t)c->h + y) * w + x;
-    if (x < 0)
-        l.first = sw == 1 ? -x : (-x + sw - 1) / sw;
-    l.last = n;
-    if (x + (n - 1) * sw >= w)
-        l.last = x >= w ? 0 : sw == 1 ? w - x : (w - 1 - x) / sw + 1;
-    if (l.first > l.last)
-        l.first = l.last;
-    return l;
+static tap make_tap(const ring_conv *c, size_t channel, size_t kh, size_t kw) {
+    tap t = {channel, kh, kw, (ptrdiff_t)((channel * c->h + kh) * c->w + kw)};
+    return t;
+}
+
+/* Tap number f = (channel kh + y) kw + x, and the one after t. */
+static tap tap_at(const ring_conv *c, size_t f) {
+    return make_tap(c, f / (c->kh * c->kw), f / c->kw % c->kh, f % c->kw);
+}
+
+static void tap_next(const ring_conv *c, tap *t) {
+    t->offset++;
+    if (++t->kw < c->kw)
+        return;
+    if (t->kh + 1 < c->kh)
+        *t = make_tap(c, t->channel, t->kh + 1, 0);
+    else
+        *t = make_tap(c, t->channel + 1, 0, 0);
+}
+
+static void run_place(const ring_conv *c, run *r, size_t left) {
+    size_t y = r->oh * c->sh, x = r->ow * c->sw;
+    r->length = MIN(left, c->ow - r->ow);
+    r->base = ((ptrdiff_t)(r->image * c->cin * c->h + y) - (ptrdiff_t)c->ph) * (ptrdiff_t)c->w +
+              (ptrdiff_t)x - (ptrdiff_t)c->pw;
+    r->inside = y >= c->ph && y + c->kh <= c->h + c->ph && x >= c->pw &&
+                x + (r->length - 1) * c->sw + c->kw <= c->w + c->pw;
 }
 
 /* The first run of the columns from j on, and the one that follows r among cols of them. */
 static run run_at(const ring_conv *c, size_t j, size_t cols) {
     size_t p = j % output_size(c);
-    run r = {0, 0, j / output_size(c), p / c->ow, p % c->ow};
-    r.length = MIN(cols, c->ow - r.ow);
+    run r = {0, 0, j / output_size(c), p / c->ow, p % c->ow, 0, 0};
+    run_place(c, &r, cols);
     return r;
 }
 
@@ -245,7 +261,8 @@ static void run_next(const ring_conv *c, run *r, size_t cols) {
             r->image++;
         }
     }
-    r->length = r->at < cols ? MIN(cols - r->at, c->ow - r->ow) : 0;
+    if (r->at < cols)
+        run_place(c, r, cols - r->at);
 }
 
 static void find_runs(const ring_conv *c, scratch *s, size_t j0, size_t cols) {
@@ -254,43 +271,52 @@ static void find_runs(const ring_conv *c, scratch *s, size_t j0, size_t cols) {
         s->runs[s->run_count++] = r;
 }
 
-/* d[0..length) = what a filter tap reads for the outputs of a run. */
-static inline __attribute__((always_inline)) TARGET void gather_run(const ring_conv *c, WORD *d,
-                                                                    const WORD *x, const run *r,
-                                                                    size_t channel, size_t kh,
-                                                                    size_t kw) {
-    landing l = land(c, r, channel, kh, kw);
-    ptrdiff_t n = (ptrdiff_t)r->length, i = 0;
-    for (; i < l.first; i++)
+/* Outputs first <= i < last of a run read x through the tap; the others read padding. */
+typedef struct {
+    ptrdiff_t first, last;
+} span;
+
+static span find_span(const ring_conv *c, const run *r, const tap *t) {
+    ptrdiff_t y = (ptrdiff_t)(r->oh * c->sh + t->kh) - (ptrdiff_t)c->ph;
+    ptrdiff_t x = (ptrdiff_t)(r->ow * c->sw + t->kw) - (ptrdiff_t)c->pw;
+    ptrdiff_t w = (ptrdiff_t)c->w, sw = (ptrdiff_t)c->sw, n = (ptrdiff_t)r->length;
+    span s = {0, n};
+    if (y < 0 || y >= (ptrdiff_t)c->h || x >= w)
+        s.last = 0;
+    else if (x + (n - 1) * sw >= w)
+        s.last = sw == 1 ? w - x : (w - 1 - x) / sw + 1;
+    if (x < 0)
+        s.first = sw == 1 ? -x : (-x + sw - 1) / sw;
+    s.first = MIN(s.first, s.last);
+    return s;
+}
+
+/* d[i] = what the tap reads for output i of the run. */
+INLINE void gather_run(const ring_conv *c, WORD *d, const WORD *x, const run *r, const tap *t) {
+    ptrdiff_t from = r->base + t->offset, i = 0, n = (ptrdiff_t)r->length;
+    if (r->inside && c->sw == 1) {
+        copy_words(d, x + from, r->length);
+        return;
+    }
+    span s = find_span(c, r, t);
+    for (; i < s.first; i++)
         d[i] = 0;
-    if (c->sw == 1)
-        for (; i < l.last; i++)
-            d[i] = x[l.at + i];
-    else
-        for (; i < l.last; i++)
-            d[i] = x[l.at + i * (ptrdiff_t)c->sw];
+    for (; i < s.last; i++)
+        d[i] = x[from + i * (ptrdiff_t)c->sw];
     for (; i < n; i++)
         d[i] = 0;
 }
 
-/* Split filter index f = (channel kh + y) kw + x. */
-typedef struct {
-    size_t channel, kh, kw;
-} tap;
-
-static tap tap_at(const ring_conv *c, size_t f) {
-    tap t = {f / (c->kh * c->kw), f / c->kw % c->kh, f % c->kw};
-    return t;
-}
-
-static void tap_next(const ring_conv *c, tap *t) {
-    if (++t->kw == c->kw) {
-        t->kw = 0;
-        if (++t->kh == c->kh) {
-            t->kh = 0;
-            t->channel++;
-        }
+/* The reverse: what the tap read for output i of the run += s[i]. */
+INLINE void scatter_run(const ring_conv *c, WORD *x, const WORD *s, const run *r, const tap *t) {
+    ptrdiff_t to = r->base + t->offset;
+    if (r->inside && c->sw == 1) {
+        add_words(x + to, s, r->length);
+        return;
     }
+    span p = find_span(c, r, t);
+    for (ptrdiff_t i = p.first; i < p.last; i++)
+        x[to + i * (ptrdiff_t)c->sw] += s[i];
 }
 
 /* Forward: D (O x columns) = w (O x CKK) times the columns of x (CKK x columns). */
@@ -301,7 +327,7 @@ RING conv_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size
     find_runs(c, s, j0, cols);
     for (size_t i = 0; i < kc; i++, tap_next(c, &t))
         for (size_t q = 0; q < s->run_count; q++)
-            gather_run(c, s->b + i * NR + s->runs[q].at, g->b, &s->runs[q], t.channel, t.kh, t.kw);
+            gather_run(c, s->b + i * NR + s->runs[q].at, g->b, &s->runs[q], &t);
 }
 
 /* The tile's columns lie one after another in an output image, unless it ends among them. */
@@ -348,7 +374,22 @@ RING conv(void *d, const void *x, const void *w, const ring_conv *c, int accumul
 }
 
 /* Gradient for x: the columns (CKK x columns) = w^T (CKK x O) times g (O x columns), each tile of
- * them added to where it came from. */
+ * them added to where it came from. Rows are ordered with the channel fastest, so that neighbours
+ * in a tile never touch the same words. */
+
+static tap dx_tap(const ring_conv *c, size_t i) {
+    size_t f = i / c->cin;
+    return make_tap(c, i % c->cin, f / c->kw, f % c->kw);
+}
+
+RING dx_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
+    const ring_conv *c = g->c;
+    for (size_t r = 0; r < rows; r++) {
+        size_t i = i0 + r, f = i % c->cin * c->kh * c->kw + i / c->cin;
+        for (size_t k = 0; k < kc; k++)
+            d[r * KC + k] = g->a[(k0 + k) * g->m + f];
+    }
+}
 
 RING dx_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
     const ring_conv *c = g->c;
@@ -364,17 +405,14 @@ RING dx_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t
 RING dx_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
              size_t nr, int add) {
     const ring_conv *c = g->c;
-    tap t = tap_at(c, i0);
     (void)j0;
     (void)add;
     kernel(kc, a, s->b, s->tile, NR, mr, nr, 0);
-    for (size_t r = 0; r < mr; r++, tap_next(c, &t))
-        for (size_t q = 0; q < s->run_count; q++) {
-            landing l = land(c, &s->runs[q], t.channel, t.kh, t.kw);
-            const WORD *from = s->tile + r * NR + s->runs[q].at;
-            for (ptrdiff_t i = l.first; i < l.last; i++)
-                g->d[l.at + i * (ptrdiff_t)c->sw] += from[i];
-        }
+    for (size_t r = 0; r < mr; r++) {
+        tap t = dx_tap(c, i0 + r);
+        for (size_t q = 0; q < s->run_count; q++)
+            scatter_run(c, g->d, s->tile + r * NR + s->runs[q].at, &s->runs[q], &t);
+    }
 }
 
 RING conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
@@ -385,9 +423,8 @@ RING conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accu
              .d = d,
              .a = w,
              .b = g,
-             .ta = 1,
              .c = c,
-             .pack_a = matrix_pack_a,
+             .pack_a = dx_pack_a,
              .pack_b = dx_pack_b,
              .tile = dx_tile};
     if (!accumulate)
@@ -414,7 +451,7 @@ RING dw_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t
     for (run r = run_at(c, k0, kc); r.at < kc; run_next(c, &r, kc)) {
         tap t = tap_at(c, j0);
         for (size_t j = 0; j < cols; j++, tap_next(c, &t))
-            gather_run(c, s->lines + j * KC + r.at, g->b, &r, t.channel, t.kh, t.kw);
+            gather_run(c, s->lines + j * KC + r.at, g->b, &r, &t);
     }
     transpose(s->b, NR, s->lines, KC, cols, kc);
 }

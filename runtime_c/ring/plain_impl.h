@@ -1,4 +1,4 @@
-/* Register tile and transposition in plain C, for gemm_impl.h: PR x PC accumulators at a time. */
+/* Register tile in plain C, for gemm_impl.h: PR x PC accumulators at a time. */
 
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
@@ -30,9 +30,4 @@ static TARGET void kernel(size_t kc, const WORD *a, const WORD *b, WORD *c, size
         }
 }
 
-static TARGET void transpose(WORD *d, size_t ldd, const WORD *s, size_t lds, size_t rows,
-                             size_t cols) {
-    for (size_t c = 0; c < cols; c++)
-        for (size_t r = 0; r < rows; r++)
-            d[c * ldd + r] = s[r * lds + c];
-}
+#include "plain_pack.h"

@@ -104,6 +104,22 @@ static TARGET void transpose(uint64_t *d, size_t ldd, const uint64_t *s, size_t 
                         d[j * ldd + i] = s[i * lds + j];
 }
 
+INLINE void copy_words(uint64_t *d, const uint64_t *s, size_t n) {
+    for (; n >= 8; n -= 8, d += 8, s += 8)
+        _mm512_storeu_si512(d, _mm512_loadu_si512(s));
+    __mmask8 mask = (__mmask8)((1u << n) - 1);
+    _mm512_mask_storeu_epi64(d, mask, _mm512_maskz_loadu_epi64(mask, s));
+}
+
+INLINE void add_words(uint64_t *d, const uint64_t *s, size_t n) {
+    for (; n >= 8; n -= 8, d += 8, s += 8)
+        _mm512_storeu_si512(d, _mm512_add_epi64(_mm512_loadu_si512(d), _mm512_loadu_si512(s)));
+    __mmask8 mask = (__mmask8)((1u << n) - 1);
+    __m512i sum =
+        _mm512_add_epi64(_mm512_maskz_loadu_epi64(mask, d), _mm512_maskz_loadu_epi64(mask, s));
+    _mm512_mask_storeu_epi64(d, mask, sum);
+}
+
 #include "gemm_impl.h"
 
 #include "ring_impl.h"
