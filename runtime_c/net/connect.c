@@ -27,7 +27,7 @@
 #define ANSWER 16
 static const char preamble_magic[8] = "SEQ-HELO", answer_magic[8] = "SEQ-WELC";
 
-enum { ACCEPTED = 0, OTHER_VERSION = 1, OTHER_COUNT = 2, NOT_ME = 3, OTHER_NAME = 4 };
+enum { ACCEPTED = 0, OTHER_VERSION = 1, OTHER_COUNT = 2, NOT_ME = 3, OTHER_NAME = 4, NO_TLS = 5 };
 
 #define KNOCKS 32         /* unidentified connections kept at a time */
 #define KNOCK_SECONDS 5.0 /* how long one may take to say who it is */
@@ -203,8 +203,13 @@ static void advance_out(joiner *j, unsigned peer) {
     }
     if (code < 0) {
         (void)snprintf(l->note, sizeof l->note, "%s", ending(code, l->stream));
+        int alert = j->tls == NULL && l->done >= 2 && l->bytes[0] == 0x15 && l->bytes[1] == 0x03;
         if (l->stream->final) {
             seq_fail(j->err, SEQ_ERR_CONFIG, (int)peer, "party %u: %s", peer, l->note);
+        } else if (l->state == RECEIVING && alert) {
+            seq_fail(j->err, SEQ_ERR_CONFIG, (int)peer,
+                     "party %u: it speaks TLS, this party does not: use TLS everywhere or nowhere",
+                     peer);
         }
         link_reset(l);
     }
@@ -259,7 +264,10 @@ static void answer(net_link *l, uint32_t verdict) {
 static void judge_preamble(joiner *j, net_link *l) {
     const net_options *o = j->options;
     if (memcmp(l->bytes, preamble_magic, 8) != 0) {
-        int tls = l->bytes[0] == 0x16 && l->bytes[1] == 0x03;
+        int tls = l->bytes[0] == 0x16 && l->bytes[1] == 0x03; /* a ClientHello */
+        if (tls) {
+            answer(l, NO_TLS); /* which no TLS can read: enough to see what is wrong */
+        }
         turn_away(j, l,
                   tls ? "it speaks TLS, this party does not: use TLS everywhere or nowhere"
                       : "it does not speak this protocol");

@@ -9,7 +9,11 @@
  *
  * On the wire a frame is 24 bytes of header (u64 instance, u32 step, u32 kind, u64 payload bytes;
  * little endian) and the payload. Kinds: 0 data, 1 heartbeat, 2 goodbye (orderly end), 3 abort
- * (payload: one line of UTF-8). Lengths are checked against limits before anything is allocated. */
+ * (payload: one line of UTF-8). Lengths are checked against limits before anything is allocated.
+ * docs/network.md describes connections, limits and what happens when something fails.
+ *
+ * A net is used by one thread (the VM's); its own threads are hidden. Only the stop flag may be set
+ * from elsewhere. */
 
 #include <stddef.h>
 #include <stdint.h>
@@ -38,23 +42,28 @@ typedef struct {
     net_kind kind;
     unsigned me, parties;
     net_address address[NET_MAX_PARTIES]; /* TCP and TLS: where each party listens */
-    int listen_fd; /* an inherited listening socket, or -1 to bind address[me] */
+    int listen_fd; /* an inherited listening socket (net_open closes it), or -1: bind address[me] */
     net_hub *hub;  /* memory only */
     const char *ca_file, *cert_file, *key_file; /* TLS only */
     double timeout_s;                           /* silence after which a peer is given up (10) */
     double connect_timeout_s;                   /* how long to wait for peers to come up (60) */
     uint64_t max_frame;                         /* largest payload accepted, bytes */
-    uint64_t max_mailbox;     /* most bytes kept unread from one peer before its reader pauses */
+    uint64_t max_mailbox;     /* bytes untaken from one peer at which its reader pauses (below) */
     const volatile int *stop; /* set from outside to give up; may be NULL */
 } net_options;
 
 typedef struct net net;
 
-/* Connect to every peer in both directions; on TLS both sides show a certificate of ca_file whose
+/* A full mailbox pauses its reader while the caller is busy; while it sleeps in net_wait readers go
+ * on regardless, because the frame it needs may be behind others. A peer whose untaken frames then
+ * exceed four times max_mailbox has failed. All limits and times must be positive.
+ *
+ * Connect to every peer in both directions; on TLS both sides show a certificate of ca_file whose
  * subject common name is `party-<index>`, checked against the expected index. Returns NULL with
  * *err. */
 net *net_open(const net_options *options, seq_error *err);
-/* Orderly end: flush, say goodbye, wait (bounded by timeout) for the peers' goodbyes, close. */
+/* Orderly end: flush, say goodbye, wait (bounded by timeout) for the peers' goodbyes, close. NULL
+ * is ignored, here and in net_abort. */
 void net_close(net *n);
 /* Tell all peers why (one line, nothing secret), flush for at most one second, close. */
 void net_abort(net *n, const char *reason);
@@ -68,7 +77,8 @@ void net_free(uint8_t *payload);
 void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes);
 
 /* The frame with this tag from peer if it is there: 1 and *payload (to be given to net_free), else
- * 0. A length other than `bytes` is SEQ_ERR_PEER in *err and returns -1. */
+ * 0. A length other than `bytes`, or a peer that said goodbye without sending the frame, is
+ * SEQ_ERR_PEER in *err and returns -1. */
 int net_take(net *n, unsigned peer, net_tag tag, size_t bytes, uint8_t **payload, seq_error *err);
 /* Sleep until a frame arrived since the last call, a peer failed, the stop flag is set, or seconds
  * have passed. Returns SEQ_OK or the failure (closed, silent, aborted: names the party). */
@@ -77,7 +87,8 @@ seq_status net_wait(net *n, double seconds, seq_error *err);
 /* Bytes exported from the TLS sessions between me and peer (both directions mixed in the same order
  * at both ends), or zeros without TLS: 32 bytes for key agreement. */
 void net_exporter(const net *n, unsigned peer, uint8_t out[32]);
-/* Payload and wire bytes so far (sent to, received from peer): for reports. */
+/* Bytes so far: payload of data frames queued for peer, payload taken from peer, and all that was
+ * queued for peer with headers, heartbeats and goodbyes (before TLS): for reports. */
 void net_counts(const net *n, unsigned peer, uint64_t *sent, uint64_t *received,
                 uint64_t *wire_sent);
 /* "memory", "TCP (not encrypted)" or "TLSv1.3 TLS_AES_128_GCM_SHA256": for reports. Lives as long

@@ -337,11 +337,15 @@ static ssize_t result(tls_state *t, int rc) {
         return sent < 0 ? STREAM_END : STREAM_AGAIN;
     }
     int reason = ERR_GET_REASON(ERR_peek_error());
-    const char *alert = certificate_alert(reason);
+    const char *about_us = certificate_alert(reason);
     (void)drain(t); /* our own alert, if any: the other side should learn why */
-    if (t->verify[0] != '\0' || alert != NULL) {
+    if (t->verify[0] != '\0' || about_us != NULL) {
         s->final = 1;
-        (void)snprintf(s->error, sizeof s->error, "%s", alert != NULL ? alert : t->verify);
+        (void)snprintf(s->error, sizeof s->error, "%s", about_us != NULL ? about_us : t->verify);
+    } else if (reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST) {
+        s->final = 1;
+        (void)snprintf(s->error, sizeof s->error,
+                       "it does not speak TLS: use TLS everywhere or nowhere");
     } else if (t->at_end || code == SSL_ERROR_ZERO_RETURN || code == SSL_ERROR_SYSCALL) {
         return STREAM_END;
     } else {

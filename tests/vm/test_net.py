@@ -251,6 +251,14 @@ def test_refusals_are_told_when_time_is_up(start: Start, hello: str, reason: str
     assert code == 1 and "party 1 could not be reached" in line and reason in line, line
 
 
+def test_tls_on_one_side_only(start: Start, keys: Path) -> None:
+    ports = wire.free_ports(3)
+    plain, secure = start(0, ports, connect_timeout=1), start(1, ports, keys, connect_timeout=1)
+    assert "it speaks TLS, this party does not" in plain.end()[1]
+    line = secure.end()[1]
+    assert "it does not speak TLS" in line or "party 0 could not be reached" in line
+
+
 def test_nobody_comes(start: Start) -> None:
     ports = wire.free_ports(3)
     code, line = start(0, ports, connect_timeout=0.5).end()
