@@ -254,7 +254,7 @@ class _Executor:
         flat = v[i].ravel()
         numbers = [float(x) for x in self.s.decode(flat, t.f)] if t.f else [int(x) for x in flat]
         texts = [fmt % x for x in numbers]
-        return texts[0] if t.shape == () else "[" + ", ".join(texts) + "]"
+        return texts[0] if t.size == 1 else "[" + " ".join(texts) + "]"
 
     def _op_loop(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
         for i in range(node.attrs["trips"]):

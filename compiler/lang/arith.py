@@ -314,7 +314,13 @@ def reduce_sum(value: Operators, axis: int | Sequence[int] | None, keepdims: boo
     kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     if not axes:
         return x
-    out = wrap(current().emit("sum", [x._node], axes=axes), x._pending, x._width)
+    c = current().config
+    count = math.prod(x.shape[i] for i in axes)
+    # The sum is a value of k bits by promise, unless its terms' own bounds say less.
+    width = min(x._width + (count - 1).bit_length(), c.k - 1 + x._pending)
+    if x._pending and width > c.ring_bits - 2:
+        x, width = materialised(x), c.k - 1
+    out = wrap(current().emit("sum", [x._node], axes=axes), x._pending, width)
     return out.reshape(kept) if keepdims else out
 
 

@@ -22,7 +22,9 @@ def grad(
         loss: a secret fixed-point scalar.
         wrt: variables and tensors.
         factor: a public number multiplied in.
-        bound: the promise |factor * gradient| < bound; a smaller one leaves more bits to `factor`.
+        bound: the promise |factor * gradient| < bound; default: what k holds, times |factor| if that
+            is below 1. A small bound lets a small factor (and 1/batch from a mean) be multiplied
+            into the unrounded product; otherwise the gradient is rounded once more before.
 
     Raises:
         ProgramError: a loss that is no scalar; by the autodiff pass: a path through a loop, or
@@ -37,7 +39,9 @@ def grad(
             "reduce it: loss.mean() or loss.sum()",
         )
     room = c.ring_bits - 2
-    limit = 2.0 ** (c.k - 1 - c.f) if bound is None else float(bound)
+    limit = 2.0 ** (c.k - 1 - c.f) * min(1.0, abs(factor) or 1.0) if bound is None else bound
+    if not limit > 0:
+        raise b.error(f"the bound {bound} is not positive")
     whole = max(1, convert.bits_below(limit))
     precision = max(room - whole, c.f)
     out = []

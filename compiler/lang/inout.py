@@ -15,7 +15,7 @@ from .program import input_shape
 from .tensor import Operators, Tensor, Value, as_tensor, emit, kind_of, sfix, sint, wrap
 
 T = TypeVar("T", bound=Tensor)
-_FORMAT = re.compile(r"[-+ 0]*\d*(\.\d+)?[dfeg]?$")
+_FORMAT = re.compile(r"d?$|(\.\d\d?)?f?$")
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def output(name: str, value: Any, to: Party | int | None = None) -> None:
 def print_(fmt: str, *values: Value) -> None:
     """Print one line at run time, with clear values in the places of `{}` as in str.format.
 
-    Formats are `{}`, `{:d}`, `{:.4f}`, `{:e}` or `{:g}` with width and precision; `{{` is a brace.
+    Formats are `{}`, `{:d}`, `{:f}` and `{:.4f}`; `{{` is a brace. Tensors print as `[1 2 3]`.
     """
     b = current()
     pieces: list[Any] = []
@@ -148,13 +148,11 @@ def _printable(value: Value) -> Tensor:
 
 def _c_format(x: Tensor, spec: str) -> str:
     if not _FORMAT.match(spec):
-        raise current().error(f"the format {{:{spec}}}", "use {:d}, {:.4f}, {:e} or {:g}")
-    integral = not x.type.f
-    if spec[-1:].isalpha():
-        if integral and spec[-1] != "d" or not integral and spec[-1] == "d":
-            raise current().error(
-                f"the format {{:{spec}}} for a {kind_of(x.type).__name__}",
-                "use {:d} for integers and {:.4f} for fixed-point numbers",
-            )
-        return "%" + spec
-    return "%" + spec + ("d" if integral else "f" if "." in spec else "g")
+        raise current().error(f"the format {{:{spec}}}", "use {}, {:d} or {:.4f}")
+    if spec == "d" and x.type.f:
+        raise current().error(
+            f"the format {{:d}} for a {kind_of(x.type).__name__}", "use {:.4f}, or x.to(cint)"
+        )
+    if not spec:
+        return "%f" if x.type.f else "%d"
+    return "%" + spec + ("" if spec[-1] in "df" else "f")
