@@ -80,7 +80,7 @@ class MaxPool2d(Module):
         y = x.read()
         for axis, p in zip((2, 3), self.padding, strict=True):
             if p:
-                first, last = _part(y, axis, 0), _part(y, axis, y.shape[axis] - 1)
+                first, last = _along(y, axis, slice(1)), _along(y, axis, slice(-1, None))
                 y = concat([first] * p + [y] + [last] * p, axis=axis)
         return lang.max_pool2d(y, self.kernel, self.stride)
 
@@ -157,9 +157,9 @@ def _pool_padding(padding: int | tuple[int, int], kernel: tuple[int, int]) -> tu
     return p
 
 
-def _part(x: Tensor, axis: int, i: int) -> Tensor:
-    """Row i of an axis, which stays with size 1."""
-    return x[(slice(None),) * axis + (slice(i, i + 1),)]
+def _along(x: Tensor, axis: int, part: slice) -> Tensor:
+    """A slice of one axis."""
+    return x[tuple(part if i == axis else slice(None) for i in range(x.ndim))]
 
 
 def _window_sums(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
@@ -167,10 +167,9 @@ def _window_sums(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
     count = (x.shape[axis] - kernel) // stride + 1
     if count < 1:
         raise current().error(f"a window of {kernel} does not fit an axis of {x.shape[axis]}")
-    ahead = (slice(None),) * axis
     total: Tensor | None = None
     for j in range(kernel):
-        part = x[(*ahead, slice(j, j + stride * (count - 1) + 1, stride))]
+        part = _along(x, axis, slice(j, j + stride * (count - 1) + 1, stride))
         total = part if total is None else total + part
     assert total is not None
     return total
