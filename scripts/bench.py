@@ -35,6 +35,14 @@ except ImportError:
 NETS = {"A": "mnist_dense.py", "C": "mnist_lenet.py"}
 TEST_SAMPLES = 16
 
+_COMPILE = """
+import sys
+from sequester.cli import main
+from sequester.vm.party import peak_rss
+main(sys.argv[1:], standalone_mode=False)
+print(peak_rss())
+"""
+
 
 @click.group()
 def main() -> None:
@@ -130,16 +138,20 @@ def _compile(
 ) -> tuple[bytes, float, float]:
     """(bytecode, seconds, peak MB) of `sequester compile`, a process of its own."""
     out = folder / "program.sqb"
-    program = str(ROOT / "programs" / NETS[net])
     options = [word for spec in inputs for word in ("--input", spec)]
-    command = [sys.executable, "-m", "sequester", "compile", program, *options]
+    words = ["compile", str(ROOT / "programs" / NETS[net]), *options, "--batch", str(batch)]
     begin = time.monotonic()
-    process = subprocess.Popen([*command, "--batch", str(batch), "-o", str(out)], cwd=ROOT)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        sys.exit(process.returncode)
-    return out.read_bytes(), time.monotonic() - begin, usage.ru_maxrss * 1024 / 1e6
+    done = subprocess.run(
+        [sys.executable, "-c", _COMPILE, *words, "-o", str(out)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    seconds = time.monotonic() - begin
+    if done.returncode:
+        sys.exit(done.returncode)
+    return out.read_bytes(), seconds, int(done.stdout.split()[-1]) / 1e6
 
 
 def _per_batch(run: report.RunFolder, batches: int) -> dict[str, Any]:

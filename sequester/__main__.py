@@ -34,12 +34,15 @@ def _code() -> int:
 
 def _explain(e: Exception) -> int:
     from sequester.compiler.isa.program import BytecodeError
+    from sequester.compiler.lang.errors import ProgramError
     from sequester.vm.errors import SequesterError
 
     if os.environ.get("SEQUESTER_DEBUG"):
         traceback.print_exc()
     if isinstance(e, SequesterError):
         return _say(str(e), e.exit_code)
+    if isinstance(e, ProgramError):
+        return _say(str(e), AUTHOR)
     if isinstance(e, BytecodeError):
         return _say(str(e), REFUSED)
     if isinstance(e, OSError):

@@ -58,7 +58,7 @@ def _source(command: Callable[..., Any]) -> Callable[..., Any]:
         "--shape",
         "shapes",
         multiple=True,
-        metavar="PARTY:NAME=AxBxC",
+        metavar="PARTY:NAME=A,B,C",
         help="Shape of an input whose file is elsewhere.",
     )
     @click.option(
@@ -145,7 +145,7 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
     \b
       sequester compile programs/mnist_lenet.py --epochs 2 --input 0:train=programs/data \\
           --input 0:test=programs/data -o lenet.sqb
-      sequester compile PROGRAM.py --shape 0:x=100x3 --passes --without schedule
+      sequester compile PROGRAM.py --shape 0:x=100,3 --passes --without schedule
     """
     from . import show, source
 

@@ -81,15 +81,15 @@ def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
 
 
 def parse_shapes(specs: Sequence[str]) -> dict[tuple[int, str], tuple[int, ...]]:
-    """`PARTY:NAME=3x4x5` options -> shape by (party, input name); nothing after `=` is a scalar."""
+    """`PARTY:NAME=3,4,5` options -> shape by (party, input name); nothing after `=` is a scalar."""
     shapes: dict[tuple[int, str], tuple[int, ...]] = {}
     for spec in specs:
         head, eq, dims = spec.partition("=")
         party, colon, name = head.partition(":")
-        parts = dims.split("x") if dims else []
+        parts = dims.split(",") if dims else []
         if not (eq and colon and party.isdigit() and name and all(d.isdigit() for d in parts)):
             raise ConfigError(
-                f"--shape {spec}: write PARTY:NAME=AxBxC, such as 0:train.x=10000x1x28x28"
+                f"--shape {spec}: write PARTY:NAME=A,B,C, such as 0:train.x=10000,1,28,28"
             )
         shapes[int(party), name] = tuple(map(int, parts))
     return shapes

@@ -3,7 +3,8 @@
 The parent binds the listening sockets and hands each to its child, so no two runs race for a port;
 certificates are made for the run and deleted after it. A child speaks one JSON object a line on its
 standard output (see `party.py`). Children die with the parent, whatever kills it; when one fails,
-the others get `GRACE` seconds to notice by themselves before they are ended.
+the others get `GRACE` seconds to notice by themselves before they are ended, none if they have not
+found each other yet.
 """
 
 from __future__ import annotations
@@ -78,6 +79,7 @@ class _Child:
     def __init__(self, job: Job, listener: socket.socket | None) -> None:
         self.me = job.me
         self.error: SequesterError | None = None
+        self.running = False  # past connecting
         self.rest = b""
         self.log = Path(job.folder) / "log.txt"
         Path(job.folder).mkdir(parents=True, exist_ok=True)
@@ -106,6 +108,8 @@ class _Child:
         if self.error is None and code < 0:
             name = signal.Signals(-code).name
             self.error = PeerError(f"party {self.me}: its process was killed ({name})", self.me)
+        elif self.error is None and code == Stopped.exit_code:
+            self.error = Stopped("stopped")
         elif self.error is None and code > 0:
             lines = self.log.read_text(errors="replace").strip().splitlines() or ["no message"]
             self.error = InternalError(f"party {self.me}: its process failed: {lines[-1]}")
@@ -150,7 +154,7 @@ def _pump(children: list[_Child], on_event: OnEvent) -> None:
                     selector.unregister(key.fileobj)
             failed = any(c.error is not None or c.process.poll() not in (None, 0) for c in children)
             if failed and deadline is None:
-                deadline = time.monotonic() + GRACE
+                deadline = time.monotonic() + (GRACE if any(c.running for c in children) else 0.0)
             if deadline is not None and time.monotonic() > deadline:
                 return _end(children)
 
@@ -162,6 +166,7 @@ def _deliver(child: _Child, event: Event, on_event: OnEvent) -> None:
         named: Any = {"party": event["party"]} if issubclass(kind, PeerError) else {}
         child.error = kind(message, **named)
     else:
+        child.running |= event["event"] == "progress" and event["phase"] >= 2
         on_event(child.me, event)
 
 

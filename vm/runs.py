@@ -49,11 +49,7 @@ def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: 
     program = codec.decode(bytecode)
     parties = _parties(settings)
     check_inputs(program, settings.inputs)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "program.sqb").write_bytes(bytecode)
-    except OSError as e:
-        raise ConfigError(f"{folder}: cannot be written: {e}") from e
+    _new_folder(folder, bytecode)
     seed = secrets.randbits(63) if settings.seed is None else settings.seed
     threads = settings.threads or max(1, native.cpus() // parties)
     job = Job(
@@ -78,8 +74,7 @@ def run_party(job: Job, name: str, emit: Emit) -> None:
     """Run one party of a run spread over several machines; its folder is `job.folder`/party-I."""
     folder = Path(job.folder)
     bytecode = Path(job.program).read_bytes()
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "program.sqb").write_bytes(bytecode)
+    _new_folder(folder, bytecode)
     own = replace(job, folder=str(folder / f"party-{job.me}"))
     info = describe(name, bytecode, job, job.channel)
     _record(folder, info, lambda: party.run(own, emit))
@@ -139,6 +134,16 @@ def check_security(protocol: native.Protocol, least: str) -> None:
             f"protocol {protocol.name} is secure against: {protocol.adversary}; "
             f"the configuration's key security asks for {least}"
         )
+
+
+def _new_folder(folder: Path, bytecode: bytes) -> None:
+    if (folder / "run.json").exists():
+        raise ConfigError(f"--out {folder}: holds a run already")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "program.sqb").write_bytes(bytecode)
+    except OSError as e:
+        raise ConfigError(f"--out {folder}: cannot be written: {e}") from e
 
 
 def _parties(settings: Settings) -> int:

@@ -40,7 +40,7 @@ def python_files() -> list[Path]:
 
 
 def running_code(node: ast.AST) -> Iterator[ast.AST]:
-    """All nodes but those under `if TYPE_CHECKING`: names of types are not knowledge at run time."""
+    """All nodes but those under `if TYPE_CHECKING`: they are not there at run time."""
     for child in ast.iter_child_nodes(node):
         if not (isinstance(child, ast.If) and ast.unparse(child.test) == "TYPE_CHECKING"):
             yield child

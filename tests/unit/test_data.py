@@ -118,13 +118,13 @@ def test_wrong_options(spec: str) -> None:
 
 
 def test_shape_options() -> None:
-    assert data.parse_shapes(["0:train.x=10x1x28x28", "1:y=7", "0:s="]) == {
+    assert data.parse_shapes(["0:train.x=10,1,28,28", "1:y=7", "0:s="]) == {
         (0, "train.x"): (10, 1, 28, 28),
         (1, "y"): (7,),
         (0, "s"): (),
     }
-    for bad in ("0:x", "x=3", "0:x=3xq", "0:x=-3", "0:=3"):
-        with pytest.raises(ConfigError, match="write PARTY:NAME=AxBxC"):
+    for bad in ("0:x", "x=3", "0:x=3,q", "0:x=-3", "0:=3"):
+        with pytest.raises(ConfigError, match="write PARTY:NAME=A,B,C"):
             data.parse_shapes([bad])
 
 
