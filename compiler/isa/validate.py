@@ -26,7 +26,7 @@ from .program import (
 )
 from .table import plane_words
 
-_FORMAT = re.compile(r"%(d|(\.[0-9]{1,2})?f)")
+_FORMAT = re.compile(r"%[-+ 0#]{0,5}[0-9]{0,2}(\.[0-9]{0,2})?[dufg]")
 _MAX_PARTIES = 10
 
 
@@ -88,6 +88,8 @@ def _check_tables(program: Program) -> None:
             raise Refused(section, row, reason)
 
     strings, bits = len(program.strings), program.meta.ring_bits
+    for i, text in enumerate(program.strings):
+        need("\0" not in text, "STRINGS", i, "a NUL character")
     for i, word in enumerate(program.pool):
         need(-(1 << (bits - 1)) <= word < 1 << (bits - 1), "POOL", i, f"{word} is no ring word")
     for section in ("memory", "inputs", "outputs"):
@@ -141,11 +143,12 @@ def _operand_faults(program: Program, insn: Insn) -> Iterable[str]:
         if low < 0 or high > size or not 0 <= args[o.name] <= size:
             yield f"{o.name} covers {o.file}{low}..{o.file}{high}, file {o.file} has {size}"
         ranges.append((o, low, high))
-    if insn.instr.interactive:
-        for d, dlow, dhigh in ranges:
-            for s, slow, shigh in ranges:
-                apart = dhigh <= slow or shigh <= dlow or dlow == dhigh or slow == shigh
-                if d.writes and s is not d and s.file == d.file and not apart:
+    for d, dlow, dhigh in ranges:
+        for s, slow, shigh in ranges:
+            apart = dhigh <= slow or shigh <= dlow or dlow == dhigh or slow == shigh
+            if d.writes and s is not d and s.file == d.file and not apart:
+                in_place = (dlow, d.extent, d.planes) == (slow, s.extent, s.planes)
+                if insn.instr.interactive or s.writes or not in_place or "shape" in args:
                     yield f"destination {d.name} overlaps source {s.name}"
 
 
@@ -189,6 +192,8 @@ def _geometry_faults(args: dict[str, Any]) -> Iterable[str]:
                 if high > low and (low < 0 or high > args[n]):
                     yield f"bits {low}..{high} of a plane of {args[n]}"
     if "KH" in args:
+        if min(args[k] for k in ("B", "C", "H", "W", "O", "OH", "OW")) < 1:
+            yield "a convolution of nothing"
         for size, kernel, out, stride, pad in (
             ("H", "KH", "OH", "SH", "PH"),
             ("W", "KW", "OW", "SW", "PW"),
@@ -204,8 +209,9 @@ def _meaning_faults(program: Program, insn: Insn, args: dict[str, Any]) -> Itera
     """Rules of single instructions."""
     name, bits = insn.instr.name, program.meta.ring_bits
     least = 1 if name in ("trunc", "cshr") else 0
-    if "m" in args and not least <= args["m"] < bits:
-        yield f"m = {args['m']}: must be in {least}..{bits - 1}"
+    most = bits - (1 if name == "cshr" else 2)
+    if "m" in args and not least <= args["m"] <= most:
+        yield f"m = {args['m']}: must be in {least}..{most}"
     if "bits" in args and not 1 <= args["bits"] <= bits:
         yield f"bits = {args['bits']}: must be in 1..{bits}"
     if name in ("openb", "outputb", "bset", "bandc") and args["p"] > bits:
@@ -216,7 +222,7 @@ def _meaning_faults(program: Program, insn: Insn, args: dict[str, Any]) -> Itera
         if args["f"] >= bits:
             yield f"f = {args['f']}: must be below ring bits"
         if not _FORMAT.fullmatch(program.strings[args["fmt"]]):
-            yield f"format {program.strings[args['fmt']]!r}: must be %d, %f or %.<digits>f"
+            yield f"format {program.strings[args['fmt']]!r}: must be one of %d %u %f %g"
     if name == "input" and math.prod(program.inputs[args["in"]].shape) != args["n"]:
         yield f"n = {args['n']}: not the size of input {args['in']}"
     if name in ("output", "outputb", "coutput"):

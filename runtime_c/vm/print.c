@@ -20,16 +20,13 @@ typedef struct {
     char conversion; /* d u f g */
 } format;
 
-static int digits(const char **s, unsigned limit, unsigned *value) {
-    unsigned n = 0;
-    *value = 0;
-    for (; **s >= '0' && **s <= '9'; (*s)++, n++) {
-        *value = *value * 10 + (unsigned)(**s - '0');
-        if (n == 3 || *value > limit) {
-            return 0;
-        }
+/* At most two digits. */
+static unsigned number(const char **s) {
+    unsigned value = 0;
+    for (unsigned n = 0; n < 2 && **s >= '0' && **s <= '9'; (*s)++, n++) {
+        value = value * 10 + (unsigned)(**s - '0');
     }
-    return 1;
+    return value;
 }
 
 static int format_parse(const char *s, format *f) {
@@ -44,15 +41,11 @@ static int format_parse(const char *s, format *f) {
         }
         f->flags[n++] = *s++;
     }
-    if (!digits(&s, 99, &f->width)) {
-        return 0;
-    }
+    f->width = number(&s);
     if (*s == '.') {
         s++;
         f->has_precision = 1;
-        if (!digits(&s, 40, &f->precision)) {
-            return 0;
-        }
+        f->precision = number(&s);
     }
     f->conversion = *s;
     return *s != 0 && strchr("dufg", *s) != NULL && s[1] == 0;
