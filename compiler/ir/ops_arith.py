@@ -90,7 +90,7 @@ def _grad_scale(s: Step) -> Sequence[Any]:
 
 
 op("const", _const, _const_value, attrs="value type")
-op("public", _public, lambda s, n, v: v[0], lambda s: (s.g,))
+op("public", _public, lambda s, n, v: v[0])
 op("add", _same, lambda s, n, v: s.add(v[0], v[1]), lambda s: (s.g, s.g))
 op("sub", _same, lambda s, n, v: s.sub(v[0], v[1]), lambda s: (s.g, s.scaled(s.g, -1.0)))
 op("scale", _scale, lambda s, n, v: s.scale(v[0], n.attrs["imm"], n.attrs["f"]), _grad_scale,

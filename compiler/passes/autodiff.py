@@ -23,7 +23,7 @@ from ..lang.errors import ProgramError
 from ..lang.tensor import Tensor, cint, emit, wrap
 
 # A tensor of ones stays a tensor of ones under these.
-_KEEP_ONES = ("reshape", "permute", "sum", "trunc", "scale", "public")
+_KEEP_ONES = ("reshape", "permute", "sum", "trunc", "scale")
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class _Backward:
         if not terms:
             name = "the tensor" if var is None else f"the variable {var.name}"
             raise ProgramError(
-                f"the loss does not depend on {name}",
+                f"the loss does not depend on {name} in a differentiable way",
                 placeholder.loc,
                 "compute the loss from it, in the same loop body, before asking for the gradient",
             )
