@@ -24,10 +24,15 @@ class Display:
     """Shows the events of a run (see `party.py`). A context manager; `on_event` feeds it.
 
     Loops are named as in the author's file if it lies in `folder`, else by their lines. What the
-    program prints goes to standard output, all else to `console`.
+    program prints is kept in `lines` and, unless `quiet`, goes to standard output; all else goes to
+    `console`.
     """
 
-    def __init__(self, console: Console, program: Program, folder: Path) -> None:
+    def __init__(
+        self, console: Console, program: Program, folder: Path, quiet: bool = False
+    ) -> None:
+        self.quiet = quiet
+        self.lines: list[str] = []
         self.console, self.names = console, _loop_names(program, folder)
         self.live = Live(
             console=console,
@@ -38,7 +43,6 @@ class Display:
         )
         self.recent: deque[tuple[float, float]] = deque(maxlen=20)
         self.plain_at = 0.0
-        self.printed = ""
 
     def __enter__(self) -> Display:
         if self.console.is_terminal:
@@ -55,7 +59,9 @@ class Display:
         if party != 0:
             return
         if event["event"] == "print":
-            self.printed = event["line"]
+            self.lines.append(event["line"])
+            if self.quiet:
+                return
             if self.live.is_started and sys.stdout.isatty():
                 self.console.print(Text(event["line"]))
             else:
@@ -75,8 +81,8 @@ class Display:
         parts = [
             f"{self.names.get(line, f'line {line}')} {i + 1}/{trips}" for i, trips, line in loops
         ]
-        if self.printed:
-            parts.append(self.printed)
+        if self.lines:
+            parts.append(self.lines[-1])
         rate, left = self._pace(event["seconds"], loops)
         if rate:
             parts.append(f"{rate:.2f}/s")
@@ -110,9 +116,7 @@ def _loop_names(program: Program, folder: Path) -> dict[int, str]:
     for insn, where in zip(program.code, program.lines, strict=True):
         if insn.instr.name == "loop":
             text = linecache.getline(str(folder / program.strings[where.file]), where.line)
-            found = re.match(r"\s*for\s+(\w+)\s+in\b", text)
-            if "batches(" in text:
-                names[where.line] = "batch"
-            elif found:
-                names[where.line] = found[1]
+            found = re.match(r"\s*for\s+([\w, ]+?)\s+in\b(.*)", text)
+            if found:
+                names[where.line] = "batch" if "batch" in found[2] else found[1]
     return names

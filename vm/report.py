@@ -166,7 +166,7 @@ def _render_totals(table: dict[str, Any], console: Console) -> None:
     totals.add_row("seconds", f"{measured['seconds']:.3f}", "")
     totals.add_row("  computing", f"{measured['compute_seconds']:.3f}", "")
     share = measured["wait_seconds"] / measured["seconds"] if measured["seconds"] else 0.0
-    totals.add_row(f"  waiting for messages ({share:.0%})", f"{measured['wait_seconds']:.3f}", "")
+    totals.add_row(f"  waiting ({share:.0%})", f"{measured['wait_seconds']:.3f}", "")
     console.print(totals)
 
 
