@@ -3,6 +3,8 @@
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters]
  *
+ *     runner --load FILE...       only load, and print `accepted` or why each is refused
+ *
  * --input gives input IDX raw ring words (missing inputs are zeros); --seed fixes the public
  * randomness, and in SEQ_TEST builds all other randomness too; --threads gives the threads of each
  * party. Prints, by party: printed lines, `output I party P: words` (signed decimal), totals, and
@@ -246,7 +248,23 @@ static void make_runs(const arguments *a, const seq_program *program, party *par
     }
 }
 
+static int load_only(int count, char **files) {
+    for (int i = 0; i < count; i++) {
+        size_t length;
+        seq_error_info err;
+        uint8_t *bytes = read_file(files[i], &length);
+        seq_program *program = seq_program_load(bytes, length, &err);
+        (void)printf("%s\n", program != NULL ? "accepted" : err.message);
+        free(bytes);
+        seq_program_free(program);
+    }
+    return 0;
+}
+
 int main(int argc, char **argv) {
+    if (argc > 1 && strcmp(argv[1], "--load") == 0) {
+        return load_only(argc - 2, argv + 2);
+    }
     arguments a = parse(argc, argv);
     size_t length;
     uint8_t *bytes = read_file(a.file, &length);
