@@ -43,12 +43,16 @@ class SGD:
             raise current().error("nesterov without momentum", "give momentum=0.9")
         self.lr, self.momentum = lr, momentum
         self.weight_decay, self.nesterov = weight_decay, nesterov
+        # |lr * gradient| and |u| are below lr * (what k holds): the room this leaves above takes
+        # the bits of the public factors, so that one truncation is enough.
+        c = current().config
+        self.bound = 2.0 ** (c.k - 1 - c.f) * min(1.0, lr)
         self.steps = [state(zeros(p.shape), "momentum") for p in self.params] if momentum else []
 
     def minimize(self, loss: Operators) -> None:
         """Take the loss's gradients for all parameters and make one step."""
         with current().scope("SGD"):
-            gradients = grad(loss, self.params, factor=self.lr)
+            gradients = grad(loss, self.params, factor=self.lr, bound=self.bound)
             # All new values first: an update must not change what a later one is computed from.
             changes = [self._change(i, g) for i, g in enumerate(gradients)]
             for i, (p, (u, change)) in enumerate(zip(self.params, changes, strict=True)):
@@ -62,5 +66,5 @@ class SGD:
             g = g + self.params[i] * (self.lr * self.weight_decay)
         if not self.momentum:
             return g, g
-        u = g + self.steps[i] * self.momentum
+        u = g + self.steps[i].bounded(self.bound) * self.momentum
         return u, g + u * self.momentum if self.nesterov else u
