@@ -1,7 +1,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -24,8 +23,8 @@ static void tune(int fd) {
 
 void socket_wait(net_stream *s, double seconds) {
     struct pollfd p = {.fd = s->fd, .events = s->events};
-    double ms = ceil(seconds * 1000);
-    (void)poll(&p, 1, ms < 0 ? 0 : ms > 1e9 ? 1000000000 : (int)ms);
+    int ms = seconds <= 0 ? 0 : seconds > 1e6 ? 1000000000 : (int)(seconds * 1000) + 1;
+    (void)poll(&p, 1, ms);
 }
 
 void socket_interrupt(net_stream *s) {

@@ -506,6 +506,106 @@ static int linger(void) {
     return 0;
 }
 
+/* ---- tampering, options ---- */
+
+typedef struct {
+    unsigned seen;
+    uint64_t instances[3];
+} tampered;
+
+static int drop_second_change_others(void *arg, unsigned from, unsigned to, net_tag tag,
+                                     uint8_t *payload, size_t bytes) {
+    tampered *t = arg;
+    CHECK(from == 0 && to == 1 && bytes == 100 && t->seen < 3);
+    t->instances[t->seen++] = tag.instance;
+    payload[99] ^= 1;
+    return tag.instance != 2;
+}
+
+static int tamper(void) {
+    file_names files;
+    net_hub *hub = net_hub_create(2);
+    net_options o = make_options(0, NET_MEMORY, "-", &files);
+    seq_error err = {0};
+    tampered t = {0};
+    net *ends[2];
+    o.hub = hub;
+    o.parties = 2;
+    for (o.me = 0; o.me < 2; o.me++) {
+        ends[o.me] = net_open(&o, &err);
+        must(ends[o.me] != NULL, &err);
+    }
+    net_set_tamper(ends[0], drop_second_change_others, &t);
+    for (unsigned i = 1; i <= 3; i++) {
+        uint8_t *payload = net_alloc(ends[0], 100);
+        CHECK(payload != NULL);
+        fill(payload, 100, i);
+        net_send(ends[0], 1, (net_tag){i, 0}, payload, 100);
+    }
+    CHECK(t.seen == 3 && t.instances[0] == 1 && t.instances[1] == 2 && t.instances[2] == 3);
+    for (unsigned i = 1; i <= 3; i += 2) {
+        uint8_t *payload = NULL;
+        must(take(ends[1], 0, (net_tag){i, 0}, 100, &payload, &err), &err);
+        payload[99] ^= 1;
+        CHECK(matches(payload, 100, i));
+        net_free(payload);
+    }
+    uint8_t *none = NULL;
+    CHECK(net_take(ends[1], 0, (net_tag){2, 0}, 100, &none, &err) == 0 && none == NULL);
+    net_abort(ends[0], "done");
+    CHECK(net_wait(ends[1], 5.0, &err) == SEQ_ERR_PEER && strstr(err.message, "done") != NULL);
+    net_abort(ends[1], NULL);
+    net_hub_destroy(hub);
+    return 0;
+}
+
+static void refused(const net_options *o, seq_status status) {
+    seq_error err = {0};
+    CHECK(net_open(o, &err) == NULL && err.status == status && err.message[0] != '\0');
+    CHECK(net_open(o, NULL) == NULL);
+}
+
+static int refuse(void) {
+    file_names files;
+    net_hub *hub = net_hub_create(2);
+    net_options good = make_options(0, NET_MEMORY, "-", &files), o = good;
+    CHECK(net_hub_create(NET_MAX_PARTIES + 1) == NULL);
+    refused(&o, SEQ_ERR_OURS); /* no hub */
+    o.hub = hub;
+    refused(&o, SEQ_ERR_OURS); /* a hub of two */
+    o = good;
+    o.me = 3;
+    refused(&o, SEQ_ERR_CONFIG);
+    o = good;
+    o.parties = NET_MAX_PARTIES + 1;
+    refused(&o, SEQ_ERR_CONFIG);
+    o.parties = 0;
+    refused(&o, SEQ_ERR_CONFIG);
+    o = good;
+    o.timeout_s = 0;
+    refused(&o, SEQ_ERR_CONFIG);
+    o = good;
+    o.max_frame = 0;
+    refused(&o, SEQ_ERR_CONFIG);
+    o = good;
+    o.kind = NET_TCP;
+    o.listen_fd = 999; /* not open */
+    refused(&o, SEQ_ERR_CONFIG);
+    o.listen_fd = -1;
+    (void)snprintf(o.address[0].host, sizeof o.address[0].host, "no.such.host.invalid");
+    refused(&o, SEQ_ERR_CONFIG);
+    o.kind = NET_TLS;
+    o.listen_fd = listener(&o.address[0].port);
+    o.ca_file = NULL;
+    seq_error err = {0};
+    CHECK(net_open(&o, &err) == NULL && strstr(err.message, "sequester keys") != NULL);
+    net_close(NULL);
+    net_abort(NULL, "nothing");
+    net_free(NULL);
+    net_hub_destroy(hub);
+    return 0;
+}
+
 /* ---- one party in its own process ---- */
 
 static int report(const seq_error *err) {
@@ -550,6 +650,12 @@ int main(int argc, char **argv) {
     }
     if (strcmp(command, "linger") == 0) {
         return linger();
+    }
+    if (strcmp(command, "tamper") == 0) {
+        return tamper();
+    }
+    if (strcmp(command, "refuse") == 0) {
+        return refuse();
     }
     if (strcmp(command, "speed") == 0 && argc == 5) {
         return speed(argv[2], argv[3], (size_t)atoi(argv[4]));

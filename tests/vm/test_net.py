@@ -60,7 +60,7 @@ def test_storm(program: Path, keys: Path, kind: str) -> None:
     assert channel.startswith({"memory": "memory", "tcp": "TCP (not", "tls": "TLSv1.3 TLS_"}[kind])
 
 
-@pytest.mark.parametrize("command", ["pause", "flood", "busy", "linger"])
+@pytest.mark.parametrize("command", ["pause", "flood", "busy", "linger", "tamper", "refuse"])
 def test_alone(program: Path, command: str) -> None:
     run(program, command)
 
@@ -259,6 +259,62 @@ def test_tls_on_one_side_only(start: Start, keys: Path) -> None:
     assert "it does not speak TLS" in line or "party 0 could not be reached" in line
 
 
+def test_a_crowd_at_the_door(start: Start) -> None:
+    """More silent connections than are kept at a time."""
+    ports = wire.free_ports(3)
+    first = start(0, ports, rounds=1)
+    crowd = [connect(ports[0]) for _ in range(40)]
+    parties = [first, start(1, ports, rounds=1), start(2, ports, rounds=1)]
+    assert [p.end()[0] for p in parties] == [0, 0, 0]
+    for connection in crowd:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reason"),
+    [
+        (1, "speaks version 1 of the wire protocol"),
+        (2, "expects another number of parties than 3"),
+        (3, "another party listens at 127.0.0.1"),
+        (4, "our certificate does not name party-0"),
+        (99, "refused us for an unknown reason"),
+    ],
+)
+def test_verdicts(start: Start, verdict: int, reason: str) -> None:
+    ports = wire.free_ports(3)
+    fake = Fake(1, 0, ports)
+    party = start(0, ports)
+    connection = fake.accept()
+    wire.receive(connection, wire.PREAMBLE.size)
+    connection.sendall(wire.ANSWER.pack(b"SEQ-WELC", 1, verdict))
+    code, line = party.end(timeout=5)
+    assert code == 1 and " party 1: " in line and reason in line, line
+    fake.close()
+
+
+def test_another_service_listens(start: Start) -> None:
+    ports = wire.free_ports(3)
+    fake = Fake(1, 0, ports)
+    party = start(0, ports, connect_timeout=1)
+    fake.accept().sendall(b"220 mail.example.org ESMTP")
+    code, line = party.end(timeout=5)
+    assert code == 1 and "party 1 could not be reached" in line
+    assert "what listens there is not a party" in line, line
+    fake.close()
+
+
+def test_a_party_that_is_only_dialled(start: Start) -> None:
+    ports = wire.free_ports(3)
+    fake = Fake(1, 0, ports)
+    party = start(0, ports, connect_timeout=1)
+    connection = fake.accept()
+    wire.receive(connection, wire.PREAMBLE.size)
+    connection.sendall(wire.ANSWER.pack(b"SEQ-WELC", 1, 0))
+    code, line = party.end(timeout=5)
+    assert code == 1 and "party 1 did not connect to us within 1 s" in line, line
+    fake.close()
+
+
 def test_nobody_comes(start: Start) -> None:
     ports = wire.free_ports(3)
     code, line = start(0, ports, connect_timeout=0.5).end()
@@ -327,6 +383,32 @@ def test_leaving_while_others_connect(start: Start) -> None:
     fake.close()
     code, line = party.end(timeout=5)
     assert code == 1 and line == "status 3 party 1: party 1 gave up: party 1: no certificate", line
+
+
+def test_a_party_that_had_started_does_not_come_again(start: Start) -> None:
+    ports = wire.free_ports(3)
+    party = start(0, ports)
+    fake = Fake(1, 0, ports)
+    fake.join()
+    fake.send(frame(DATA, b"hello"))
+    fake.close()
+    code, line = party.end(timeout=5)
+    assert code == 1 and "party 1 closed the connection while others" in line, line
+
+
+def test_broken_tls_record(start: Start, keys: Path) -> None:
+    ports = wire.free_ports(3)
+    fakes = [Fake(i, 0, ports, keys) for i in (1, 2)]
+    party = start(0, ports, keys)
+    for fake in fakes:
+        fake.join()
+    party.wait_open()
+    assert fakes[0].outgoing is not None
+    os.write(fakes[0].outgoing.fileno(), b"\x17\x03\x03\x00\x40" + bytes(64))
+    code, line = party.end(timeout=5)
+    assert code == 1 and "party 1 cannot be read from: TLS failed" in line, line
+    for fake in fakes:
+        fake.close()
 
 
 def test_a_party_that_cannot_go_on_tells_those_it_reached(start: Start) -> None:
@@ -459,6 +541,21 @@ def test_peer_with_bad_certificate_dials(
     reason = "says it is party 1 but shows the certificate of `party-2`"
     assert code == 1 and "connections refused" in line, line
     assert (reason if fault == "swapped" else FAULTS[fault]) in line, line
+    fake.close()
+
+
+def test_peer_that_knows_another_authority(start: Start, keys: Path, tmp_path: Path) -> None:
+    """Its certificate is good, ours is not to its taste: it says so."""
+    folder = copy_of(keys, tmp_path / "theirs")
+    certs.make_authority(folder, force=True)
+    ports = wire.free_ports(3)
+    fake = Fake(1, 0, ports, folder)
+    party = start(0, ports, keys)
+    with pytest.raises(OSError):
+        wire.receive(fake.accept(), wire.PREAMBLE.size)
+    code, line = party.end(timeout=5)
+    assert code == 1 and line.startswith("status 4 party 1"), line
+    assert "party 1: it does not know the authority of our certificate" in line, line
     fake.close()
 
 
