@@ -206,6 +206,7 @@ int seq_run_input(seq_run *run, size_t input, const void *words, size_t elements
         return report(&vm->error, err);
     }
     memcpy(vm->input[input], words, elements * p->word);
+    VM_SECRET(vm->input[input], elements * p->word);
     return 0;
 }
 
@@ -267,6 +268,8 @@ static seq_status agree_and_set_up(seq_run *run) {
                              .timeout_s = run->options.connect_timeout_s};
     seq_status status = handshake(vm, &terms, seeds, common);
     if (status == SEQ_OK) {
+        VM_SECRET(seeds, sizeof seeds);
+        VM_SECRET(common, sizeof common);
         status = vm->protocol->setup(&vm->env, (const uint8_t (*)[32])seeds, common,
                                      &vm->env.protocol, &vm->error);
     }

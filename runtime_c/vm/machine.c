@@ -186,6 +186,7 @@ static void flush(vm_task *t) {
     seq_counter *counter = &vm->counter[t->owner->instr];
     for (unsigned p = 0; p < vm->env.parties; p++) {
         if (t->sends[p]) {
+            VM_PUBLIC(t->out[p], t->out_bytes[p]);
 #ifdef SEQ_TEST
             vm->trace += frame_hash(frame_tag(&t->pub), p, t->out[p], t->out_bytes[p]);
 #endif
@@ -218,6 +219,7 @@ static int task_ready(vm_task *t) {
             missing = 1;
             continue;
         }
+        VM_SECRET(t->in[p], t->in_bytes[p]);
         vm->received[p] += t->in_bytes[p];
         memory_frames(vm, (int64_t)t->in_bytes[p]);
     }
@@ -233,6 +235,22 @@ static void task_wait(vm_task *t) {
         vm->waiting_last->next = t;
     }
     vm->waiting_last = t;
+}
+
+/* What an opening has revealed. */
+static void declassify(const seq_vm *vm, const vm_call *c) {
+    const seq_call *call = &c->call;
+    size_t word = vm->program->word;
+    if (call->op == SEQ_OP_OPEN) {
+        VM_PUBLIC(call->reg[SEQ_ARG_OPEN_d].c[0], (size_t)call->arg[SEQ_ARG_OPEN_n] * word);
+    } else if (call->op == SEQ_OP_OPENB) {
+        VM_PUBLIC(call->reg[SEQ_ARG_OPENB_d].c[0], (size_t)call->arg[SEQ_ARG_OPENB_n] * word);
+    } else if (call->op == SEQ_OP_OUTPUT || call->op == SEQ_OP_OUTPUTB) {
+        int64_t out = call->arg[SEQ_ARG_OUTPUT_out];
+        if (vm->output[out] != NULL) {
+            VM_PUBLIC(vm->output[out], vm->program->output[out].elements * word);
+        }
+    }
 }
 
 /* Run steps until the task waits or ends. Its frames for the next step are there. After an error it
@@ -391,6 +409,7 @@ void machine_join(seq_vm *vm, uint64_t h) {
         counter->rounds += finish - vm->clock;
         vm->clock = finish;
     }
+    declassify(vm, c);
     vm->handle[h] = NULL;
     free(c);
 }
