@@ -14,48 +14,41 @@
 #define TARGET __attribute__((target("avx2,bmi2")))
 #define TABLE ring64_avx2
 #define NAME "avx2"
-#define MR 6
+#define MR 4
 #define NR 24
 #define KC 128
-#define MC 252
+#define MC 256
 #define PARTIAL 32768
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
 /* mr x 4 words of the kernel of gemm_impl.h, mr constant, into t. */
 INLINE void strip(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t t[][4], const int mr) {
-    __m256i low[6], cross[6];
-#pragma GCC unroll 6
+    __m256i low[MR], cross[MR];
     for (int r = 0; r < mr; r++)
         low[r] = cross[r] = _mm256_setzero_si256();
+#pragma GCC unroll 4
     for (size_t k = 0; k < kc; k++) {
         __m256i bv = _mm256_loadu_si256((const __m256i *)(b + k * NR));
         __m256i swapped = _mm256_shuffle_epi32(bv, 0xB1);
-#pragma GCC unroll 6
         for (int r = 0; r < mr; r++) {
             __m256i av = _mm256_set1_epi64x((long long)a[r * KC + k]);
             low[r] = _mm256_add_epi64(low[r], _mm256_mul_epu32(av, bv));
             cross[r] = _mm256_add_epi32(cross[r], _mm256_mullo_epi32(av, swapped));
         }
     }
-#pragma GCC unroll 6
     for (int r = 0; r < mr; r++) {
-        __m256i high = _mm256_add_epi32(_mm256_slli_epi64(cross[r], 32),
-                                        _mm256_and_si256(cross[r], _mm256_set1_epi64x(-1LL << 32)));
+        __m256i high = _mm256_add_epi32(
+            _mm256_slli_epi64(cross[r], 32),
+            _mm256_and_si256(cross[r], _mm256_set1_epi64x((long long)0xFFFFFFFF00000000)));
         _mm256_storeu_si256((__m256i *)t[r], _mm256_add_epi64(low[r], high));
     }
 }
 
 static TARGET void kernel(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t *c, size_t ldc,
                           size_t mr, size_t nr, int add) {
-    uint64_t t[6][4];
+    uint64_t t[MR][4];
     for (size_t j = 0; j < nr; j += 4) {
         switch (mr) {
-        case 6:
-            strip(kc, a, b + j, t, 6);
-            break;
-        case 5:
-            strip(kc, a, b + j, t, 5);
-            break;
         case 4:
             strip(kc, a, b + j, t, 4);
             break;
