@@ -308,7 +308,7 @@ def party(
 
     All parties need the same bytecode and the same addresses, protocol and seed in parties.toml.
     """
-    from sequester.vm import config, native, runs
+    from sequester.vm import certs, config, native, runs
     from sequester.vm.errors import ConfigError, RefusedError
     from sequester.vm.party import Job
 
@@ -325,6 +325,12 @@ def party(
             f"{program}: its hash is {program_hash}, but {config_file} pins {c.program_hash}"
         )
     tls = None if plain else c.tls
+    if tls is not None:
+        problems = certs.check(tls.ca, tls.cert, tls.key, me, soon_days=0)
+        if problems:
+            raise ConfigError("; ".join(problems))
+        for line in certs.check(tls.ca, tls.cert, tls.key, me):
+            click.echo(f"note: {line}", err=True)
     job = Job(
         program=str(program),
         folder=str(out or _new_folder(program)),
