@@ -1,7 +1,8 @@
 /* Runs all parties of a bytecode file in one process: for sanitizers, fuzzers, valgrind and tests.
  *
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
- *            [--checked 0|1] [--counters]
+ *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
+ *            [--stop SECONDS]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -21,13 +22,15 @@
 #include <unistd.h>
 
 typedef struct {
+    const seq_program *program;
     seq_run *run;
     seq_error_info err;
     int status;
 } party;
 
 typedef struct {
-    const char *file, *protocol;
+    const char *file, *last, *differ, *protocol;
+    double stop_s;
     unsigned parties, threads[VM_PARTIES];
     int tcp, checked, counters;
     const char *input[64];
@@ -95,6 +98,12 @@ static arguments parse(int argc, char **argv) {
             a.input[a.inputs++] = next, i++;
         } else if (strcmp(argv[i], "--seed") == 0) {
             parse_seed(&a, next), i++;
+        } else if (strcmp(argv[i], "--last") == 0) {
+            a.last = next, i++;
+        } else if (strcmp(argv[i], "--differ") == 0) {
+            a.differ = next, i++;
+        } else if (strcmp(argv[i], "--stop") == 0) {
+            a.stop_s = atof(next), i++;
         } else if (strcmp(argv[i], "--checked") == 0) {
             a.checked = atoi(next), i++;
         } else {
@@ -172,7 +181,8 @@ static void print_counters(const seq_program *program, const seq_run *run, unsig
     }
 }
 
-static void print_results(const arguments *a, const seq_program *program, party *p, unsigned me) {
+static void print_results(const arguments *a, const party *p, unsigned me) {
+    const seq_program *program = p->program;
     char line[4096];
     const void *words;
     size_t elements;
@@ -214,38 +224,64 @@ static void *execute(void *arg) {
     return NULL;
 }
 
-static void make_runs(const arguments *a, const seq_program *program, party *parties, void *hub) {
-    uint16_t ports[VM_PARTIES] = {0};
-    int fds[VM_PARTIES];
-    for (unsigned i = 0; i < a->parties; i++) {
-        fds[i] = a->tcp ? listen_anywhere(&ports[i]) : -1;
+static void differ(seq_options *o, const char *what) {
+    if (strcmp(what, "run-id") == 0) {
+        o->run_id[0] ^= 1;
+    } else if (strcmp(what, "public-seed") == 0) {
+        o->public_seed[0] ^= 1;
+    } else {
+        o->options = "other";
     }
-    for (unsigned i = 0; i < a->parties; i++) {
-        seq_options o = {.protocol = a->protocol,
-                         .me = i,
-                         .parties = a->parties,
-                         .threads = a->threads[i],
-                         .channel = a->tcp ? NET_TCP : NET_MEMORY,
-                         .listen_fd = fds[i],
-                         .hub = hub,
-                         .timeout_s = 60,
-                         .connect_timeout_s = 60,
-                         .checked = a->checked};
-        memcpy(o.public_seed, a->seed, 16);
-        for (unsigned j = 0; j < a->parties; j++) {
-            o.hosts[j] = "127.0.0.1";
-            o.ports[j] = ports[j];
-        }
-        parties[i].run = seq_run_new(program, &o, &parties[i].err);
-        if (parties[i].run == NULL) {
-            (void)fprintf(stderr, "party %u: %s\n", i, parties[i].err.message);
-            exit(parties[i].err.status);
-        }
+}
+
+static void make_run(const arguments *a, party *p, seq_options *o) {
+    if (a->differ != NULL && o->me + 1 == a->parties) {
+        differ(o, a->differ);
+    }
+    p->run = seq_run_new(p->program, o, &p->err);
+    if (p->run == NULL) {
+        (void)fprintf(stderr, "party %u: %s\n", o->me, p->err.message);
+        exit(p->err.status);
+    }
 #ifdef SEQ_TEST
-        seq_run_fix(parties[i].run, a->has_seed ? a->seed : NULL);
+    seq_run_fix(p->run, a->has_seed ? a->seed : NULL);
 #endif
-        give_inputs(a, program, parties[i].run, i);
+    give_inputs(a, p->program, p->run, o->me);
+}
+
+static void make_runs(const arguments *a, party *parties, void *hub) {
+    seq_options o = {.protocol = a->protocol,
+                     .parties = a->parties,
+                     .channel = a->tcp ? NET_TCP : NET_MEMORY,
+                     .hub = hub,
+                     .timeout_s = 60,
+                     .connect_timeout_s = 60,
+                     .checked = a->checked};
+    int fds[VM_PARTIES];
+    memcpy(o.public_seed, a->seed, 16);
+    for (unsigned i = 0; i < a->parties; i++) {
+        o.hosts[i] = "127.0.0.1";
+        fds[i] = a->tcp ? listen_anywhere(&o.ports[i]) : -1;
     }
+    for (unsigned i = 0; i < a->parties; i++) {
+        o.me = i;
+        o.threads = a->threads[i];
+        o.listen_fd = fds[i];
+        make_run(a, &parties[i], &o);
+    }
+}
+
+static seq_program *load(const char *path) {
+    size_t length;
+    seq_error_info err;
+    uint8_t *bytes = read_file(path, &length);
+    seq_program *program = seq_program_load(bytes, length, &err);
+    free(bytes);
+    if (program == NULL) {
+        (void)fprintf(stderr, "%s\n", err.message);
+        exit(err.status);
+    }
+    return program;
 }
 
 static int load_only(int count, char **files) {
@@ -266,23 +302,22 @@ int main(int argc, char **argv) {
         return load_only(argc - 2, argv + 2);
     }
     arguments a = parse(argc, argv);
-    size_t length;
-    uint8_t *bytes = read_file(a.file, &length);
-    seq_error_info err;
-    seq_program *program = seq_program_load(bytes, length, &err);
-    free(bytes);
-    if (program == NULL) {
-        (void)fprintf(stderr, "%s\n", err.message);
-        return err.status;
-    }
+    seq_program *program = load(a.file), *last = a.last == NULL ? NULL : load(a.last);
     party parties[VM_PARTIES] = {0};
     pthread_t thread[VM_PARTIES];
     void *hub = a.tcp ? NULL : seq_hub_create(a.parties);
-    make_runs(&a, program, parties, hub);
+    for (unsigned i = 0; i < a.parties; i++) {
+        parties[i].program = last != NULL && i + 1 == a.parties ? last : program;
+    }
+    make_runs(&a, parties, hub);
     for (unsigned i = 0; i < a.parties; i++) {
         if (pthread_create(&thread[i], NULL, execute, &parties[i]) != 0) {
             die("threads could not be started", "");
         }
+    }
+    if (a.stop_s > 0) {
+        (void)usleep((useconds_t)(a.stop_s * 1e6));
+        seq_run_stop(parties[0].run);
     }
     int status = 0;
     for (unsigned i = 0; i < a.parties; i++) {
@@ -293,10 +328,11 @@ int main(int argc, char **argv) {
             (void)fprintf(stderr, "party %u: %s\n", i, parties[i].err.message);
             status = status == 0 ? parties[i].status : status;
         }
-        print_results(&a, program, &parties[i], i);
+        print_results(&a, &parties[i], i);
         seq_run_free(parties[i].run);
     }
     seq_hub_free(hub);
     seq_program_free(program);
+    seq_program_free(last);
     return status;
 }

@@ -1,7 +1,8 @@
 """The C runner (runtime_c/tests/runner.c): all parties of a program in one process.
 
 `python tests/vm/runner.py FLAVOUR` builds it and prints its path. Flavours: `sanitize`
-(AddressSanitizer and UBSan), `test` (optimised), `ctime` (for valgrind: shares are undefined).
+(AddressSanitizer and UBSan), `test` (optimised), `ctime` (for valgrind: shares are undefined),
+`toy` (sanitized, with the protocol of runtime_c/tests/toy.c in place of the real ones).
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ RUNTIME = ROOT / "runtime_c"
 ROOMS = (".", "ring", "bits", "prg", "net", "vm", "protocols")
 _COMMON = ["-std=gnu11", "-g", "-fno-strict-overflow", "-pthread", "-DSEQ_TEST"]
 _COMMON += ["-Wall", "-Wextra", "-Werror"]
+_SANITIZE = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 FLAVOURS = {
-    "sanitize": ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"],
+    "sanitize": _SANITIZE,
+    "toy": _SANITIZE,
     "test": ["-O2"],
     "ctime": ["-O2", "-DSEQ_CTIME"],
 }
@@ -34,8 +37,10 @@ def build(flavour: str) -> Path:
     flags = _COMMON + FLAVOURS[flavour]
     home = ROOT / "build" / "runner" / flavour
     home.mkdir(parents=True, exist_ok=True)
-    sources = [f for room in ROOMS for f in sorted((RUNTIME / room).glob("*.c"))]
-    sources.append(RUNTIME / "tests" / "runner.c")
+    rooms = [room for room in ROOMS if flavour != "toy" or room != "protocols"]
+    sources = [f for room in rooms for f in sorted((RUNTIME / room).glob("*.c"))]
+    sources += [RUNTIME / "tests" / "runner.c"]
+    sources += [RUNTIME / "tests" / "toy.c"] if flavour == "toy" else []
     headers = max(f.stat().st_mtime for f in RUNTIME.rglob("*.h"))
     with (home / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
