@@ -1,0 +1,129 @@
+"""Small programs of interactive instructions, run by the C runner; values as NumPy object arrays.
+
+A `Script` gathers inputs, registers, instructions and outputs; `run` returns the outputs and, for
+every instruction, what it sent and the rounds it took, beside what the cost rules predict.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sequester.compiler.cost.report import Report, report
+from sequester.compiler.isa.asm import assemble
+from sequester.compiler.isa.codec import encode
+from sequester.compiler.isa.table import plane_words
+
+Words = np.ndarray[Any, np.dtype[np.object_]]
+PARTIES = {"emulate": 1, "rep3": 3}
+
+
+def signed(x: Words, bits: int) -> Words:
+    half = 1 << (bits - 1)
+    return np.asarray((x + half) % (1 << bits) - half, dtype=object)
+
+
+@dataclass
+class Run:
+    """Outputs by index; measured rounds, and bytes [from][to] by instruction."""
+
+    outputs: dict[int, Words]
+    rounds: set[int]
+    sent: list[list[list[int]]]
+    predicted: Report
+
+
+@dataclass
+class Script:
+    """A program under construction. Registers are named by the text of their address."""
+
+    bits: int
+    code: list[str] = field(default_factory=list)
+    inputs: list[Words] = field(default_factory=list)
+    heads: list[str] = field(default_factory=list)
+    outputs: int = 0
+    top: dict[str, int] = field(default_factory=lambda: {"s": 0, "b": 0, "c": 0})
+
+    def reg(self, file: str, n: int, planes: int = 1) -> str:
+        """A fresh register of n elements (file b: n bits by planes)."""
+        at = self.top[file]
+        self.top[file] += planes * plane_words(n) if file == "b" else -(-n // 8) * 8
+        return f"{file}{at}"
+
+    def start(self, instruction: str) -> None:
+        self.code += [instruction.replace(" ", " h=0 ", 1), "join h=0"]
+
+    def secret(self, x: Words) -> str:
+        """A secret register with the values x, from an input of the next party in turn."""
+        n, i = len(x), len(self.inputs)
+        self.inputs.append(x)
+        self.heads.append(f'.input party={i % 3} name="x" f=0 shape=[{n}]')
+        d = self.reg("s", n)
+        self.start(f"input d={d} in={i} n={n}")
+        return d
+
+    def _out(self, n: int, planes: int, to: str) -> int:
+        self.outputs += 1
+        self.heads.append(f'.output name="x" party={to} f=0 planes={planes} shape=[{n}]')
+        return self.outputs - 1
+
+    def output(self, a: str, n: int, to: str = "0") -> int:
+        out = self._out(n, 0, to)
+        self.start(f"output out={out} a={a} n={n}")
+        return out
+
+    def output_bits(self, a: str, planes: int, n: int, to: str = "0") -> int:
+        out = self._out(n, planes, to)
+        self.start(f"outputb out={out} a={a} p={planes} n={n}")
+        return out
+
+    def output_clear(self, a: str, n: int) -> int:
+        out = self._out(n, 0, "all")
+        self.code.append(f"coutput out={out} a={a} n={n}")
+        return out
+
+    def text(self) -> str:
+        meta = (
+            f".meta domain=0 ring_bits={self.bits} k={self.bits // 2 - 1} f=16 stat=40 rounding=1"
+            + "".join(f" {f}_size={n + 8}" for f, n in self.top.items())
+            + " handles=1 checked=0"
+        )
+        order = sorted(self.heads, key=lambda h: h.startswith(".output"))
+        return "\n".join([meta, '.string "x"', *order, '.line "x":1', *self.code, "end", ""])
+
+    def run(self, runner: Path, folder: Path, protocol: str) -> Run:
+        """Run it; asserts that it ends well and that all receivers got the same."""
+        program = assemble(self.text())
+        path = folder / "program.sqb"
+        path.write_bytes(encode(program))
+        parties = PARTIES[protocol]
+        command = [str(runner), str(path), protocol, str(parties), "--counters"]
+        for i, x in enumerate(self.inputs):
+            file = folder / f"input{i}"
+            size = self.bits // 8
+            file.write_bytes(b"".join((v % (1 << self.bits)).to_bytes(size, "little") for v in x))
+            command += ["--input", f"{i}={file}"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        predicted = report(program, protocol)
+        sent = [[[0] * parties for _ in range(parties)] for _ in program.code]
+        result = Run({}, set(), sent, predicted)
+        for line in done.stdout.splitlines():
+            _read(result, line.split(), parties)
+        return result
+
+
+def _read(result: Run, words: list[str], parties: int) -> None:
+    if words[0] == "output":
+        values = np.array([int(w) for w in words[4:]], dtype=object)
+        known = result.outputs.setdefault(int(words[1]), values)
+        assert (known == values).all()
+    elif words[0] == "counter":
+        at = words.index("sent") + 1
+        result.sent[int(words[2])][int(words[1])] = [int(w) for w in words[at : at + parties]]
+    elif words[0] == "total":
+        result.rounds.add(int(words[words.index("rounds") + 1]))

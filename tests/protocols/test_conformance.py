@@ -1,0 +1,244 @@
+"""Every interactive instruction in every protocol, through the virtual machine, against NumPy.
+
+One program a size holds all instructions; results are compared with the semantics of the
+instruction table on Python integers, and rounds and bytes with the cost rules.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ..vm.runner import build as build_runner
+from .machine import PARTIES, Script, Words, signed
+
+PROTOCOLS = ["emulate", "rep3"]
+SIZES = [1, 2, 63, 64, 65, 1000]
+Check = Callable[[Words], None]
+
+
+@pytest.fixture(scope="session")
+def runner() -> Path:
+    return build_runner("test")
+
+
+def random_words(rng: np.random.Generator, n: int, bits: int, ring: int) -> Words:
+    """Signed values of `bits` bits: edges first, then uniform ones."""
+    top = 1 << (bits - 1)
+    edges = [0, -1, 1, top - 1, -top + 1, top // 2, -top // 2, 2, -2, 255, 256, -256, 1 << 15]
+    edges = [e for e in edges if abs(e) < top][:n]
+    words = [int.from_bytes(rng.bytes(ring // 8), "little") for _ in range(n - len(edges))]
+    return signed(np.array(edges + [w % (2 * top) - top for w in words], dtype=object), ring)
+
+
+def rounded(z: Words, m: int) -> Words:
+    return np.asarray((z + (1 << (m - 1))) >> m if m else z, dtype=object)
+
+
+class Case:
+    """Instructions on vectors of n elements, with the checks of their outputs."""
+
+    def __init__(self, ring: int, n: int):
+        self.ring, self.n = ring, n
+        self.rng = np.random.default_rng(1000 * n + ring)
+        self.script = Script(ring)
+        self.checks: list[tuple[str, int, Check]] = []
+        half = ring // 2 - 2
+        self.x = random_words(self.rng, n, half, ring)
+        self.y = random_words(self.rng, n, half, ring)[::-1]
+        self.full = random_words(self.rng, n, ring, ring)
+        self.wide = random_words(self.rng, n, ring - 1, ring)  # |v| < 2^(ring - 2)
+        self.sx, self.sy = self.script.secret(self.x), self.script.secret(self.y)
+        self.sfull, self.swide = self.script.secret(self.full), self.script.secret(self.wide)
+
+    def equal(self, what: str, out: int, expected: Words) -> None:
+        ring = self.ring
+
+        def check(got: Words) -> None:
+            bad = np.flatnonzero(got != signed(expected, ring))
+            assert not len(bad), (what, bad[:5], got[bad[:5]], expected[bad[:5]])
+
+        self.checks.append((what, out, check))
+
+    def near(self, what: str, out: int, z: Words, m: int) -> None:
+        """Either neighbour of z / 2^m, the exact quotient where there is one."""
+
+        def check(got: Words) -> None:
+            low = z >> m
+            assert (((got == low) | (got == low + 1)) & ((got == low) | (z % (1 << m) != 0))).all()
+
+        self.checks.append((what, out, check))
+
+    def rounding(self, what: str, code: str, d: str, n: int, z: Words, m: int, mode: int) -> None:
+        self.script.start(f"{code} m={m} mode={mode}")
+        out = self.script.output(d, n, to=str(len(self.checks) % 3))
+        label = f"{what} m={m} mode={mode}"
+        if m and not mode:
+            self.near(label, out, z, m)
+        else:
+            self.equal(label, out, rounded(z, m))
+
+    def products(self) -> None:
+        n, s = self.n, self.script
+        d = s.reg("s", n)
+        code = f"mul d={d} a={self.sx} b={self.sy} n={n}"
+        z = self.x * self.y
+        for m, mode in [(0, 0), (16, 0), (16, 1), (1, 1), (self.ring // 2 + 3, 0)]:
+            self.rounding("mul", code, d, n, z, m, mode)
+        code = f"mul d={d} a={self.sfull} b={self.swide} n={n}"
+        self.rounding("mul", code, d, n, self.full * self.wide, 0, 0)
+        code = f"trunc d={d} a={self.swide} n={n}"
+        for m, mode in [(7, 1), (16, 0), (self.ring - 2, 0), (self.ring - 3, 1), (24, 1)]:
+            self.rounding("trunc", code, d, n, self.wide, m, mode)
+
+    def matrices(self) -> None:
+        n, s = self.n, self.script
+        k = min(n, 3)
+        rows, cols = n // k, 2 if n >= 2 * k else 1
+        small = random_words(self.rng, n, self.ring // 2 - 4, self.ring)
+        a, d = s.secret(small), s.reg("s", rows * cols)
+        for ta, tb, m, mode in [(0, 0, 0, 0), (1, 0, 16, 1), (0, 1, 16, 0), (1, 1, 9, 1)]:
+            left = small[: rows * k].reshape((k, rows) if ta else (rows, k))
+            right = self.y[: k * cols].reshape((cols, k) if tb else (k, cols)) >> 2
+            b = s.secret(right.ravel())
+            z = ((left.T if ta else left) @ (right.T if tb else right)).ravel()
+            code = f"matmul d={d} a={a} b={b} M={rows} K={k} N={cols} ta={ta} tb={tb}"
+            self.rounding("matmul", code, d, rows * cols, z, m, mode)
+
+    def convolutions(self) -> None:
+        """Two channels of 4 x 4 to three, kernels 3 x 3, padding 1 x 1, stride 1 x 1."""
+        s, batch = self.script, min(self.n // 48, 200)
+        if not batch:
+            return
+        x = self.x[: batch * 32].reshape(batch, 2, 4, 4) >> 5
+        g = self.y[: batch * 48].reshape(batch, 3, 4, 4) >> 5
+        w = self.full[:54].reshape(3, 2, 3, 3) % 1001 - 500
+        sx, sg, sw = (s.secret(v.ravel()) for v in (x, g, w))
+        padded = np.zeros((batch, 2, 6, 6), dtype=object)
+        padded[:, :, 1:5, 1:5] = x
+        z = np.zeros((batch, 3, 4, 4), dtype=object)
+        dx, dw = np.zeros_like(padded), np.zeros_like(w)
+        for i, j in np.ndindex(3, 3):
+            part = padded[:, :, i : i + 4, j : j + 4]
+            z += np.einsum("bchw,oc->bohw", part, w[:, :, i, j])
+            dx[:, :, i : i + 4, j : j + 4] += np.einsum("bohw,oc->bchw", g, w[:, :, i, j])
+            dw[:, :, i, j] = np.einsum("bohw,bchw->oc", g, part)
+        sizes = f"B={batch} C=2 H=4 W=4 O=3 KH=3 KW=3 OH=4 OW=4 SH=1 SW=1 PH=1 PW=1"
+        dx = dx[:, :, 1:5, 1:5]
+        for name, operands, result in [
+            ("conv2d", f"x={sx} w={sw}", z),
+            ("conv2d_dx", f"g={sg} w={sw}", dx),
+            ("conv2d_dw", f"g={sg} x={sx}", dw),
+        ]:
+            size = result.size
+            d = s.reg("s", size)
+            for m, mode in [(0, 0), (8, 1), (16, 0)]:
+                code = f"{name} d={d} {operands} {sizes}"
+                self.rounding(name, code, d, size, result.ravel(), m, mode)
+
+    def comparisons(self) -> None:
+        n, s, ring = self.n, self.script, self.ring
+        b = s.reg("b", n)
+        zeros = s.secret(self.full * (self.full % 3 == 0))
+        for bits in (1, 2, 5, 6, 17, 32, ring - 1, ring):
+            s.start(f"ltz d={b} a={self.sfull} n={n} bits={bits}")
+            self.equal(f"ltz {bits}", s.output_bits(b, 1, n), self.full >> (bits - 1) & 1)
+            s.start(f"eqz d={b} a={zeros} n={n} bits={bits}")
+            low = (self.full * (self.full % 3 == 0)) % (1 << bits)
+            self.equal(f"eqz {bits}", s.output_bits(b, 1, n), (low == 0).astype(object) * 1)
+        for bits in (1, 4, 5, 9, ring):
+            planes = s.reg("b", n, bits)
+            s.start(f"a2b d={planes} a={self.sfull} n={n} bits={bits}")
+            out = s.output_bits(planes, bits, n, to="all")
+            self.equal(f"a2b {bits}", out, self.full % (1 << bits))
+
+    def bits(self) -> None:
+        n, s = self.n, self.script
+        a, b, d = (s.reg("b", n, 3) for _ in range(3))
+        s.start(f"a2b d={a} a={self.sfull} n={n} bits=3")
+        s.start(f"a2b d={b} a={self.swide} n={n} bits=3")
+        s.start(f"and d={d} a={a} b={b} p=3 n={n}")
+        both = self.full & self.wide & 7
+        self.equal("and", s.output_bits(d, 3, n, to="1"), both)
+        c, words = s.reg("c", n), s.reg("s", 3 * n)
+        s.start(f"openb d={c} a={d} p=3 n={n}")
+        self.equal("openb", s.output_clear(c, n), both)
+        s.start(f"b2a d={words} a={a} p=3 n={n}")
+        planes = np.concatenate([self.full >> i & 1 for i in range(3)])
+        self.equal("b2a", s.output(words, 3 * n, to="2"), planes)
+        s.start(f"select d={words} b={a} a={self.swide} n={n}")
+        self.equal("select", s.output(words, n, to="1"), self.wide * (self.full & 1))
+        s.start(f"open d={c} a={self.sfull} n={n}")
+        self.equal("open", s.output_clear(c, n), self.full)
+        s.start(f"randbit d={a} p=3 n={n}")
+        out = s.output_bits(a, 3, n)
+        self.checks.append(("randbit", out, fair))
+
+
+def fair(got: Words) -> None:
+    """Three bits an element, each one half the time, at 5 sigma."""
+    assert ((got >= 0) & (got < 8)).all()
+    for i in range(3):
+        ones = int((got >> i & 1).sum())
+        assert abs(ones - len(got) / 2) <= 5 * math.sqrt(len(got)) / 2 + 1
+
+
+def conform(ring: int, n: int, protocol: str, runner: Path, folder: Path, parts: Any) -> None:
+    case = Case(ring, n)
+    for part in parts:
+        part(case)
+    done = case.script.run(runner, folder, protocol)
+    for what, out, check in case.checks:
+        assert len(done.outputs[out]), what
+        check(done.outputs[out])
+    assert done.rounds == {done.predicted.rounds}
+    for i, entry in enumerate(done.predicted.entries):
+        assert [list(row) for row in entry.sent] == done.sent[i], case.script.code[i]
+
+
+PARTS = [Case.products, Case.matrices, Case.convolutions, Case.comparisons, Case.bits]
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("ring", [64, 128])
+def test_every_instruction(ring: int, n: int, protocol: str, runner: Path, tmp_path: Path) -> None:
+    conform(ring, n, protocol, runner, tmp_path, PARTS)
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("ring", [64, 128])
+@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.slow
+def test_several_chunks(part: Any, ring: int, protocol: str, runner: Path, tmp_path: Path) -> None:
+    conform(ring, 100_003, protocol, runner, tmp_path, [part])
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("ring", [64, 128])
+def test_probabilistic_rounding_is_unbiased(
+    ring: int, protocol: str, runner: Path, tmp_path: Path
+) -> None:
+    """The mean of n roundings of one value is the exact quotient, at 5 sigma."""
+    n, m = 40_000, 12
+    for v in (-123_457, 5, (1 << (ring - 2)) - 1):
+        script = Script(ring)
+        a, d = script.secret(np.full(n, v, dtype=object)), script.reg("s", n)
+        script.start(f"trunc d={d} a={a} n={n} m={m} mode=0")
+        out = script.output(d, n)
+        got = script.run(runner, tmp_path, protocol).outputs[out]
+        up = int((got - (v >> m)).sum())
+        p = (v % (1 << m)) / (1 << m)
+        assert set(got) <= {v >> m, (v >> m) + 1}
+        assert abs(up / n - p) <= 5 * math.sqrt(p * (1 - p) / n)
+
+
+def test_all_protocols_are_covered() -> None:
+    from sequester.compiler.cost import MODULES
+
+    assert set(MODULES) == set(PROTOCOLS) == set(PARTIES)
