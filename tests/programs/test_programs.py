@@ -1,0 +1,177 @@
+"""Every program of programs/, small: the NumPy reference, `emulate`, and `rep3` between processes.
+
+Under nearest rounding the three agree bit for bit, prints included; under probabilistic rounding
+`rep3` stays close to the training on real numbers. Predicted costs equal the measured ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sequester import source
+from sequester.compiler.compile import Compiled
+from sequester.compiler.ir import reference
+from sequester.compiler.passes import autodiff
+from sequester.vm import data, runs
+
+ROOT = Path(__file__).parents[2]
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A program, its options, the inputs made for it, and what must hold of the printed lines."""
+
+    name: str
+    inputs: Callable[[], dict[str, Arrays | np.ndarray]]
+    check: Callable[[list[str]], None]
+    options: tuple[str, ...] = ()
+
+
+def numbers(lines: list[str]) -> list[float]:
+    return [float(x) for x in re.findall(r"-?\d+\.?\d*", lines[-1])]
+
+
+def digits(train: int, test: int) -> dict[str, Arrays | np.ndarray]:
+    found = {}
+    for name, count in (("train", train), ("test", test)):
+        x, y = data.sources(name, ROOT / "programs" / "data")
+        found[f"0:{name}"] = {"x": x.read()[:count], "y": y.read()[:count]}
+    return found
+
+
+def regression() -> dict[str, Arrays | np.ndarray]:
+    rng = np.random.default_rng(1)
+    x = rng.uniform(-1, 1, (40, 3))
+    return {"0:x": x, "1:y": x @ [0.5, -1.0, 0.25] + 0.1}
+
+
+def two_hospitals() -> dict[str, Arrays | np.ndarray]:
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(40, 2))
+    y = (x @ [1.0, -1.0] > 0).astype(np.int64)
+    return {"0:data": {"x": x[:25], "y": y[:25]}, "1:data": {"x": x[25:], "y": y[25:]}}
+
+
+def samples() -> dict[str, Arrays | np.ndarray]:
+    rng = np.random.default_rng(3)
+    return {f"{i}:values": rng.uniform(-50, 50, 5 + i) for i in range(3)}
+
+
+def check_statistics(lines: list[str]) -> None:
+    values = np.concatenate([np.asarray(v) for v in samples().values()])
+    expected = [values.mean(), values.std(), np.median(values), values.max()]
+    mean, deviation, median, largest = numbers(lines)
+    np.testing.assert_allclose([mean, deviation], expected[:2], atol=0.02)
+    assert abs(largest - expected[3]) < 0.002
+    assert np.abs(values - median).min() < 0.01  # the upper of the two in the middle
+
+
+def check_richest(lines: list[str]) -> None:
+    assert lines == ["party 1 is the richest"]
+
+
+def check_line(lines: list[str]) -> None:
+    assert numbers(lines)[0] < 0.01
+
+
+def check_accuracy(lines: list[str]) -> None:
+    assert numbers(lines)[0] >= 90
+
+
+def check_trained(lines: list[str]) -> None:
+    assert lines[-1].startswith("test accuracy") and 0 <= numbers(lines)[0] <= 100
+    assert any("mean loss" in line for line in lines)
+
+
+CASES = [
+    Case(
+        "millionaires",
+        lambda: {f"{i}:wealth": np.array([w]) for i, w in enumerate((500, 123456789, 7))},
+        check_richest,
+    ),
+    Case("descriptive_statistics", samples, check_statistics),
+    Case("linear_regression", regression, check_line),
+    Case("logistic_regression", two_hospitals, check_accuracy),
+    Case("mnist_dense", lambda: digits(48, 8), check_trained, ("--batch", "16", "--save")),
+    Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
+]
+
+
+def write_inputs(case: Case, folder: Path) -> tuple[str, ...]:
+    specs = []
+    for key, value in case.inputs().items():
+        path = folder / (key.replace(":", "-") + (".npz" if isinstance(value, dict) else ".npy"))
+        if isinstance(value, dict):
+            np.savez(path, **value)
+        else:
+            np.save(path, value)
+        specs.append(f"{key}={path}")
+    return tuple(specs)
+
+
+def run(
+    folder: Path, name: str, made: Compiled, inputs: tuple[str, ...], protocol: str
+) -> tuple[list[str], Arrays]:
+    """Printed lines, and the outputs of party 0."""
+    lines: list[str] = []
+
+    def on_event(party: int, event: dict[str, Any]) -> None:
+        if party == 0 and event["event"] == "print":
+            lines.append(event["line"])
+
+    settings = runs.Settings(protocol, inputs, seed=5, checked=int(protocol == "emulate"))
+    runs.run(name, made.data, folder / protocol, settings, on_event)
+    path = folder / protocol / "party-0" / "outputs.npz"
+    return lines, dict(np.load(path)) if path.exists() else {}
+
+
+def make(case: Case, inputs: tuple[str, ...], rounding: str) -> Compiled:
+    flags = source.Flags(case.options, inputs, rounding=rounding)
+    return source.compile_file(ROOT / "programs" / f"{case.name}.py", flags, "rep3")
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_three_executors_agree(case: Case, tmp_path: Path) -> None:
+    inputs = write_inputs(case, tmp_path)
+    made = make(case, inputs, "nearest")
+    arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
+    expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
+    case.check(expected.lines)
+    for protocol in ("emulate", "rep3"):
+        lines, outputs = run(tmp_path, case.name, made, inputs, protocol)
+        assert lines == expected.lines, protocol
+        assert set(outputs) == set(expected.outputs)
+        for name, array in outputs.items():
+            np.testing.assert_array_equal(array, expected.outputs[name], f"{protocol} {name}")
+    table = source.summary(tmp_path / "rep3")
+    measured, predicted = table["measured"], table["predicted"]
+    assert predicted["exact"]
+    assert measured["rounds"] == predicted["rounds"]
+    assert measured["sent_bytes"] == predicted["sent_bytes"]
+
+
+@pytest.mark.parametrize("case", CASES[:4], ids=lambda c: c.name)
+def test_probabilistic_rounding_stays_close(case: Case, tmp_path: Path) -> None:
+    inputs = write_inputs(case, tmp_path)
+    made = make(case, inputs, "probabilistic")
+    lines, outputs = run(tmp_path, case.name, made, inputs, "rep3")
+    case.check(lines)
+    arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
+    program = source.load(ROOT / "programs" / f"{case.name}.py")
+    graph = autodiff.run(program.trace(shapes={key: a.shape for key, a in arrays.items()}))
+    clear = reference.run(graph, arrays, mode="float", public_seed=runs.public_seed(5))
+    for name, array in outputs.items():
+        np.testing.assert_allclose(array, clear.outputs[name], atol=0.02)
+
+
+def test_every_program_is_here() -> None:
+    names = {path.stem for path in (ROOT / "programs").glob("*.py")}
+    assert names == {case.name for case in CASES}
