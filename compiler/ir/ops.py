@@ -6,7 +6,7 @@ Adding an op is one row here and, if it is composite, a lowering in `compiler/ma
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .graph import Config, Node
@@ -62,6 +62,8 @@ class OpDef:
         memory: reads or writes a variable; order among nodes with the same variable matters.
         mergeable: two nodes with equal operands and attributes are the same value.
         composite: expanded by a lowering (`lang.lowering`) before code is generated.
+        attrs: names of the attributes that a node must have.
+        arity: number of operands; None: any.
     """
 
     name: str
@@ -73,7 +75,8 @@ class OpDef:
     memory: bool = False
     mergeable: bool = True
     composite: bool = False
-    attrs: tuple[str, ...] = field(default=())
+    attrs: tuple[str, ...] = ()
+    arity: int | None = 1
 
 
 OPS: dict[str, OpDef] = {}
@@ -91,12 +94,13 @@ def op(
     memory: bool = False,
     mergeable: bool = True,
     composite: bool = False,
+    arity: int | None = 1,
 ) -> None:
     """Add a row. `attrs` names the attributes a node must have, separated by blanks."""
     assert name not in OPS, name
     OPS[name] = OpDef(
         name, rule, numpy, gradient, interactive, effect, memory,
-        mergeable and not effect and not memory, composite, tuple(attrs.split()),
+        mergeable and not effect and not memory, composite, tuple(attrs.split()), arity,
     )  # fmt: skip
 
 
@@ -108,6 +112,8 @@ def infer(name: str, inputs: Sequence[Node], attrs: Attrs, config: Config) -> Ty
     missing = set(row.attrs) - set(attrs)
     if missing:
         raise OpError(f"{name} lacks the attributes {', '.join(sorted(missing))}")
+    if row.arity is not None and len(inputs) != row.arity:
+        raise OpError(f"{name} takes {row.arity} operands, not {len(inputs)}")
     return row.rule([x.t for x in inputs], attrs, config)
 
 

@@ -89,16 +89,16 @@ def _grad_scale(s: Step) -> Sequence[Any]:
     return (s.scaled(s.g, s.node.attrs["imm"] * 2.0 ** -s.node.attrs["f"]),)
 
 
-op("const", _const, _const_value, attrs="value type")
+op("const", _const, _const_value, attrs="value type", arity=0)
 op("public", _public, lambda s, n, v: v[0])
-op("add", _same, lambda s, n, v: s.add(v[0], v[1]), lambda s: (s.g, s.g))
-op("sub", _same, lambda s, n, v: s.sub(v[0], v[1]), lambda s: (s.g, s.scaled(s.g, -1.0)))
+op("add", _same, lambda s, n, v: s.add(v[0], v[1]), lambda s: (s.g, s.g), arity=2)
+op("sub", _same, lambda s, n, v: s.sub(v[0], v[1]), lambda s: (s.g, s.scaled(s.g, -1.0)), arity=2)
 op("scale", _scale, lambda s, n, v: s.scale(v[0], n.attrs["imm"], n.attrs["f"]), _grad_scale,
    attrs="imm f")  # fmt: skip
 op("offset", _offset,
    lambda s, n, v: s.add(v[0], s.from_raw(s.array(n.attrs["imm"]), n.t.f)),
    lambda s: (s.g,), attrs="imm")  # fmt: skip
 op("mul", _mul, lambda s, n, v: rounded(s, n, s.mul(v[0], v[1])), _grad_mul,
-   attrs="m mode", interactive=all_secret)  # fmt: skip
+   attrs="m mode", interactive=all_secret, arity=2)  # fmt: skip
 op("trunc", _trunc, lambda s, n, v: rounded(s, n, v[0]), lambda s: (s.g,),
    attrs="m mode", interactive=any_secret)  # fmt: skip

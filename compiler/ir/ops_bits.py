@@ -141,15 +141,15 @@ def _grad_select(s: Step) -> Sequence[Any]:
 
 op("ltz", _compare, _ltz_value, attrs="bits", interactive=any_secret)
 op("eqz", _compare, _eqz_value, attrs="bits", interactive=any_secret)
-op("xor", _same_bits, lambda s, n, v: v[0] ^ v[1])
-op("and", _same_bits, lambda s, n, v: v[0] & v[1], interactive=all_secret)
+op("xor", _same_bits, lambda s, n, v: v[0] ^ v[1], arity=2)
+op("and", _same_bits, lambda s, n, v: v[0] & v[1], interactive=all_secret, arity=2)
 op("not", _same_bits, lambda s, n, v: v[0] ^ 1)
-op("bfill", _bfill, _bfill_value, attrs="bit type")
+op("bfill", _bfill, _bfill_value, attrs="bit type", arity=0)
 op("bpublic", _bpublic, _bpublic_value, attrs="planes")
 op("planes", _planes, lambda s, n, v: v[0][n.attrs["lo"] : n.attrs["hi"]], attrs="lo hi")
-op("join_planes", _join_planes, lambda s, n, v: np.concatenate(v))
-op("select", _select, _select_value, _grad_select, interactive=all_secret)
+op("join_planes", _join_planes, lambda s, n, v: np.concatenate(v), arity=None)
+op("select", _select, _select_value, _grad_select, interactive=all_secret, arity=2)
 op("b2a", _b2a, _b2a_value, interactive=all_secret)
 op("a2b", _a2b, _a2b_value, attrs="bits", interactive=all_secret)
 op("randbit", _randbit, lambda s, n, v: s.random_bits(_bit_shape(n.t)), attrs="type",
-   interactive=lambda n: True, mergeable=False)  # fmt: skip
+   interactive=lambda n: True, mergeable=False, arity=0)  # fmt: skip

@@ -53,8 +53,8 @@ def _uniform(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     return t
 
 
-op("div_floor", _div_floor, _div_value)
-op("mod_floor", _mod_floor, _mod_value)
+op("div_floor", _div_floor, _div_value, arity=2)
+op("mod_floor", _mod_floor, _mod_value, arity=2)
 # The executor holds the streams of public randomness.
-op("perm", _perm, attrs="n stream", mergeable=False)
-op("uniform", _uniform, attrs="lo hi stream type", mergeable=False)
+op("perm", _perm, attrs="n stream", mergeable=False, arity=0)
+op("uniform", _uniform, attrs="lo hi stream type", mergeable=False, arity=0)

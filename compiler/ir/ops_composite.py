@@ -274,6 +274,7 @@ def _composite(
     function: Callable[..., Array],
     gradient: GradientRule | None,
     attrs: str = "",
+    arity: int = 1,
 ) -> None:
     """A row whose NumPy meaning is `function(node, *reals)`."""
 
@@ -282,23 +283,24 @@ def _composite(
         with np.errstate(all="ignore"):
             return s.encode(np.asarray(function(n, *reals)), n.t.f)
 
-    op(name, rule, numpy, gradient, attrs=attrs, composite=True, interactive=lambda n: True)
+    op(name, rule, numpy, gradient, attrs=attrs, arity=arity, composite=True,
+       interactive=lambda n: True)  # fmt: skip
 
 
 _composite("relu", _any_unary, lambda n, x: np.where(x < 0, 0.0, x), _grad_relu)
-_composite("maximum", _pair, lambda n, a, b: np.maximum(a, b), _grad_maximum)
+_composite("maximum", _pair, lambda n, a, b: np.maximum(a, b), _grad_maximum, arity=2)
 _composite("reduce_max", _reduce, lambda n, x: x.max(axis=n.attrs["axis"]), _grad_reduce_max,
            "axis")  # fmt: skip
 _composite("reduce_max_grad", _reduce_grad, _reduce_max_grad_value,
-           _no_second_derivative, "axis")  # fmt: skip
+           _no_second_derivative, "axis", arity=2)  # fmt: skip
 _composite("argmax", _argmax, lambda n, x: x.argmax(axis=n.attrs["axis"]), None, "axis")
 _composite("max_pool2d", _pool, _max_pool2d_value, _grad_max_pool2d, "kernel stride")
 _composite("max_pool2d_grad", _pool_grad, _max_pool2d_grad_value,
-           _no_second_derivative, "kernel stride")  # fmt: skip
+           _no_second_derivative, "kernel stride", arity=2)  # fmt: skip
 _composite("exp", _unary, lambda n, x: np.exp(x), _grad_exp)
 _composite("log", _unary, lambda n, x: np.log(x), _grad_log)
 _composite("reciprocal", _unary, lambda n, x: 1.0 / x, _grad_reciprocal)
-_composite("div", _div, lambda n, a, b: a / b, _grad_div)
+_composite("div", _div, lambda n, a, b: a / b, _grad_div, arity=2)
 _composite("sqrt", _unary, lambda n, x: np.sqrt(x), _grad_sqrt)
 _composite("rsqrt", _unary, lambda n, x: 1.0 / np.sqrt(x), _grad_rsqrt)
 _composite("sigmoid", _unary, lambda n, x: sigmoid(x), _grad_sigmoid)
@@ -306,6 +308,6 @@ _composite("tanh", _unary, lambda n, x: np.tanh(x), _grad_tanh)
 _composite("softmax", _along, lambda n, x: softmax(x, n.attrs["axis"]), _grad_softmax, "axis")
 _composite("log_softmax", _along, lambda n, x: log_softmax(x, n.attrs["axis"]),
            _grad_log_softmax, "axis")  # fmt: skip
-_composite("cross_entropy", _cross_entropy, _cross_entropy_value, _grad_cross_entropy)
+_composite("cross_entropy", _cross_entropy, _cross_entropy_value, _grad_cross_entropy, arity=2)
 op("grad", _grad_placeholder, attrs="var factor precision", mergeable=False, composite=True,
-   interactive=lambda n: True)  # fmt: skip
+   interactive=lambda n: True, arity=None)  # fmt: skip

@@ -57,13 +57,13 @@ def _condition(x: Sequence[Type], a: Attrs, c: Config) -> None:
     need(x[0].size == 1 and x[0].f == 0, f"a condition of type {x[0]}")
 
 
-op("input", _input, attrs="input", interactive=lambda n: True, effect=True)
-op("load", _load, attrs="var", memory=True)
+op("input", _input, attrs="input", interactive=lambda n: True, effect=True, arity=0)
+op("load", _load, attrs="var", memory=True, arity=0)
 op("store", _store, attrs="var", effect=True, memory=True)
 op("reveal", _reveal, interactive=lambda n: True, effect=True)
 op("output", _output, attrs="output", interactive=any_secret, effect=True)
-op("print", _print, attrs="pieces", effect=True)
-op("loop", _loop, attrs="trips", effect=True)
-op("while", _while, attrs="max_trips", effect=True)
+op("print", _print, attrs="pieces", effect=True, arity=None)
+op("loop", _loop, attrs="trips", effect=True, arity=0)
+op("while", _while, attrs="max_trips", effect=True, arity=0)
 op("break_if_zero", _condition, effect=True)
 op("if", _condition, effect=True)

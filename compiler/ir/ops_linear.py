@@ -108,10 +108,18 @@ def _grad_conv2d_dw(s: Step) -> Sequence[Any]:
     return dg, dx
 
 
-op("matmul", _matmul, _matmul_value, _grad_matmul, attrs="ta tb m mode", interactive=all_secret)
+op(
+    "matmul",
+    _matmul,
+    _matmul_value,
+    _grad_matmul,
+    attrs="ta tb m mode",
+    interactive=all_secret,
+    arity=2,
+)
 op("conv2d", _conv2d, _conv2d_value, _grad_conv2d, attrs="stride padding m mode",
-   interactive=all_secret)  # fmt: skip
+   interactive=all_secret, arity=2)  # fmt: skip
 op("conv2d_dx", _conv2d_dx, _conv2d_dx_value, _grad_conv2d_dx, attrs="stride padding shape m mode",
-   interactive=all_secret)  # fmt: skip
+   interactive=all_secret, arity=2)  # fmt: skip
 op("conv2d_dw", _conv2d_dw, _conv2d_dw_value, _grad_conv2d_dw, attrs="stride padding shape m mode",
-   interactive=all_secret)  # fmt: skip
+   interactive=all_secret, arity=2)  # fmt: skip

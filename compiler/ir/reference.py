@@ -106,8 +106,8 @@ def run(
         mode: "exact" (ring integers) or "float" (real numbers).
         public_seed: 16 bytes, the seed of `perm` and `uniform`.
         rng: coins of probabilistic rounding and of `randbit`.
-        checked: in exact mode, raise where a value leaves |x * 2^f| < 2^(k-1) or a product before
-            truncation |z| < 2^(ring_bits - 2).
+        checked: in exact mode, raise where an input or a rounded value leaves |x * 2^f| < 2^(k-1),
+            a compared one its bits, or a product before truncation |z| < 2^(ring_bits - 2).
 
     Raises:
         ExecutionError: missing inputs, wrong shapes, values out of range (checked), bad indices.
@@ -155,18 +155,19 @@ class _Executor:
         values = dict(outer)
         for i, node in enumerate(block.nodes):
             try:
-                value = self._node(node, values)
+                operands = [values[x] for x in node.inputs]
+                value = self._node(node, operands, values)
             except (RangeError, IndexError, ZeroDivisionError) as error:
                 raise ExecutionError(f"{node.loc}: {node.op}: {error}") from None
+            if self.checked:
+                self._check(node, operands, value)
             if value is not None:
-                self._check(node, value)
                 values[node] = value
             for dead in dying.get(i, ()):
                 values.pop(dead, None)
 
-    def _node(self, node: Node, values: dict[Node, Array]) -> Array | None:
-        handler = getattr(self, "_op_" + node.op.rstrip("_"), None)
-        operands = [values[x] for x in node.inputs]
+    def _node(self, node: Node, operands: list[Array], values: dict[Node, Array]) -> Array | None:
+        handler = getattr(self, "_op_" + node.op, None)
         if handler is not None:
             result: Array | None = handler(node, operands, values)
             return result
@@ -175,15 +176,23 @@ class _Executor:
             raise ExecutionError(f"{node.loc}: {node.op} must be expanded first")
         return np.asarray(numpy(self.s, node, operands))
 
-    def _check(self, node: Node, value: Array) -> None:
-        t = node.t
-        if not self.checked or t.bit or not t.secret or t.f > self.config.f or not value.size:
-            return
-        largest = max(abs(int(value.max())), abs(int(value.min())))
-        if largest >= 1 << (self.config.k - 1):
+    def _check(self, node: Node, operands: list[Array], value: Array | None) -> None:
+        """What checked emulation checks: rounded results and inputs have k bits, compared values
+        theirs. (Number systems check products and operands of roundings themselves.)"""
+        if node.op in ("ltz", "eqz") and node.inputs[0].t.secret:
+            if node.attrs["bits"] <= self.config.k + 1:
+                self._within(node, node.inputs[0].t, operands[0], node.attrs["bits"] - 1)
+        rounded = node.op in ("trunc", "input") or node.attrs.get("m")
+        if rounded and value is not None and node.t.secret:
+            self._within(node, node.t, value, self.config.k - 1)
+
+    def _within(self, node: Node, t: Type, value: Array, bits: int) -> None:
+        largest = max(abs(int(value.max())), abs(int(value.min()))) if value.size else 0
+        if largest >= 1 << bits:
+            what = "compares" if node.op in ("ltz", "eqz") else "gives"
             raise ExecutionError(
-                f"{node.loc}: {node.op} gives {largest / 2**t.f:g}, but k = {self.config.k} bits "
-                f"with f = {t.f} hold values below {2.0 ** (self.config.k - 1 - t.f):g}"
+                f"{node.loc}: {node.op} {what} {largest / 2**t.f:g}, which is not below "
+                f"2^{bits - t.f} (k = {self.config.k}, f = {t.f})"
             )
 
     # effects, by name
@@ -238,10 +247,13 @@ class _Executor:
         if t.secret:
             self._opened(node, out.party)
         value = self._clear(t, v[0])
-        real = self.s.decode(value, t.f) if t.f else value
-        if not t.f and not self.s.exact:
+        if t.f:
+            real = self.s.decode(value, t.f)
+        elif self.s.exact:
+            real = np.array(value.tolist())  # int64 where 128-bit integers fit
+        else:
             real = np.rint(value).astype(np.int64)
-        self.result.outputs[out.name] = np.array(real)
+        self.result.outputs[out.name] = np.array(real).reshape(t.shape)
 
     def _op_print(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
         line = ""

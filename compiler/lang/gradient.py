@@ -23,8 +23,8 @@ def grad(
         wrt: variables and tensors.
         factor: a public number multiplied in.
         bound: the promise |factor * gradient| < bound; default: what k holds, times |factor| if
-            that is below 1. A small bound lets a small factor (and 1/batch from a mean) be multiplied
-            into the unrounded product; otherwise the gradient is rounded once more before.
+            that is below 1. A small bound lets a small factor (and 1/batch from a mean) be
+            multiplied into the unrounded product; otherwise the gradient is rounded once more.
 
     Raises:
         ProgramError: a loss that is no scalar; by the autodiff pass: a path through a loop, or

@@ -349,9 +349,9 @@ def test_while_stops_at_its_condition_or_at_its_maximum() -> None:
     def f(x: Any) -> Any:
         n, m = state(cint(0)), state(cint(0))
         for _ in while_(lambda: n < 5, max_trips=100):
-            n += 1
+            n.set(n + 1)
         for _ in while_(lambda: m >= 0, max_trips=7):
-            m += 1
+            m.set(m + 1)
         return n, m
 
     assert outputs(f, 0.0) == [5, 7]
@@ -610,7 +610,7 @@ def test_options() -> None:
     with pytest.raises(ProgramError, match="has no default"):
         program(lambda n: None)
     with pytest.raises(ProgramError, match="default of n"):
-        program(lambda n=[]: None)  # noqa: B006
+        program(lambda n=[]: None)
 
 
 def test_unknown_input_shapes() -> None:
