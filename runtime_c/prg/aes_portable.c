@@ -11,7 +11,7 @@
 
 typedef uint64_t plane;
 
-/* The S-box as a circuit of 115 gates [BoyarPeralta2012]; x[0] is the least significant bit. */
+/* The S-box as a circuit of 115 gates [BoyarPeralta2010]; x[0] is the least significant bit. */
 static void sub_byte(plane x[8]) {
     plane u0 = x[7], u1 = x[6], u2 = x[5], u3 = x[4], u4 = x[3], u5 = x[2], u6 = x[1], u7 = x[0];
 
