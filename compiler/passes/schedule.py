@@ -12,6 +12,7 @@ here (they are the protocol's), so `ROUNDS` estimates them: they only order the 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import defaultdict
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
@@ -74,23 +75,59 @@ def _schedule(block: list[Op]) -> list[Op]:
     for item in items:
         if item.missing == 0:
             push(item)
-    out: list[Op] = []
+    out: list[_Item] = []
     while any(ready.values()):
         kind = next(k for k in ("start", "local", "join") if ready[k])
         _, _, item = heappop(ready[kind])
         if kind == "join":
             clock = max(clock, finish[item.op])
-            out.append(join_of(item.op))
-        else:
-            out.append(item.op)
-            if kind == "start":
-                finish[item.op] = clock + rounds_estimate(item.op)
+        elif kind == "start":
+            finish[item.op] = clock + rounds_estimate(item.op)
+        out.append(item)
         for other in item.after:
             other.missing -= 1
             if other.missing == 0:
                 push(other)
     assert len(out) == len(items)
-    return out
+    return [join_of(i.op) if i.kind == "join" else i.op for i in _sunk(out)]
+
+
+def _sunk(order: list[_Item]) -> list[_Item]:
+    """The order with growing local work (fills, copies) run just before the wait ahead of its use.
+
+    There it still overlaps with an exchange, but its result takes no memory before.
+    """
+    users: dict[Reg, set[_Item]] = defaultdict(set)
+    for item in order:
+        for a in all_accesses(item.op):
+            users[a.reg].add(item)
+    slots: list[int] = []  # positions behind which there may be a wait
+    key: dict[_Item, float] = {}
+    for i, item in enumerate(order):
+        key[item] = i
+        if item.kind == "start" or item.op.blocks:
+            slots.append(i)
+    for item in reversed(order):
+        if item.kind == "local" and item.after and _grows(item.op, users):
+            first_use = min(key[other] for other in item.after)
+            slot = bisect_left(slots, first_use) - 1
+            if slot >= 0:
+                key[item] = max(key[item], slots[slot] + 0.5)
+    place = {item: i for i, item in enumerate(order)}
+    return sorted(order, key=lambda item: (key[item], place[item]))
+
+
+def _grows(op: Op, users: dict[Reg, set[_Item]]) -> bool:
+    """A local op that writes more than what it alone reads."""
+    if op.blocks or op.instr.effect:
+        return False
+    balance = 0
+    for a in op.accesses():
+        if a.writes and not a.reads:
+            balance += a.reg.size
+        elif not a.writes and not a.reg.var and len(users[a.reg]) <= 2:  # its maker and this op
+            balance -= a.reg.size
+    return balance > 0
 
 
 def dependences(block: list[Op]) -> list[_Item]:
