@@ -348,7 +348,7 @@ int seq_run_execute(seq_run *run, seq_error_info *err) {
 }
 
 void seq_run_stop(seq_run *run) {
-    run->vm.stop = 1;
+    __atomic_store_n(&run->vm.stop, 1, __ATOMIC_RELAXED);
 }
 
 void seq_run_free(seq_run *run) {

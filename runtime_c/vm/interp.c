@@ -114,6 +114,14 @@ static uint64_t control(seq_vm *vm, const seq_instr *in) {
     }
 }
 
+/* SEQUESTER_DEBUG=3 and above: every instruction, after it was carried out. */
+static void trace(const seq_vm *vm, const seq_instr *in, uint64_t began) {
+    const seq_line *line = &vm->program->line[vm->pc];
+    (void)fprintf(stderr, "party %u: %6llu %-10s %s:%u %s  %.3f ms, clock %llu\n", vm->env.me,
+                  (unsigned long long)vm->pc, in->op->name, line->file, line->line, line->scope,
+                  (double)(vm_nanoseconds() - began) * 1e-6, (unsigned long long)vm->clock);
+}
+
 static void run_local(seq_vm *vm, const seq_instr *in) {
     uint64_t began = vm_nanoseconds();
     vm_local handler = local_handler(in->op->code);
@@ -128,12 +136,15 @@ static void run_local(seq_vm *vm, const seq_instr *in) {
 
 seq_status interp_run(seq_vm *vm) {
     const seq_program *p = vm->program;
-    uint64_t next;
+    const char *level = getenv("SEQUESTER_DEBUG");
+    int debug = level != NULL && atoi(level) >= 3;
+    uint64_t next, began = 0;
     for (vm->pc = 0; p->instr[vm->pc].op->code != SEQ_OP_END; vm->pc = next) {
         const seq_instr *in = &p->instr[vm->pc];
-        if (vm->stop) {
+        if (__atomic_load_n(&vm->stop, __ATOMIC_RELAXED)) {
             return seq_fail(&vm->error, SEQ_ERR_STOPPED, -1, "stopped");
         }
+        began = debug ? vm_nanoseconds() : 0;
         vm->counter[vm->pc].executed++;
         next = vm->pc + 1;
         if (in->op->code <= SEQ_OP_JOIN) {
@@ -145,6 +156,9 @@ seq_status interp_run(seq_vm *vm) {
         }
         if (vm->error.status != SEQ_OK) {
             return vm->error.status;
+        }
+        if (debug) {
+            trace(vm, in, began);
         }
         publish(vm);
     }

@@ -1,8 +1,8 @@
 /* Register files and scratch. Everything that may hold a secret is wiped before it is given back.
  */
+#define _GNU_SOURCE
 #include "vm.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -105,6 +105,7 @@ seq_status memory_create(seq_vm *vm) {
             }
             (void)madvise(m, bytes, MADV_DONTDUMP);
             (void)madvise(m, bytes, MADV_HUGEPAGE);
+            (void)mlock2(m, bytes, MLOCK_ONFAULT); /* never swapped out, where that is allowed */
             vm->file[file][c] = m;
             vm->file_total += bytes;
         }
@@ -113,11 +114,25 @@ seq_status memory_create(seq_vm *vm) {
     return SEQ_OK;
 }
 
+/* Overwrite the pages that were ever touched: the others hold nothing, and would only be made. */
+static void wipe_resident(uint8_t *m, size_t bytes) {
+    enum { PIECE = 1 << 21 };
+    unsigned char resident[PIECE / 4096] = {0};
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        size_t n = bytes - at < PIECE ? bytes - at : PIECE;
+        int known = mincore(m + at, n, resident) == 0;
+        size_t pages = (n + 4095) / 4096;
+        if (!known || memchr(resident, 1, pages) != NULL) {
+            prg_wipe(m + at, n);
+        }
+    }
+}
+
 void memory_wipe_registers(seq_vm *vm) {
     for (unsigned file = 0; file < FILE_COUNT; file++) {
         for (unsigned c = 0; c < SEQ_MAX_COMPONENTS; c++) {
             if (vm->file[file][c] != NULL) {
-                prg_wipe(vm->file[file][c], vm->file_bytes[file]);
+                wipe_resident(vm->file[file][c], vm->file_bytes[file]);
                 (void)munmap(vm->file[file][c], vm->file_bytes[file]);
                 vm->file[file][c] = NULL;
             }
