@@ -152,7 +152,10 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
     compiled = source.compile_file(program, flags, protocol, explain=passes)
     out = out or Path(program.name).with_suffix(".sqb")
     out.write_bytes(compiled.data)
-    show.compiled(compiled, out, passes)
+    console = show.console_for(sys.stdout)
+    if passes:
+        show.passes(compiled, console)
+    show.compiled(compiled, str(out), console)
 
 
 @main.command(context_settings=_OPEN, add_help_option=False)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
 
 from sequester.compiler.compile import Compiled
+from sequester.compiler.cost.report import (
+    Entry,
+    by_instruction,
+    by_line,
+    by_scope,
+    grouped,
+)
+from sequester.compiler.isa.asm import disassemble
 from sequester.vm import report as reports
 from sequester.vm.native import Protocol
 
 
-def _console() -> Console:
-    return Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+def console_for(stream: TextIO) -> Console:
+    """As wide as the terminal, or wide enough for every table."""
+    return Console(file=stream, width=None if stream.isatty() else 140, highlight=False)
 
 
 def _table(*columns: str, right: Sequence[str] = (), title: str | None = None) -> Table:
@@ -36,24 +45,13 @@ def protocols(rows: Sequence[Protocol]) -> None:
         corrupt = f"fewer than {a}/{b}" if a else "none"
         rings = ", ".join(f"2^{bits}" for bits in p.rings)
         table.add_row(p.name, p.title, span, corrupt, p.adversary, rings)
-    _console().print(table)
+    console_for(sys.stdout).print(table)
 
 
-def compiled(result: Compiled, out: Path, passes: bool) -> None:
-    """What was made, what it will cost, and with `passes` what each pass did."""
-    console = _console()
-    if passes:
-        right = ("ms", "nodes", "instructions", "rounds", "s", "b", "c")
-        table = _table("pass", *right, right=right)
-        for row in result.passes:
-            sizes = row.registers or {}
-            figures = [row.nodes, row.instructions, row.rounds, *(sizes.get(x) for x in "sbc")]
-            shown = ["" if n is None else f"{n:,}" for n in figures]
-            table.add_row(row.name, f"{row.seconds * 1e3:,.1f}", *shown)
-        console.print(table)
-        console.print("s, b, c: elements, words, elements of the register files")
+def compiled(result: Compiled, what: str, console: Console) -> None:
+    """What was made, and what it will cost."""
     peak = ", ".join(f"{n:,} {x}" for x, n in result.registers.items())
-    console.print(f"{out}: {len(result.program.code):,} instructions, registers {peak}")
+    console.print(f"{what}: {len(result.program.code):,} instructions, registers {peak}")
     if result.costs is not None:
         costs = result.costs
         most = "" if costs.exact else "at most "
@@ -63,9 +61,47 @@ def compiled(result: Compiled, out: Path, passes: bool) -> None:
         )
 
 
+def passes(result: Compiled, console: Console) -> None:
+    """What each pass did."""
+    right = ("ms", "nodes", "instructions", "rounds", "s", "b", "c")
+    table = _table("pass", *right, right=right)
+    for row in result.passes:
+        sizes = row.registers or {}
+        figures = [row.nodes, row.instructions, row.rounds, *(sizes.get(x) for x in "sbc")]
+        shown = ["" if n is None else f"{n:,}" for n in figures]
+        table.add_row(row.name, f"{row.seconds * 1e3:,.1f}", *shown)
+    console.print(table)
+    console.print("s, b, c: elements, words, elements of the register files")
+
+
+def debug(result: Compiled, level: int) -> None:
+    """The ladder of docs/debugging.md, on standard error."""
+    console = console_for(sys.stderr)
+    if level >= 1:
+        compiled(result, result.graph.name, console)
+    if level >= 2 and result.costs is not None:
+        for title, key in (("layer", by_scope), ("line", by_line), ("instruction", by_instruction)):
+            _predicted(title, grouped(result.program, result.costs, key), console)
+    if level >= 3:
+        passes(result, console)
+    if level >= 4:
+        console.print(disassemble(result.program), markup=False, soft_wrap=True)
+
+
+def _predicted(title: str, groups: Mapping[Any, Entry], console: Console) -> None:
+    right = ("executed", "rounds", "MB sent")
+    table = _table(title, *right, right=right)
+    for key, entry in groups.items():
+        name = ":".join(map(str, key)) if isinstance(key, tuple) else key
+        sent = max(map(sum, entry.sent), default=0) / 1e6
+        if entry.rounds or sent:
+            table.add_row(name, f"{entry.executed:,}", f"{entry.rounds:,}", f"{sent:,.3f}")
+    console.print(table)
+
+
 def inspected(table: dict[str, Any]) -> None:
     """The hash, the inputs, every opening, and the predicted costs of a program."""
-    console = _console()
+    console = console_for(sys.stdout)
     console.print(f"hash {table['hash']}")
     console.print(
         f"ring 2^{table['ring']}, k = {table['k']}, f = {table['f']}, {table['rounding']} "
@@ -91,7 +127,7 @@ def inspected(table: dict[str, Any]) -> None:
 
 
 def report(table: dict[str, Any], limit: int) -> None:
-    reports.render(table, _console(), limit)
+    reports.render(table, console_for(sys.stdout), limit)
 
 
 def finished(table: dict[str, Any], folder: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 import runpy
 import sys
 import traceback
@@ -27,6 +28,8 @@ from sequester.compiler.lang.errors import ProgramError
 from sequester.compiler.lang.program import Option, Program
 from sequester.vm import data, ledger, report
 from sequester.vm.errors import ConfigError
+
+from . import show
 
 
 @dataclass(frozen=True)
@@ -86,6 +89,8 @@ def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = Fal
 
     Raises ProgramError (the author's, with file and line), ConfigError (inputs).
     """
+    level = debug_level()
+    explain |= level >= 3
     program = load(path)
     shapes = {key: found.shape for key, found in data.parse_inputs(flags.inputs).items()}
     shapes |= data.parse_shapes(flags.shapes)
@@ -100,7 +105,17 @@ def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = Fal
         raise
     except Exception as e:
         raise author_error(e, path) from e
-    return compile_graph(graph, options)
+    made = compile_graph(graph, options)
+    show.debug(made, level)
+    return made
+
+
+def debug_level() -> int:
+    """SEQUESTER_DEBUG, 0 if unset: see docs/debugging.md."""
+    text = os.environ.get("SEQUESTER_DEBUG", "0")
+    if not text.isdigit():
+        raise ConfigError(f"SEQUESTER_DEBUG={text}: a level from 0 to 5 is wanted")
+    return int(text)
 
 
 def bytecode(path: Path, flags: Flags, protocol: str) -> bytes:
