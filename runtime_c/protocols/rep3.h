@@ -22,7 +22,9 @@
 #define REP3_BLOCK 4 /* bits whose monomials are dealt together in an addition */
 #endif
 
-#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__)
+/* Loops over words, compiled for several CPUs; REP3_PLAIN: only for the compiler's own (for tests).
+ */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(REP3_PLAIN)
 #define REP3_KERNEL                                                                                \
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
 #else

@@ -107,15 +107,18 @@ static void FN(load)(WORD *v, const rep3_source *s, unsigned role, size_t e, siz
 
 /* ---- truncation ---- */
 
+REP3_KERNEL static void FN(upper_half)(WORD *restrict d, const WORD *restrict x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        d[i] = (WORD)(x[i] >> (BITS / 2));
+}
+
 /* u1 and u2: halves of one word of a stream where they fit. */
 static void FN(u_masks)(const prg_key *key, size_t e, WORD *u1, WORD *u2, size_t n, unsigned m) {
     MASKS(key, REP3_U1, e, u1, n);
-    if (m > BITS / 2) {
+    if (m > BITS / 2)
         MASKS(key, REP3_U2, e, u2, n);
-        return;
-    }
-    for (size_t i = 0; i < n; i++)
-        u2[i] = (WORD)(u1[i] >> (BITS / 2));
+    else
+        FN(upper_half)(u2, u1, n);
 }
 
 typedef struct {
@@ -143,7 +146,7 @@ REP3_KERNEL static void FN(deal_words)(FN(deal_pieces) *restrict w, WORD *restri
     }
 }
 
-static void FN(store_words)(uint8_t *out, const WORD *x, size_t n) {
+REP3_KERNEL static void FN(store_words)(uint8_t *restrict out, const WORD *restrict x, size_t n) {
     for (size_t i = 0; i < n; i++)
         ((FN(wire) *)out)[i] = REDUCE(x[i]);
 }

@@ -31,6 +31,12 @@ def test_operations_on_random_and_edge_values(rep3_test: Path, kernels: str) -> 
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_operations_without_newer_instructions(build: Any) -> None:
+    path = build("rep3_plain", *SOURCES, defines=("REP3_PLAIN",))
+    done = subprocess.run([path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_costs_are_exact(rep3_test: Path) -> None:
     """Each call of the C test: rounds and bytes of every ordered pair, predicted and measured."""
     done = subprocess.run([rep3_test, "costs"], capture_output=True, text=True, check=True)
