@@ -135,6 +135,7 @@ class _Executor:
         )
         self.public = PublicRandomness(seed)
         self.memory: dict[Var, Array] = {}
+        self.dying: dict[Block, dict[int, list[Node]]] = {}
         self.result = Result()
 
     def run(self) -> Result:
@@ -148,10 +149,9 @@ class _Executor:
         return np.zeros((t.planes, *t.shape), np.uint8) if t.bit else self.s.zeros(t.shape)
 
     def _block(self, block: Block, outer: dict[Node, Array]) -> None:
-        last_use = {x: i for i, node in enumerate(block.nodes) for x in _uses(node)}
-        dying: dict[int, list[Node]] = {}
-        for node, i in last_use.items():
-            dying.setdefault(i, []).append(node)
+        if block not in self.dying:
+            self.dying[block] = _last_uses(block)
+        dying = self.dying[block]
         values = dict(outer)
         for i, node in enumerate(block.nodes):
             try:
@@ -179,9 +179,9 @@ class _Executor:
     def _check(self, node: Node, operands: list[Array], value: Array | None) -> None:
         """What checked emulation checks: rounded results and inputs have k bits, compared values
         theirs. (Number systems check products and operands of roundings themselves.)"""
-        if node.op in ("ltz", "eqz") and node.inputs[0].t.secret:
-            if node.attrs["bits"] <= self.config.k + 1:
-                self._within(node, node.inputs[0].t, operands[0], node.attrs["bits"] - 1)
+        compared = node.op in ("ltz", "eqz") and node.inputs[0].t.secret
+        if compared and node.attrs["bits"] <= self.config.k + 1:
+            self._within(node, node.inputs[0].t, operands[0], node.attrs["bits"] - 1)
         rounded = node.op in ("trunc", "input") or node.attrs.get("m")
         if rounded and value is not None and node.t.secret:
             self._within(node, node.t, value, self.config.k - 1)
@@ -288,6 +288,15 @@ class _Executor:
 
     def _op_if(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
         self._block(node.blocks[0 if v[0].any() else 1], values)
+
+
+def _last_uses(block: Block) -> dict[int, list[Node]]:
+    """By position in a block: the values that are used there for the last time."""
+    last = {x: i for i, node in enumerate(block.nodes) for x in _uses(node)}
+    dying: dict[int, list[Node]] = {}
+    for node, i in last.items():
+        dying.setdefault(i, []).append(node)
+    return dying
 
 
 def _uses(node: Node) -> list[Node]:

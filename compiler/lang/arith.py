@@ -108,19 +108,20 @@ def _aligned(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     room = current().config.ring_bits - 2
     if max(x._width + pending - x._pending for x in (a, b)) > room:
         return materialised(a), materialised(b)
-    return _raised(a, pending), _raised(b, pending)
+    return raised(a, pending), raised(b, pending)
 
 
 def _with_f(x: Tensor, f: int) -> Tensor:
     return x if x.type.f == f else convert.fixed(x)
 
 
-def _raised(x: Tensor, pending: int) -> Tensor:
-    shift = pending - x._pending
-    if not shift:
-        return x
-    node = current().emit("scale", [x._node], imm=1 << shift, f=shift)
-    return wrap(node, pending, x._width + shift)
+def raised(x: Tensor, pending: int) -> Tensor:
+    """The same value with more bits to be rounded away, exactly."""
+    while x._pending < pending:
+        shift = min(pending - x._pending, 62)  # what an immediate holds
+        node = current().emit("scale", [x._node], imm=1 << shift, f=shift)
+        x = wrap(node, x._pending + shift, x._width + shift)
+    return x
 
 
 # --- products ------------------------------------------------------------------------------------

@@ -302,6 +302,9 @@ def _with_precision(x: Tensor, factor: float, precision: int) -> Tensor:
     if x._pending and not exact and imm.bit_length() < f // 2 + 2:
         x = arith.materialised(x)
         imm, _ = _imm(factor, precision - x._node.t.f)
+    if imm.bit_length() > 62:  # more than an immediate holds: part of it before
+        x = arith.raised(x, x._pending + imm.bit_length() - 62)
+        imm, _ = _imm(factor, precision - x._node.t.f)
     node = current().emit("scale", [x._node], imm=imm, f=precision - x._node.t.f)
     return wrap(node)
 

@@ -198,8 +198,9 @@ def test_bounds_leave_room_for_factors() -> None:
         return u.bounded(8.0) * 0.9 + g
 
     x, u = np.array([3.0, -100.0]), np.array([0.5, -0.25])
-    got = value(f, x, u)
-    np.testing.assert_allclose(got, 0.9 * u + 0.01 * 2 * x / 128, atol=2.0**-16)
+    for config in (NEAREST, WIDE):
+        got = value(f, x, u, config=config)
+        np.testing.assert_allclose(got, 0.9 * u + 0.01 * 2 * x / 128, atol=2.0**-16)
     graph, _ = traced(f, x, u)
     end = next(n for n in graph.walk() if n.op == "output").inputs[0]
     assert end.op == "trunc" and end.inputs[0].op == "add"
