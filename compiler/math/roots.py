@@ -57,7 +57,7 @@ def _split() -> tuple[int, int]:
 def sqrt(x: Tensor) -> Tensor:
     """sqrt(x) for x >= 0; some number otherwise.
 
-    Error: 1.2 units in the last place and 2^-20 of the result at f = 16, 2^-43 at f = 32.
+    Error: 1.2 units.
     Rounds: normalisation, 5 (f = 16) or 7 products with truncation, and one.
     """
     places, root_places = _split()
@@ -73,7 +73,7 @@ def sqrt(x: Tensor) -> Tensor:
 def rsqrt(x: Tensor) -> Tensor:
     """1/sqrt(x) for x > 0; some number otherwise.
 
-    Error: 1.2 units in the last place and 2^-20 of the result at f = 16, 2^-43 at f = 32.
+    Error: 1.2 units.
     Rounds: those of `sqrt`.
     """
     places, root_places = _split()

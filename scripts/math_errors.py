@@ -1,0 +1,215 @@
+#!/usr/bin/env python3
+"""Measure every function of `compiler/math` against float64 and write the table in docs/math.md.
+
+    python scripts/math_errors.py            # print the table
+    python scripts/math_errors.py --write    # put it into docs/math.md
+
+The cases below state each function's domain and error bound; tests/unit/test_math.py asserts them.
+"""
+
+from __future__ import annotations
+
+import operator
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sequester.compiler.compile import Options, compile_graph
+from sequester.compiler.ir import reference
+from sequester.compiler.ir.graph import Config, Graph
+from sequester.compiler.lang import Party, ProgramError, functions, output, program
+from sequester.compiler.passes import expand
+
+Array = NDArray[Any]
+PAGE = Path(__file__).resolve().parents[1] / "docs" / "math.md"
+BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+
+SMALL, LARGE = Config(), Config(ring_bits=128, k=63, f=32)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One function.
+
+    Attributes:
+        name: of the function in `lang.functions`; `div` is the operator.
+        domain: in words.
+        sample: (config, number of points, coins) -> operands, edges of the domain among them.
+        truth: the same function of float64 arrays.
+        bound: in units of 2^-f max(1, |result|), probabilistic rounding.
+        attrs: further arguments.
+    """
+
+    name: str
+    domain: str
+    sample: Callable[[Config, int, np.random.Generator], list[Array]]
+    truth: Callable[..., Array]
+    bound: float
+    attrs: tuple[tuple[str, Any], ...] = ()
+
+
+def on_grid(x: Array, c: Config) -> Array:
+    """Rounded down to multiples of 2^-f within what k bits hold."""
+    limit = 2.0 ** (c.k - 1 - c.f)
+    x = np.floor(np.asarray(x, dtype=np.float64) * 2.0**c.f) / 2.0**c.f
+    return np.clip(x, -limit + 2.0 ** (c.k - 1 - c.f - 52), np.nextafter(limit, 0))
+
+
+def grid(low: float, high: float, c: Config, n: int) -> Array:
+    """n points from low to high, and the places around zero."""
+    edges = np.arange(-4, 5) * 2.0**-c.f
+    inner = edges[(edges >= low) & (edges < high)]
+    return on_grid(np.concatenate([np.linspace(low, high, n), inner]), c)
+
+
+def positive(c: Config, n: int, least: float = 0.0) -> Array:
+    """Every magnitude up to what k bits hold: n of them, and the neighbours of powers of two."""
+    low, high = max(np.log2(least or 2.0**-c.f), -c.f), c.k - 1 - c.f
+    spread = 2.0 ** np.linspace(low, high - 1e-6, n)
+    powers = 2.0 ** np.arange(-c.f, high)
+    near = [powers * 1.0, powers + 2.0**-c.f, powers - 2.0**-c.f]
+    x = np.unique(on_grid(np.concatenate([spread, *near]), c))
+    return x[(x > 0) & (x >= least)]
+
+
+def _signed(c: Config, n: int, least: float) -> Array:
+    x = positive(c, n, least)
+    return np.concatenate([x, -x])
+
+
+def _exp(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    top = (c.k - 1 - c.f) * np.log(2) - 2.0**-9
+    return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
+
+
+def _whole(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    far = 2.0 ** (c.k - 2 - c.f)
+    return [np.concatenate([grid(-1.2 * c.f, 1.2 * c.f, c, n), [-far, far - 1]])]
+
+
+def _div(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    b = _signed(c, n, 0.0)
+    room = 2.0 ** (c.k - 1.01 - c.f)
+    a = rng.uniform(-1, 1, b.shape) * np.minimum(1.0, np.abs(b)) * room
+    return [on_grid(a, c), b]
+
+
+def _rows(c: Config, n: int, rng: np.random.Generator, classes: int = 10) -> Array:
+    x = rng.normal(size=(max(n // classes, 8), classes)) * rng.choice(
+        [0.1, 2.0, 20.0], (1, classes)
+    )
+    x[0], x[1] = 0.0, 5.0
+    x[2, :] = -(2.0 ** (c.k - 4 - c.f))
+    x[2, 3] = 2.0 ** (c.k - 4 - c.f)
+    return on_grid(x, c)
+
+
+def _log_softmax(z: Array) -> Array:
+    d = z - z.max(axis=1, keepdims=True)
+    return np.asarray(d - np.log(np.exp(d).sum(axis=1, keepdims=True)))
+
+
+def _targets(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    z = _rows(c, n, rng)[3:]
+    return [z, np.eye(10)[rng.integers(0, 10, len(z))]]
+
+
+CASES: tuple[Case, ...] = (
+    Case("relu", "all", lambda c, n, r: [grid(-40, 40, c, n)], lambda x: x.clip(0), 0.0),
+    Case("maximum", "all", lambda c, n, r: [grid(-40, 40, c, n), grid(-40, 40, c, n)[::-1].copy()],
+         np.maximum, 0.0),
+    Case("max_pool2d", "all; 2 x 2",
+         lambda c, n, r: [on_grid(r.normal(size=(n // 16, 1, 4, 4)), c)],
+         lambda x: x.reshape(-1, 1, 2, 2, 2, 2).max(axis=(3, 5)), 0.0, (("kernel", 2),)),
+    Case("reduce_max", "all; of 10", lambda c, n, r: [_rows(c, n, r)], lambda x: x.max(axis=1), 0.0,
+         (("axis", 1),)),
+    Case("exp", "x < (k - 1 - f) ln 2", _exp, np.exp, 1.4),
+    Case("log", "x > 0", lambda c, n, r: [positive(c, n)], np.log, 1.3),
+    Case("reciprocal", "abs(x) > 2^(f - k + 1)",
+         lambda c, n, r: [_signed(c, n, 2.0 ** (c.f - c.k + 2))], lambda x: 1 / x, 1.1),
+    Case("div", "b != 0, a/b in range", _div, lambda a, b: a / b, 3.1),
+    Case("sqrt", "x >= 0", lambda c, n, r: [np.append(positive(c, n), 0.0)], np.sqrt, 1.2),
+    Case("rsqrt", "x > 0", lambda c, n, r: [positive(c, n)], lambda x: 1 / np.sqrt(x), 1.2),
+    Case("sigmoid", "all", _whole, lambda x: 1 / (1 + np.exp(-x)), 1.2),
+    Case("tanh", "all", _whole, np.tanh, 2.4),
+    Case("softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)],
+         lambda z: np.exp(_log_softmax(z)), 1.2, (("axis", 1),)),
+    Case("log_softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)], _log_softmax, 1.4,
+         (("axis", 1),)),
+    Case("cross_entropy", "one-hot targets; of 10", _targets,
+         lambda z, y: np.asarray(-(y * _log_softmax(z)).sum() / len(z)), 2.0),
+)  # fmt: skip
+
+
+def trace(case: Case | None, shapes: Sequence[tuple[int, ...]], config: Config) -> Graph:
+    """The graph of one function of inputs 0:x0, 0:x1, …; without a case of the inputs alone."""
+
+    @program
+    def main() -> None:
+        xs = [Party(0).input(f"x{i}") for i in range(len(shapes))]
+        function = getattr(functions, case.name, operator.truediv) if case else lambda x, *_: x
+        output("y", function(*xs, **dict(case.attrs if case else ())))
+
+    return main.trace(config, shapes={(0, f"x{i}"): s for i, s in enumerate(shapes)})
+
+
+def errors(case: Case, config: Config, n: int, seed: int = 0) -> Array:
+    """Errors at every point of the sample, in units of 2^-f max(1, |result|), ranges checked."""
+    rng = np.random.default_rng(seed)
+    xs = case.sample(config, n, rng)
+    graph = expand.run(trace(case, [x.shape for x in xs], config))
+    inputs = {(0, f"x{i}"): x for i, x in enumerate(xs)}
+    y = reference.run(graph, inputs, rng=rng, checked=True).outputs["y"]
+    with np.errstate(over="ignore"):
+        truth = case.truth(*xs)
+    return np.abs(y - truth) * 2.0**config.f / np.maximum(1.0, np.abs(truth))
+
+
+def cost(case: Case, config: Config) -> tuple[int, float]:
+    """Rounds under rep3, and bytes over all parties for each element of the first operand."""
+    xs = case.sample(config, 12288, np.random.default_rng(0))
+    shapes = [x.shape for x in xs]
+    rounds, sent = [], []
+    for which in (case, None):
+        report = compile_graph(trace(which, shapes, config), Options()).costs
+        assert report is not None
+        rounds.append(report.rounds)
+        sent.append(sum(map(sum, report.sent)))
+    return rounds[0] - rounds[1], (sent[0] - sent[1]) / xs[0].size
+
+
+def table() -> str:
+    """The Markdown table."""
+    lines = ["| function | domain | bound | f = 16 | f = 32 | rounds | bytes |", "|---" * 7 + "|"]
+    for case in CASES:
+        cells = []
+        for config, n in ((SMALL, 1 << 17), (LARGE, 2000)):
+            e = errors(case, config, n)
+            cells.append("exact" if not e.any() else f"{e.max():.2f}, {e.mean():.2f}")
+        rounds, size = cost(case, SMALL)
+        bound = f"{case.bound:g}" if case.bound else "exact"
+        row = [f"`{case.name}`", case.domain, bound, *cells, str(rounds), f"{size:.0f}"]
+        lines.append(f"| {' | '.join(row)} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    made = table()
+    if "--write" not in sys.argv:
+        print(made)
+        return
+    text = PAGE.read_text("utf-8")
+    before, rest = text.split(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}", "utf-8")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except ProgramError as error:
+        sys.exit(f"math_errors: {error}")
