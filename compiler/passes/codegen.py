@@ -40,12 +40,25 @@ def _public(g: Generator, n: Node) -> Value:
 
 @lower("add")
 def _add(g: Generator, n: Node) -> Value:
+    if n in g.sums:
+        return _accumulated(g, *g.sums[n])
     a, b = (g.use(x) for x in n.inputs)
     if a.reg.file == "c":
         a, b = b, a
     out = g.fresh(n.t)
     name = {"ss": "sadd", "sc": "saddc", "cc": "cadd"}[a.reg.file + b.reg.file]
     g.emit(name, out, a, b, out.size)
+    return out
+
+
+def _accumulated(g: Generator, x: Node, y: Node) -> Value:
+    """x + y in the place of x, where y is an unslice or expand that is not made by itself."""
+    out, part = g.use(x), g.get(y.inputs[0])
+    if y.op == "unslice":
+        there = g.sliced(out, y.attrs["start"], y.attrs["step"], part.shape)
+    else:
+        there, part = out, _expanded(part, y.t.shape)
+    g.emit(f"{out.reg.file}acc", there, part, *walk_dims(part.shape, there.strides, part.strides))
     return out
 
 
@@ -192,7 +205,11 @@ def _permute(g: Generator, n: Node) -> Value:
 
 @lower("expand")
 def _expand(g: Generator, n: Node) -> Value:
-    v, shape = g.get(n.inputs[0]), n.t.shape
+    return _expanded(g.get(n.inputs[0]), n.t.shape)
+
+
+def _expanded(v: Value, shape: Shape) -> Value:
+    """A view that repeats axes of one element, and has new axes in front."""
     lead = len(shape) - len(v.shape)
     grown = zip(v.shape, v.strides, shape[lead:], strict=True)
     strides = (0,) * lead + tuple(s if d == new else 0 for d, s, new in grown)

@@ -15,9 +15,17 @@ from ..ir.types import Shape, Type
 from ..isa.table import BY_NAME, plane_words
 from ..lang.errors import ProgramError
 from .lir import Code, Op, Ref, Reg
+from .rewrite import use_counts
 
 Lowering = Callable[["Generator", Node], "Value | None"]
 LOWERINGS: dict[str, Lowering] = {}
+# Ops whose result has a register of its own, which nothing else aliases.
+OWNERS = frozenset(
+    (
+        "add", "sub", "scale", "offset", "mul", "trunc", "matmul", "conv2d", "conv2d_dx",
+        "conv2d_dw", "unslice", "sum", "gather", "scatter", "select", "b2a",
+    )
+)  # fmt: skip
 
 
 def lower(name: str) -> Callable[[Lowering], Lowering]:
@@ -105,6 +113,9 @@ class Generator:
         self.block = self.code.body
         self.loc = Loc("", 0)
         self.constants: dict[tuple[int, ...], int] = {}
+        # add -> (operand to accumulate into, unslice or expand accumulated without being made)
+        self.sums = _accumulations(graph.body, use_counts(graph))
+        self.deferred = {y for _, y in self.sums.values()}
 
     def run(self) -> Code:
         """The code of the whole graph."""
@@ -115,6 +126,8 @@ class Generator:
         """Generate a block's nodes into the current block."""
         for node in block.nodes:
             self.loc = node.loc
+            if node in self.deferred:
+                continue
             rule = LOWERINGS.get(node.op)
             if rule is None:
                 raise ProgramError(f"no instructions for the op {node.op}", node.loc)
@@ -256,6 +269,25 @@ class Generator:
     def var(self, var: Var) -> Value:
         """The memory of a variable."""
         return self.view(self.code.vars[var], var.type)
+
+
+def _accumulations(block: Block, uses: dict[Node, int]) -> dict[Node, tuple[Node, Node]]:
+    """Sums that can be taken in place: x + y with nobody else looking at x, y a view or a slice."""
+    found: dict[Node, tuple[Node, Node]] = {}
+    here = set(block.nodes)
+    deferred: set[Node] = set()
+    for n in block.nodes:
+        for inner in n.blocks:
+            found.update(_accumulations(inner, uses))
+        if n.op != "add" or n.inputs[0].t.secret != n.inputs[1].t.secret:
+            continue
+        for x, y in (n.inputs, n.inputs[::-1]):
+            alone = {x, y} <= here and uses[x] == uses[y] == 1 and x not in deferred
+            if alone and x.op in OWNERS and y.op in ("unslice", "expand"):
+                found[n] = (x, y)
+                deferred.add(y)
+                break
+    return found
 
 
 def _is_immediate(value: int) -> bool:
