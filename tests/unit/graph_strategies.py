@@ -69,7 +69,8 @@ class _Maker:
     def end(self) -> None:
         for var in self.graph.vars:
             self.add("load", var=var)
-        for i, value in enumerate(self.values):
+        kept = [v for v in self.values if self.draw(st.integers(0, 2))]  # others may be dead
+        for i, value in enumerate(kept):
             out = Output(f"o{i}", self.draw(st.sampled_from([None, 0])), value.t)
             self.graph.outputs.append(out)
             self.b.emit("output", (value,), output=out)
@@ -147,6 +148,29 @@ class _Maker:
                 for s, d, n in zip(start, step, shape, strict=True)
             )
             self.add("unslice", a, start=start, step=step, shape=new)
+
+    def accumulate(self) -> None:
+        """A sum of two values that nothing else uses, one of them a view or padded."""
+        a = self.pick(lambda t: not t.bit and t.size > 0)
+        if a is None:
+            return
+        b = self.pick(lambda t: not t.bit and (t.shape, t.f) == (a.t.shape, a.t.f)) or a
+        whole = self.b.emit("scale", (a,), imm=self.integer(-3, 3), f=0)
+        if self.draw(st.booleans()):
+            shape = (2, *a.t.shape)
+            whole = self.b.emit("sum", (self.b.emit("expand", (a,), shape=shape),), axes=(0,))
+            whole = self.b.emit("reshape", (whole,), shape=a.t.shape)
+            whole = self.b.emit("offset", (whole,), imm=1)
+        rank = len(a.t.shape)
+        short = tuple(self.integer(1, n) for n in a.t.shape)
+        zeros, ones = (0,) * rank, (1,) * rank
+        part = self.b.emit("slice", (b,), start=zeros, step=ones, shape=short)
+        grown = self.b.emit("unslice", (part,), start=zeros, step=ones, shape=a.t.shape)
+        thin = self.b.emit("slice", (b,), start=zeros, step=ones, shape=ones)
+        wide = self.b.emit("expand", (thin,), shape=a.t.shape)
+        other = self.draw(st.sampled_from([grown, wide]))
+        pair = self.draw(st.permutations([whole, other]))
+        self.add("add", *pair)
 
     def reduce(self) -> None:
         a = self.arith()
@@ -312,7 +336,7 @@ class _Maker:
     def steps(self, count: int, depth: int) -> None:
         makers = [
             self.constant, self.binary, self.binary, self.unary, self.view, self.view, self.reduce,
-            self.concat, self.rows, self.matmul, self.compare, self.boolean, self.boolean,
+            self.accumulate, self.concat, self.rows, self.matmul, self.compare, self.boolean, self.boolean,
             self.convert, self.clear, self.effect, self.update, self.update, self.update,
             lambda: self.control(depth), lambda: self.control(depth),
         ]  # fmt: skip
@@ -326,7 +350,7 @@ Drawn = tuple[Graph, dict[tuple[int, str], Any]]
 
 @st.composite
 def graphs(draw: st.DrawFn, size: int = 14) -> Drawn:
-    """A graph and arrays for its inputs. Every value still in scope at the end is an output."""
+    """A graph and arrays for its inputs. Most values in scope at the end are outputs."""
     maker = _Maker(draw)
     maker.begin()
     maker.steps(draw(st.integers(1, size)), 2)

@@ -13,9 +13,11 @@ from interpreter import Machine
 
 from sequester.compiler.compile import OPTIONAL, Options, compile_graph
 from sequester.compiler.ir import reference
-from sequester.compiler.ir.graph import Graph
+from sequester.compiler.ir.graph import Config, Graph, Input, Loc, Node, Output
+from sequester.compiler.ir.types import arith
 from sequester.compiler.ir.verifier import verify
 from sequester.compiler.isa.codec import decode
+from sequester.compiler.lang.builder import Builder
 from sequester.compiler.passes import algebra, cse, dce, fold, fuse, rewrite
 
 GRAPH_PASSES = {"fold": fold, "cse": cse, "dce": dce, "algebra": algebra, "fuse": fuse}
@@ -67,3 +69,119 @@ def test_copy_is_the_same_graph_of_new_nodes(drawn: Drawn) -> None:
     twin = rewrite.copy(graph)
     assert not set(twin.walk()) & set(graph.walk())
     same(executed(graph, arrays), executed(verify(twin), arrays))
+
+
+# ---- what single passes do ----
+
+
+class Small:
+    """A graph of one input and one output, built by hand."""
+
+    def __init__(self, shape: tuple[int, ...]):
+        self.graph = Graph(Config(rounding="nearest"))
+        self.b = Builder(self.graph, loc=Loc("a.py", 1))
+        item = Input(0, "x", arith(True, shape, 16))
+        self.graph.inputs.append(item)
+        self.x = self.b.emit("input", input=item)
+
+    def finish(self, value: Node) -> Graph:
+        out = Output("y", None, value.t)
+        self.graph.outputs.append(out)
+        self.b.emit("output", (value,), output=out)
+        return verify(self.graph)
+
+
+def ops(graph: Graph) -> list[str]:
+    return [n.op for n in graph.walk()]
+
+
+def test_pooling_moves_before_relu() -> None:
+    s = Small((1, 2, 4, 4))
+    relu = s.b.emit("relu", (s.x,))
+    pool = s.b.emit("max_pool2d", (relu,), kernel=(2, 2), stride=(2, 2))
+    graph = s.finish(pool)
+    after = verify(dce.run(algebra.run(graph)))
+    assert ops(after) == ["input", "max_pool2d", "relu", "output"]
+    x = np.random.default_rng(0).normal(size=(1, 2, 4, 4))
+    wanted = compile_graph(graph, Options(protocol="rep3", off=frozenset({"algebra"})))
+    got = compile_graph(graph, Options(protocol="rep3"))
+    results = [Machine(c.program, {(0, "x"): x}).run().outputs["y"] for c in (wanted, got)]
+    np.testing.assert_array_equal(*results)
+    assert got.costs is not None and wanted.costs is not None
+    assert got.costs.busiest < wanted.costs.busiest
+
+
+def test_pooling_stays_if_relu_is_used_elsewhere() -> None:
+    s = Small((1, 2, 4, 4))
+    relu = s.b.emit("relu", (s.x,))
+    pool = s.b.emit("max_pool2d", (relu,), kernel=(4, 4), stride=(4, 4))
+    total = s.b.emit("sum", (relu,), axes=(2, 3))
+    graph = s.finish(s.b.emit("add", (s.b.emit("reshape", (pool,), shape=(1, 2)), total)))
+    assert ops(algebra.run(graph)) == ops(graph)
+
+
+def test_transposes_become_flags() -> None:
+    s = Small((3, 4))
+    turned = s.b.emit("permute", (s.x,), axes=(1, 0))
+    product = s.b.emit("matmul", (turned, turned), ta=True, tb=False, m=16, mode=1)
+    after = dce.run(algebra.run(s.finish(product)))
+    assert ops(after) == ["input", "matmul", "output"]
+    node = after.body.nodes[1]
+    assert (node.attrs["ta"], node.attrs["tb"]) == (False, True)
+
+
+def test_constant_factors_become_immediates() -> None:
+    s = Small((3, 4))
+    c = s.b.emit("const", value=np.array(5), type=arith(False, ()))
+    wide = s.b.emit("expand", (c,), shape=(3, 4))
+    value = s.b.emit("mul", (s.b.emit("mul", (s.x, wide), m=0, mode=1), wide), m=0, mode=1)
+    after = dce.run(algebra.run(s.finish(value)))
+    assert ops(after) == ["input", "scale", "output"]
+    assert after.body.nodes[1].attrs["imm"] == 25
+
+
+def test_truncation_joins_its_product() -> None:
+    s = Small((3, 4))
+    square = s.b.emit("mul", (s.x, s.x), m=0, mode=1)
+    after = dce.run(fuse.run(s.finish(s.b.emit("trunc", (square,), m=16, mode=1))))
+    assert ops(after) == ["input", "mul", "output"]
+    assert after.body.nodes[1].attrs["m"] == 16
+
+
+def test_a_bias_is_added_in_place() -> None:
+    s = Small((4, 8))
+    row = s.b.emit("slice", (s.x,), start=(0, 0), step=(1, 1), shape=(1, 8))
+    wide = s.b.emit("expand", (row,), shape=(4, 8))
+    square = s.b.emit("mul", (s.x, s.x), m=16, mode=1)
+    compiled = compile_graph(s.finish(s.b.emit("add", (square, wide))))
+    names = [i.instr.name for i in compiled.program.code]
+    assert names == ["input", "join", "mul", "join", "sacc", "output", "join", "end"]
+    x = np.arange(32).reshape(4, 8) / 4
+    got = Machine(compiled.program, {(0, "x"): x}).run().outputs["y"]
+    np.testing.assert_array_equal(got.astype(np.int64), (x * x + x[:1]) * 65536)
+
+
+def test_equal_constants_share_the_pool() -> None:
+    s = Small((3,))
+    value = s.x
+    for _ in range(3):
+        c = s.b.emit("const", value=np.array([1, 2, 3]), type=arith(False, (3,), 16))
+        value = s.b.emit("mul", (s.b.emit("add", (value, c)), value), m=16, mode=1)
+    off = frozenset({"cse"})
+    assert compile_graph(s.finish(value), Options(off=off)).program.pool == (1, 2, 3)
+
+
+def test_a_pass_that_is_needed_cannot_be_switched_off() -> None:
+    with pytest.raises(ValueError, match="cannot switch off expand: optional are fold, cse"):
+        Options(off=frozenset({"expand"}))
+
+
+def test_explain_measures_every_pass_after_expansion() -> None:
+    s = Small((1, 2, 4, 4))
+    graph = s.finish(s.b.emit("relu", (s.b.emit("relu", (s.x,)),)))
+    compiled = compile_graph(graph, Options(explain=True))
+    expanded = [p.name for p in compiled.passes].index("expand")
+    last = compiled.passes[-1]
+    assert all(p.instructions and p.registers for p in compiled.passes[expanded:-4])
+    assert last.name == "regalloc" and last.rounds == compiled.costs.rounds  # type: ignore[union-attr]
+    assert last.instructions == len(compiled.program.code)
