@@ -18,6 +18,7 @@ from sequester.compiler.cost.report import (
     by_scope,
     grouped,
 )
+from sequester.compiler.ir.printer import show as graph_text
 from sequester.compiler.isa.asm import disassemble
 from sequester.vm import report as reports
 from sequester.vm.native import Protocol
@@ -55,9 +56,10 @@ def compiled(result: Compiled, what: str, console: Console) -> None:
     if result.costs is not None:
         costs = result.costs
         most = "" if costs.exact else "at most "
+        sent = reports.mb(costs.busiest)
         console.print(
-            f"{costs.protocol}: {most}{costs.rounds:,} rounds, {most}{costs.busiest / 1e6:,.3f} MB "
-            "sent by the busiest party"
+            f"{costs.protocol}: {most}{costs.rounds:,} rounds, {most}{sent} MB sent by the busiest "
+            "party"
         )
 
 
@@ -84,6 +86,7 @@ def debug(result: Compiled, level: int) -> None:
             _predicted(title, grouped(result.program, result.costs, key), console)
     if level >= 3:
         passes(result, console)
+        console.print(graph_text(result.graph), markup=False, soft_wrap=True)
     if level >= 4:
         console.print(disassemble(result.program), markup=False, soft_wrap=True)
 
@@ -93,9 +96,9 @@ def _predicted(title: str, groups: Mapping[Any, Entry], console: Console) -> Non
     table = _table(title, *right, right=right)
     for key, entry in groups.items():
         name = ":".join(map(str, key)) if isinstance(key, tuple) else key
-        sent = max(map(sum, entry.sent), default=0) / 1e6
+        sent = max(map(sum, entry.sent), default=0)
         if entry.rounds or sent:
-            table.add_row(name, f"{entry.executed:,}", f"{entry.rounds:,}", f"{sent:,.3f}")
+            table.add_row(name, f"{entry.executed:,}", f"{entry.rounds:,}", reports.mb(sent))
     console.print(table)
 
 
@@ -120,7 +123,7 @@ def inspected(table: dict[str, Any]) -> None:
     if "costs" in table:
         costs = table["costs"]
         most = "" if costs["exact"] else "at most "
-        sent = " / ".join(f"{b / 1e6:,.3f}" for b in costs["sent_bytes"])
+        sent = " / ".join(reports.mb(b) for b in costs["sent_bytes"])
         console.print(
             f"{costs['protocol']}: {most}{costs['rounds']:,} rounds, {most}{sent} MB sent"
         )
@@ -135,7 +138,7 @@ def finished(table: dict[str, Any], folder: Path) -> None:
     measured = table["measured"]
     print(
         f"{measured['seconds']:.2f} s, {measured['rounds']:,} rounds, "
-        f"{max(measured['sent_bytes']) / 1e6:,.3f} MB sent by the busiest party; "
+        f"{reports.mb(max(measured['sent_bytes']))} MB sent by the busiest party; "
         f"results and report: {folder}",
         file=sys.stderr,
     )

@@ -126,6 +126,11 @@ def _grouped(
     return rows
 
 
+def mb(count: int) -> str:
+    """Bytes as MB, to the byte when there are few."""
+    return f"{count / 1e6:,.3f}" if count >= 1e5 else f"{count / 1e6:.6f}"
+
+
 def render(table: dict[str, Any], console: Console, limit: int = 20) -> None:
     """Print a summary. Of lines and layers the `limit` costliest are shown."""
     _render_totals(table, console)
@@ -152,14 +157,14 @@ def _render_totals(table: dict[str, Any], console: Console) -> None:
     totals = Table(box=None, pad_edge=False)
     for name in ("", "measured", "predicted"):
         totals.add_column(name, justify="right" if name else "left")
-    mb = " / ".join(f"{b / 1e6:,.3f}" for b in measured["sent_bytes"])
+    sent = " / ".join(mb(b) for b in measured["sent_bytes"])
     if predicted:
-        other = " / ".join(f"{b / 1e6:,.3f}" for b in predicted["sent_bytes"])
+        other = " / ".join(mb(b) for b in predicted["sent_bytes"])
         totals.add_row("rounds", f"{measured['rounds']:,}", f"{predicted['rounds']:,}")
-        totals.add_row("MB sent, by party", mb, other)
+        totals.add_row("MB sent, by party", sent, other)
     else:
         totals.add_row("rounds", f"{measured['rounds']:,}", "")
-        totals.add_row("MB sent, by party", mb, "")
+        totals.add_row("MB sent, by party", sent, "")
     peak, foreseen = measured["peak_bytes"] / 1e6, measured["predicted_peak_bytes"] / 1e6
     totals.add_row("peak of the runtime, MB", f"{peak:,.1f}", f"{foreseen:,.1f}")
     totals.add_row("peak of the process, MB", f"{measured['peak_rss'] / 1e6:,.1f}", "")
@@ -180,8 +185,8 @@ def _render_rows(title: str, rows: list[dict[str, Any]], limit: int, console: Co
         shown.add_row(
             row["name"],
             f"{row['rounds']:,}",
-            f"{row['sent_bytes'] / 1e6:,.3f}",
-            "" if foreseen is None else f"{foreseen / 1e6:,.3f}",
+            mb(row["sent_bytes"]),
+            "" if foreseen is None else mb(foreseen),
             f"{row['compute_seconds']:.3f}",
             f"{row['wait_seconds']:.3f}",
         )
