@@ -114,7 +114,7 @@ static uint64_t control(seq_vm *vm, const seq_instr *in) {
     }
 }
 
-/* SEQUESTER_DEBUG=3 and above: every instruction, after it was carried out. */
+/* SEQUESTER_DEBUG=5: every instruction, after it was carried out. */
 static void trace(const seq_vm *vm, const seq_instr *in, uint64_t began) {
     const seq_line *line = &vm->program->line[vm->pc];
     (void)fprintf(stderr, "party %u: %6llu %-10s %s:%u %s  %.3f ms, clock %llu\n", vm->env.me,
@@ -137,7 +137,7 @@ static void run_local(seq_vm *vm, const seq_instr *in) {
 seq_status interp_run(seq_vm *vm) {
     const seq_program *p = vm->program;
     const char *level = getenv("SEQUESTER_DEBUG");
-    int debug = level != NULL && atoi(level) >= 3;
+    int debug = level != NULL && atoi(level) >= 5;
     uint64_t next, began = 0;
     for (vm->pc = 0; p->instr[vm->pc].op->code != SEQ_OP_END; vm->pc = next) {
         const seq_instr *in = &p->instr[vm->pc];
