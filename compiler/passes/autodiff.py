@@ -296,10 +296,14 @@ def _total(terms: list[Adjoint]) -> Adjoint:
 
 
 def _with_precision(x: Tensor, factor: float, precision: int) -> Tensor:
-    """factor * x with `precision` fractional bits, as one public factor of enough bits."""
+    """factor * x with `precision` fractional bits, as one public factor.
+
+    If the factor has no more than f/2 bits beside an unrounded product, the product is rounded
+    first, so that the factor's relative error stays below 2^-(f/2).
+    """
     f = current().config.f
     imm, exact = _imm(factor, precision - x._node.t.f)
-    if x._pending and not exact and imm.bit_length() < f // 2 + 2:
+    if x._pending and not exact and imm.bit_length() <= f // 2:
         x = arith.materialised(x)
         imm, _ = _imm(factor, precision - x._node.t.f)
     if imm.bit_length() > 62:  # more than an immediate holds: part of it before
