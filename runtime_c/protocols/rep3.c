@@ -97,15 +97,24 @@ void rep3_partition(rep3_part *part, const seq_task *t) {
     }
 }
 
-/* The instruction's own call declares the rounds of all its sub-machines. */
-static void declare_rounds(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds) {
+/* Whether the call may run. The instruction's own call declares the rounds of all its sub-machines.
+ */
+static int admit(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds) {
+    if (n > REP3_MAX_ELEMENTS) {
+        (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1,
+                      "rep3 works on at most %zu elements in one instruction, not %zu",
+                      REP3_MAX_ELEMENTS, n);
+        return 0;
+    }
     if (!call->parent)
         call_rounds(vm, call, n ? rounds : 0);
+    return 1;
 }
 
 void rep3_start_thirds(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
                        size_t state_bytes) {
-    declare_rounds(vm, call, n, rounds);
+    if (!admit(vm, call, n, rounds))
+        return;
     const size_t third = ((n + 63) / 64 + 2) / 3; /* blocks of the largest third */
     for (size_t c = 0; c * REP3_CHUNK < third; c++)
         task_create(vm, call, (uint32_t)c, c * REP3_CHUNK, n, step, state_bytes);
@@ -113,7 +122,8 @@ void rep3_start_thirds(seq_vm *vm, const seq_call *call, size_t n, unsigned roun
 
 void rep3_start_flat(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
                      size_t state_bytes) {
-    declare_rounds(vm, call, n, rounds);
+    if (!admit(vm, call, n, rounds))
+        return;
     const size_t blocks = (n + 63) / 64, chunk = 3 * (size_t)REP3_CHUNK;
     for (size_t c = 0; c * chunk < blocks; c++)
         task_create(vm, call, (uint32_t)c, c * chunk, min_size((c + 1) * chunk, blocks), step,

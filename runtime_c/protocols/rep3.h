@@ -15,6 +15,9 @@
 #include "protocol.h"
 
 #define REP3_PIECE 512 /* elements worked on at a time: masks stay in L1 cache */
+/* Elements (times planes, for b2a) in one call: far below the 2^32 blocks that one key may serve.
+ */
+#define REP3_MAX_ELEMENTS ((size_t)1 << 28)
 #ifndef REP3_CHUNK
 #define REP3_CHUNK 512 /* blocks of 64 elements of each third in one task */
 #endif
@@ -90,7 +93,8 @@ static inline unsigned rep3_prev(unsigned me) {
 }
 
 /* Tasks over thirds of n elements (begin: first block within each third, end: n), and over ranges
- * [begin, end) of blocks of 64 elements where all parties do the same. Rounds are declared once. */
+ * [begin, end) of blocks of 64 elements where all parties do the same. Rounds are declared once.
+ * More than REP3_MAX_ELEMENTS are refused. */
 void rep3_start_thirds(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
                        size_t state_bytes);
 void rep3_start_flat(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,

@@ -558,6 +558,11 @@ static int b2a_step(seq_task *t) {
 }
 
 void rep3_start_b2a(seq_vm *vm, const seq_call *call) {
-    const size_t n = call->arg[SEQ_ARG_B2A_p] ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
-    rep3_start_thirds(vm, call, n, 2, b2a_step, sizeof(bit_state));
+    const size_t p = (size_t)call->arg[SEQ_ARG_B2A_p];
+    const size_t n = p ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
+    if (p && n > REP3_MAX_ELEMENTS / p)
+        (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "rep3 converts at most %zu bits at once",
+                      REP3_MAX_ELEMENTS);
+    else
+        rep3_start_thirds(vm, call, n, 2, b2a_step, sizeof(bit_state));
 }

@@ -83,6 +83,13 @@ int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...) {
     return TASK_ERROR;
 }
 
+seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int party, const char *fmt,
+                   ...) {
+    (void)call, (void)party, (void)fmt;
+    vm->failed = 1;
+    return status;
+}
+
 static void flush(task *t) {
     engine *e = t->pub.vm->e;
     for (unsigned peer = 0; peer < 3; peer++) {

@@ -418,6 +418,18 @@ static void test_randbit(size_t n, size_t planes) {
     free_result(&d);
 }
 
+/* More elements than one key may mask: refused before anything is touched. */
+static void test_too_many(void) {
+    BEGIN;
+    arg[SEQ_ARG_SELECT_n] = (int64_t)REP3_MAX_ELEMENTS + 1;
+    if (engine_call(&E, SEQ_OP_SELECT, arg, reg) == 0 || E.first)
+        fail("too many elements", REP3_MAX_ELEMENTS + 1, 0, 0, 0);
+    arg[SEQ_ARG_B2A_p] = 3;
+    arg[SEQ_ARG_B2A_n] = (int64_t)REP3_MAX_ELEMENTS / 2;
+    if (engine_call(&E, SEQ_OP_B2A, arg, reg) == 0 || E.first)
+        fail("too many bits", REP3_MAX_ELEMENTS / 2, 0, 0, 0);
+}
+
 static void test_size(size_t n) {
     const unsigned ms[] = {1, 7, 8, 16, 17, 23, 32, 40, BITS - 3, BITS - 2};
     for (unsigned i = 0; i < sizeof ms / sizeof *ms; i++)
@@ -469,6 +481,7 @@ int main(int argc, char **argv) {
         test_b2a(large, 2);
         test_and(large, 2);
         test_open(large, 3, -1, SEQ_OP_OPENB);
+        test_too_many(); /* last: the parties have failed */
         engine_free(&E);
     }
     if (!costs)
