@@ -18,7 +18,7 @@ OPERATIONS = 10  # at least: mul, trunc, their rounding, ltz, eqz, a2b, and, sel
 
 
 def build(folder: Path, ring: int, block: int, edit: tuple[str, str, str] | None = None) -> Path:
-    """The test program for a ring and block size; `edit`: a file, a text in it, the text instead."""
+    """The test for a ring and block size; `edit`: a file, a text in it, and what replaces it."""
     sources = [f for pattern in SOURCES + KERNELS for f in sorted(RUNTIME.glob(pattern))]
     sources.append(RUNTIME / "tests" / "rep3_small.c")
     if edit:
