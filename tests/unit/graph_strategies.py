@@ -336,9 +336,9 @@ class _Maker:
     def steps(self, count: int, depth: int) -> None:
         makers = [
             self.constant, self.binary, self.binary, self.unary, self.view, self.view, self.reduce,
-            self.accumulate, self.concat, self.rows, self.matmul, self.compare, self.boolean, self.boolean,
-            self.convert, self.clear, self.effect, self.update, self.update, self.update,
-            lambda: self.control(depth), lambda: self.control(depth),
+            self.accumulate, self.concat, self.rows, self.matmul, self.compare, self.boolean,
+            self.boolean, self.convert, self.clear, self.effect, self.update, self.update,
+            self.update, lambda: self.control(depth), lambda: self.control(depth),
         ]  # fmt: skip
         for _ in range(count):
             self.draw(st.sampled_from(makers))()

@@ -13,7 +13,7 @@ from interpreter import Machine
 
 from sequester.compiler.compile import OPTIONAL, Options, compile_graph
 from sequester.compiler.ir import reference
-from sequester.compiler.ir.graph import Config, Graph, Input, Loc, Node, Output
+from sequester.compiler.ir.graph import Block, Config, Graph, Input, Loc, Node, Output, Var
 from sequester.compiler.ir.types import arith
 from sequester.compiler.ir.verifier import verify
 from sequester.compiler.isa.codec import decode
@@ -159,6 +159,44 @@ def test_a_bias_is_added_in_place() -> None:
     x = np.arange(32).reshape(4, 8) / 4
     got = Machine(compiled.program, {(0, "x"): x}).run().outputs["y"]
     np.testing.assert_array_equal(got.astype(np.int64), (x * x + x[:1]) * 65536)
+
+
+def agree(graph: Graph, x: Any) -> None:
+    """Reference executor and bytecode give the same output y."""
+    wanted = executed(graph, {(0, "x"): x}).outputs["y"]
+    machine = Machine(compile_graph(graph).program, {(0, "x"): x}).run()
+    np.testing.assert_array_equal(machine.outputs["y"] / 65536, wanted)
+
+
+def test_a_sum_in_a_loop_keeps_an_operand_from_outside() -> None:
+    s = Small((4, 8))
+    var = Var("v", s.x.t, Loc("a.py", 1))
+    s.graph.vars.append(var)
+    outside = s.b.emit("scale", (s.x,), imm=3, f=0)
+    body = Block()
+    s.b.emit("loop", (), (body,), trips=3)
+    s.b.blocks.append(body)
+    row = s.b.emit("slice", (s.x,), start=(0, 0), step=(1, 1), shape=(1, 8))
+    total = s.b.emit("add", (outside, s.b.emit("expand", (row,), shape=(4, 8))))
+    s.b.emit("store", (s.b.emit("add", (s.b.emit("load", var=var), total)),), var=var)
+    s.b.blocks.pop()
+    agree(s.finish(s.b.emit("load", var=var)), np.arange(32).reshape(4, 8) / 4)
+
+
+def test_a_store_behind_a_break_does_not_happen_early() -> None:
+    s = Small((8,))
+    var = Var("v", s.x.t, Loc("a.py", 1))
+    s.graph.vars.append(var)
+    s.b.emit("store", (s.x,), var=var)
+    zero = s.b.emit("const", value=np.array(0), type=arith(False, ()))
+    body = Block()
+    s.b.emit("while", (), (body,), max_trips=3)
+    s.b.blocks.append(body)
+    new = s.b.emit("offset", (s.b.emit("load", var=var),), imm=1 << 16)
+    s.b.emit("break_if_zero", (zero,))
+    s.b.emit("store", (new,), var=var)
+    s.b.blocks.pop()
+    agree(s.finish(s.b.emit("load", var=var)), np.arange(8) / 4)
 
 
 def test_equal_constants_share_the_pool() -> None:
