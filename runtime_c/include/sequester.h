@@ -1,7 +1,7 @@
 #ifndef SEQUESTER_H
 #define SEQUESTER_H
-/* The runtime's public interface: what Python (cffi, API mode; runtime_c/bindings.py reads this file)
- * and the C runner use. Everything hangs off the objects; there is no global mutable state.
+/* The runtime's public interface: what Python (cffi, API mode; runtime_c/bindings.py reads this
+ * file) and the C runner use. Everything hangs off the objects; there is no global mutable state.
  *
  * Order of use: load -> new -> input* -> execute (blocks; own thread) -> outputs, counters -> free.
  * progress, prints and stop may be called from another thread while execute runs. */
@@ -20,7 +20,8 @@ typedef struct {
 } seq_error_info;
 
 /* ---- programs ---- */
-/* Validate bytecode entirely and keep a copy; NULL and *err (with the offset and the reason) if refused. */
+/* Validate bytecode entirely and keep a copy; NULL and *err (with the offset and the reason) if
+ * refused. */
 seq_program *seq_program_load(const uint8_t *bytes, size_t length, seq_error_info *err);
 void seq_program_free(seq_program *program);
 void seq_program_hash(const seq_program *program, uint8_t out[32]);
@@ -66,31 +67,33 @@ void seq_run_free(seq_run *run); /* wipes all secrets */
 /* ---- while running ---- */
 #define SEQ_PROGRESS_DEPTH 8
 typedef struct {
-    int phase; /* 0 new, 1 connecting, 2 running, 3 finished, 4 failed */
-    uint64_t instructions;        /* executed so far */
-    uint64_t rounds, bytes_sent;  /* so far */
-    double seconds;               /* since the start of phase 2 */
-    unsigned depth;               /* loops we are in, outermost first */
+    int phase;                   /* 0 new, 1 connecting, 2 running, 3 finished, 4 failed */
+    uint64_t instructions;       /* executed so far */
+    uint64_t rounds, bytes_sent; /* so far */
+    double seconds;              /* since the start of phase 2 */
+    unsigned depth;              /* loops we are in, outermost first */
     uint64_t iteration[SEQ_PROGRESS_DEPTH], trips[SEQ_PROGRESS_DEPTH];
     uint32_t line[SEQ_PROGRESS_DEPTH];
 } seq_progress;
 void seq_run_progress(const seq_run *run, seq_progress *out);
-/* Next finished printed line, without newline, into buf (cut at capacity); 1, or 0 if there is none. */
+/* Next finished printed line, without newline, into buf (cut at capacity); 1, or 0 if there is
+ * none. */
 int seq_run_print(seq_run *run, char *buf, size_t capacity);
 
 /* ---- results ---- */
-/* Output `output`, if I am a receiver and it was written: pointer to its words (owned by the run) and
- * their number; 1, else 0. */
+/* Output `output`, if I am a receiver and it was written: pointer to its words (owned by the run)
+ * and their number; 1, else 0. */
 int seq_run_output(const seq_run *run, size_t output, const void **words, size_t *elements);
 
 typedef struct {
-    uint64_t executed;      /* times started */
-    uint64_t compute_ns;    /* in handlers and task steps */
-    uint64_t wait_ns;       /* blocked in its join */
-    uint64_t rounds;        /* growth of the round clock at its joins */
-    uint64_t sent[10];      /* payload bytes to each peer */
+    uint64_t executed;   /* times started */
+    uint64_t compute_ns; /* in handlers and task steps */
+    uint64_t wait_ns;    /* blocked in its join */
+    uint64_t rounds;     /* growth of the round clock at its joins */
+    uint64_t sent[10];   /* payload bytes to each peer */
 } seq_counter;
-/* Counters of instruction i (its position in CODE, counted in instructions); 1, or 0 past the end. */
+/* Counters of instruction i (its position in CODE, counted in instructions); 1, or 0 past the end.
+ */
 int seq_run_counter(const seq_run *run, size_t i, seq_counter *out);
 
 typedef struct {
