@@ -113,16 +113,16 @@ def main() -> None:
 
     \b
     A program is a Python file; it is compiled once, and every party runs the same bytecode:
-      sequester run programs/quickstart.py --protocol rep3
-      sequester compile programs/mnist_lenet.py --input 0:train=programs/data -o lenet.sqb
+      D="--input 0:train=programs/data --input 0:test=programs/data"
+      sequester compile programs/mnist_lenet.py $D -o lenet.sqb
       sequester inspect lenet.sqb                 # what it opens, to whom, before any run
-      sequester run lenet.sqb --protocol rep3 --input 0:train=programs/data --out runs/lenet
+      sequester run lenet.sqb $D --protocol rep3 --out runs/lenet
       sequester report runs/lenet
 
     \b
     Parties on hosts of their own:
       sequester keys --parties 3 --dest keys      # then give each party its own three files
-      sequester party --id 0 --config parties.toml lenet.sqb --input 0:train=programs/data
+      sequester party --id 0 --config parties.toml lenet.sqb $D
 
     \b
     Exit codes: 0 done; 1 a fault of Sequester; 2 wrong usage; 3 the program's mistake; 4 bytecode
@@ -185,8 +185,10 @@ def run(
     """Run a program (.py or .sqb) with all its parties as processes on this machine.
 
     \b
-      sequester run programs/quickstart.py --protocol rep3
-      sequester run lenet.sqb --protocol rep3 --input 0:train=programs/data --out runs/lenet
+      sequester run programs/millionaires.py --protocol rep3 --input 0:wealth=a.csv \\
+          --input 1:wealth=b.csv --input 2:wealth=c.csv
+      sequester run lenet.sqb --protocol rep3 --input 0:train=programs/data \\
+          --input 0:test=programs/data --out runs/lenet
       sequester run PROGRAM.py --protocol emulate --insecure --checked   # ranges are checked
     """
     from sequester.vm import native, runs
