@@ -25,7 +25,8 @@ typedef struct {
     char message[512]; /* one line, UTF-8, no trailing newline */
 } seq_error;
 
-/* Fill *err (which may be NULL) and return status. printf-like. Keeps an error that is set already. */
+/* Fill *err (which may be NULL) and return status. printf-like. Keeps an error that is set already.
+ */
 seq_status seq_fail(seq_error *err, seq_status status, int party, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
