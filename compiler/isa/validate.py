@@ -24,7 +24,7 @@ from .program import (
     bcopy_reach,
     span,
 )
-from .table import plane_words
+from .table import Strided, plane_words
 
 _FORMAT = re.compile(r"%[-+ 0#]{0,5}[0-9]{0,2}(\.[0-9]{0,2})?[dufg]")
 _MAX_PARTIES = 10
@@ -137,6 +137,10 @@ def _operand_faults(program: Program, insn: Insn) -> Iterable[str]:
     for k, o in enumerate(insn.instr.operands):
         if o.file is None:
             continue
+        if isinstance(o.extent, Strided) and o.writes and not o.reads:
+            walk = zip(args[o.extent.shape], args[o.extent.strides], strict=True)
+            if any(size > 1 and stride == 0 for size, stride in walk):
+                yield f"{o.name} is written several times (stride 0)"
         low, high = span(insn.instr, k, args)
         low, high = low + args[o.name], high + args[o.name]
         size = program.meta.file_size(o.file)

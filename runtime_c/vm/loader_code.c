@@ -110,6 +110,7 @@ static int walk_bounds(const int64_t *shape, const int64_t *strides, i128 *low, 
     *low = *high = 0;
     for (int64_t i = 1; i <= shape[0]; i++) {
         if (shape[i] == 0) {
+            *low = *high = 0;
             return 0;
         }
         i128 reach = (i128)(shape[i] - 1) * strides[i];

@@ -36,7 +36,10 @@ def _args(draw: st.DrawFn, row: Instr, bits: int, handle: int, tables: dict[str,
             args[o.name] = draw(st.integers(0, 1))
         elif o.kind == "dims":
             low = 0 if o.name == "shape" else -4
-            args[o.name] = tuple(draw(st.integers(low, 4)) for _ in range(rank))
+            numbers = st.integers(low, 4)
+            if o.name == "dstr":  # what is written is written once
+                numbers = numbers.filter(bool)
+            args[o.name] = tuple(draw(numbers) for _ in range(rank))
     if "KH" in args:
         for size, kernel, out in (("H", "KH", "OH"), ("W", "KW", "OW")):
             args[size] += args[kernel]
