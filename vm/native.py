@@ -165,7 +165,8 @@ class Progress:
 
 @dataclass(frozen=True)
 class Totals:
-    """Sums over a run. Bytes are payload by peer; `wire_sent` adds framing."""
+    """Sums over a run. Bytes are payload by peer; `wire_sent` adds framing. `awaited_ns`: while at
+    least one message was awaited, whether the party computed meanwhile or not."""
 
     rounds: int
     peak_bytes: int
@@ -175,6 +176,7 @@ class Totals:
     wire_sent: list[int]
     setup_ns: int
     run_ns: int
+    awaited_ns: int
     kernels: str
     prg: str
     tls: str
@@ -317,6 +319,7 @@ class Run:
             wire_sent=list(t.wire_sent)[:n],
             setup_ns=t.setup_ns,
             run_ns=t.run_ns,
+            awaited_ns=t.awaited_ns,
             kernels=text(t.kernels).decode(),
             prg=text(t.prg).decode(),
             tls=text(t.tls).decode(),

@@ -61,11 +61,16 @@ def load(folder: Path) -> RunFolder:
 
 
 def summary(run: RunFolder, predicted: Prediction | None) -> dict[str, Any]:
-    """All figures of the report as one table of JSON values."""
+    """All figures of the report as one table of JSON values.
+
+    `hidden_share`: of the time during which a party awaited at least one message, the share in
+    which it was not blocked but computed, over all parties; None if nobody ever awaited one.
+    """
     totals = {i: p["totals"] for i, p in run.parties.items()}
     sent = {i: sum(t["sent"]) for i, t in totals.items()}
     compute = {i: sum(p["compute_ns"]) / 1e9 for i, p in run.parties.items()}
     wait = {i: sum(p["wait_ns"]) / 1e9 for i, p in run.parties.items()}
+    awaited = [t["awaited_ns"] / 1e9 for t in totals.values()]
     measured = {
         "rounds": max(t["rounds"] for t in totals.values()),
         "sent_bytes": [sent[i] for i in sorted(sent)],
@@ -74,6 +79,8 @@ def summary(run: RunFolder, predicted: Prediction | None) -> dict[str, Any]:
         "setup_seconds": max(t["setup_ns"] for t in totals.values()) / 1e9,
         "compute_seconds": max(compute.values()),
         "wait_seconds": max(wait.values()),
+        "awaited_seconds": sum(awaited) / len(awaited),
+        "hidden_share": 1 - sum(wait.values()) / sum(awaited) if sum(awaited) else None,
         "peak_bytes": max(t["peak_bytes"] for t in totals.values()),
         "predicted_peak_bytes": max(t["predicted_peak_bytes"] for t in totals.values()),
         "peak_rss": max(p["peak_rss"] for p in run.parties.values()),
@@ -172,6 +179,9 @@ def _render_totals(table: dict[str, Any], console: Console) -> None:
     totals.add_row("  computing", f"{measured['compute_seconds']:.3f}", "")
     share = measured["wait_seconds"] / measured["seconds"] if measured["seconds"] else 0.0
     totals.add_row(f"  waiting ({share:.0%})", f"{measured['wait_seconds']:.3f}", "")
+    if measured["hidden_share"] is not None:
+        hidden = f"{measured['awaited_seconds']:.3f} ({measured['hidden_share']:.0%} hidden)"
+        totals.add_row("  messages awaited", hidden, "")
     console.print(totals)
 
 

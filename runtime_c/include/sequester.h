@@ -99,7 +99,7 @@ int seq_run_counter(const seq_run *run, size_t i, seq_counter *out);
 typedef struct {
     uint64_t rounds, peak_bytes, predicted_peak_bytes;
     uint64_t sent[10], received[10], wire_sent[10]; /* payload, payload, payload + framing */
-    uint64_t setup_ns, run_ns;
+    uint64_t setup_ns, run_ns, awaited_ns; /* awaited: while at least one message was awaited */
     char kernels[32], prg[32], tls[64];
 } seq_totals;
 void seq_run_totals(const seq_run *run, seq_totals *out);

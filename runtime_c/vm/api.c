@@ -423,7 +423,8 @@ void seq_run_totals(const seq_run *run, seq_totals *out) {
                         .peak_bytes = vm->peak,
                         .predicted_peak_bytes = vm->file_total,
                         .setup_ns = vm->setup_ns,
-                        .run_ns = vm->began == 0 ? 0 : vm->ended - vm->began};
+                        .run_ns = vm->began == 0 ? 0 : vm->ended - vm->began,
+                        .awaited_ns = vm->awaited_ns};
     memcpy(out->sent, vm->sent, sizeof out->sent);
     memcpy(out->received, vm->received, sizeof out->received);
     memcpy(out->wire_sent, run->wire_sent, sizeof out->wire_sent);

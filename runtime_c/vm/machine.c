@@ -231,6 +231,7 @@ static void task_wait(vm_task *t) {
     t->next = NULL;
     if (vm->waiting == NULL) {
         vm->waiting = t;
+        vm->awaiting = vm_nanoseconds();
     } else {
         vm->waiting_last->next = t;
     }
@@ -349,6 +350,9 @@ static int serve(seq_vm *vm) {
         }
         progress = 1;
         uint64_t began = vm_nanoseconds();
+        if (vm->waiting == NULL) {
+            vm->awaited_ns += began - vm->awaiting;
+        }
         seq_counter *counter = &vm->counter[t->owner->instr];
         t->pub.step_no++;
         task_run(t);

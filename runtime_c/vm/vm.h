@@ -70,6 +70,7 @@ struct seq_vm {
     vm_call **handle;
     vm_task *waiting, *waiting_last;
     uint64_t instance, clock;
+    uint64_t awaiting, awaited_ns; /* since when a message is awaited, and time spent so before */
 
     /* interp.c */
     uint64_t pc;
