@@ -28,6 +28,12 @@ SHAPES = {
         "0:test.x": "200,1,28,28",
         "0:test.y": "200",
     },
+    "cifar": {
+        "0:train.x": "1000,3,32,32",
+        "0:train.y": "1000",
+        "0:test.x": "200,3,32,32",
+        "0:test.y": "200",
+    },
     "linear_regression": {"0:x": "100,3", "1:y": "100"},
     "logistic_regression": {
         "0:data.x": "60,3",

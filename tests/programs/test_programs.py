@@ -47,6 +47,14 @@ def digits(train: int, test: int) -> dict[str, Arrays | np.ndarray]:
     return found
 
 
+def pictures(train: int, test: int) -> dict[str, Arrays | np.ndarray]:
+    rng = np.random.default_rng(4)
+    return {
+        f"0:{name}": {"x": rng.uniform(0, 1, (count, 3, 32, 32)), "y": np.arange(count)}
+        for name, count in (("train", train), ("test", test))
+    }
+
+
 def regression() -> dict[str, Arrays | np.ndarray]:
     rng = np.random.default_rng(1)
     x = rng.uniform(-1, 1, (40, 3))
@@ -101,6 +109,9 @@ CASES = [
     Case("linear_regression", regression, check_line),
     Case("logistic_regression", two_hospitals, check_accuracy),
     Case("mnist_dense", lambda: digits(48, 8), check_trained, ("--batch", "16", "--save")),
+    Case("mnist_two_conv", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
+    Case("mnist_strided", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
+    Case("cifar_alexnet", lambda: pictures(4, 2), check_trained, ("--batch", "2")),
     Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
 ]
 
