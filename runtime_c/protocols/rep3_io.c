@@ -92,6 +92,16 @@ static int open_words(seq_task *t, void *d, const seq_reg *a, size_t n, int to) 
     return TASK_DONE;
 }
 
+/* A task's words of a plane go out; bits past the last element are whatever the register held
+ * before, and stay here. */
+static void copy_plane(uint8_t *send, const uint64_t *plane, size_t words, size_t count) {
+    memcpy(send, plane, words * 8);
+    if (count % 64) {
+        const uint64_t last = plane[words - 1] & (((uint64_t)1 << count % 64) - 1);
+        memcpy(send + (words - 1) * 8, &last, 8);
+    }
+}
+
 static int open_bits(seq_task *t, void *d, const seq_reg *a, size_t planes, size_t n, int to) {
     const rep3_word *w = rep3_words(t->env);
     const size_t words = t->end - t->begin, plane = bits_plane_words(n);
@@ -102,7 +112,7 @@ static int open_bits(seq_task *t, void *d, const seq_reg *a, size_t planes, size
         uint8_t *send;
         const int status = exchange(t, to, planes * words * 8, &send);
         for (size_t p = 0; send && p < planes; p++)
-            memcpy(send + p * words * 8, a0 + p * plane, words * 8);
+            copy_plane(send + p * words * 8, a0 + p * plane, words, e.count);
         return status;
     }
     const uint64_t *other = (const uint64_t *)task_received(t, rep3_prev(t->env->me));
