@@ -1,7 +1,8 @@
 /* rep3 in the rings 2^64 and 2^128 on random and edge values, with the engine of rep3_engine.h:
  * results, and that the rounds declared are those of the longest chain of messages. Prints one line
  * a failure; with an argument `costs`, prints every call's rounds and bytes instead (for the cost
- * rules' test). */
+ * rules' test). In SEQ_TEST builds also that every mask is drawn by two parties, once each: no two
+ * calls, chunks, thirds, planes, purposes or levels share an address. */
 
 #include "rep3_engine.h"
 
@@ -29,6 +30,54 @@ static word mask(word x) {
 static sword sign(word x) {
     return BITS == 64 ? (sword)(int64_t)x : (sword)x;
 }
+
+static void fail(const char *what, size_t n, size_t i, word got, word expected);
+
+#ifdef SEQ_TEST
+/* ---- masks ---- */
+
+typedef struct {
+    uint64_t key[2], first;
+    uint32_t purpose, drawn;
+} drawn_mask;
+
+static drawn_mask *masks; /* a hash table; an entry that was never drawn is free */
+static const size_t mask_places = (size_t)1 << 23;
+static size_t mask_count;
+
+static uint64_t mix(uint64_t x) {
+    x = (x ^ x >> 33) * 0xff51afd7ed558ccdu;
+    x = (x ^ x >> 33) * 0xc4ceb9fe1a85ec53u;
+    return x ^ x >> 33;
+}
+
+static uint64_t draw(void *arg, const prg_key *key, uint32_t purpose, uint64_t index) {
+    (void)arg;
+    drawn_mask m = {.first = index, .purpose = purpose};
+    memcpy(m.key, key->round_keys, 16);
+    const uint64_t value =
+        mix(mix(mix(m.key[0]) ^ m.key[1]) ^ mix(index) ^ (uint64_t)purpose << 32);
+    size_t at = value % mask_places;
+    while (masks[at].drawn && (memcmp(masks[at].key, m.key, 16) != 0 || masks[at].first != index ||
+                               masks[at].purpose != purpose))
+        at = (at + 1) % mask_places;
+    if (!masks[at].drawn && ++mask_count > mask_places * 3 / 4) {
+        fprintf(stderr, "too many masks for the table\n");
+        exit(2);
+    }
+    m.drawn = masks[at].drawn + 1;
+    masks[at] = m;
+    return value;
+}
+
+static void check_masks(void) {
+    if (!mask_count)
+        fail("no masks", 0, 0, 0, 1);
+    for (size_t i = 0; i < mask_places; i++)
+        if (masks[i].drawn && masks[i].drawn != 2)
+            fail("times that a mask is drawn", masks[i].purpose, masks[i].first, masks[i].drawn, 2);
+}
+#endif
 
 /* ---- values and their sharings ---- */
 
@@ -478,6 +527,12 @@ static void test_size(size_t n) {
 
 int main(int argc, char **argv) {
     costs = argc > 1 && strcmp(argv[1], "costs") == 0;
+#ifdef SEQ_TEST
+    masks = calloc(mask_places, sizeof *masks);
+    if (!masks)
+        return 2;
+    prg_set_script(draw, NULL);
+#endif
     const size_t sizes[] = {1, 2, 63, 64, 65, 127, 128, 129, 191, 193, 1000};
     for (BITS = 64; BITS <= 128; BITS += 64) {
         if (engine_init(&E, BITS, ring_select(BITS), bits_select()) != 0)
@@ -499,6 +554,11 @@ int main(int argc, char **argv) {
         test_open(large, 3, -1, SEQ_OP_OPENB);
         test_too_many(); /* last: the parties have failed */
         engine_free(&E);
+#ifdef SEQ_TEST
+        check_masks();
+        memset(masks, 0, mask_places * sizeof *masks);
+        mask_count = 0;
+#endif
     }
     if (!costs)
         printf(failures ? "%u failures\n" : "all well\n", failures);

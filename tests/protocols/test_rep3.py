@@ -37,6 +37,13 @@ def test_operations_without_newer_instructions(build: Any) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_no_mask_serves_twice(build: Any) -> None:
+    """Over all calls, cut into many chunks, two parties draw each mask, and each of them once."""
+    path = build("rep3_masks", *SOURCES, defines=("SEQ_TEST", "REP3_CHUNK=2"))
+    done = subprocess.run([path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_costs_are_exact(rep3_test: Path) -> None:
     """Each call of the C test: rounds and bytes of every ordered pair, predicted and measured."""
     done = subprocess.run([rep3_test, "costs"], capture_output=True, text=True, check=True)
