@@ -1,8 +1,8 @@
 #ifndef SEQ_PROTOCOL_H
 #define SEQ_PROTOCOL_H
 /* A protocol: constants, limits and batched functions, found by name in one table (protocols.c).
- * Adding one: one file that defines a `const seq_protocol`, one line in protocols.c, one cost module
- * in compiler/cost/, one page in docs/protocols.md; the conformance suite does the rest. */
+ * Adding one: one file that defines a `const seq_protocol`, one line in protocols.c, one cost
+ * module in compiler/cost/, one page in docs/protocols.md; the conformance suite does the rest. */
 
 #include "../vm/isa.h"
 #include "../vm/machine.h"
@@ -11,30 +11,34 @@
 typedef void (*proto_start)(seq_vm *vm, const seq_call *call);
 
 typedef struct {
-    const char *name;        /* "rep3" */
-    const char *title;       /* "replicated secret sharing" */
-    const char *adversary;   /* "semi-honest", "malicious with abort", "none (insecure)" */
+    const char *name;      /* "rep3" */
+    const char *title;     /* "replicated secret sharing" */
+    const char *adversary; /* "semi-honest", "malicious with abort", "none (insecure)" */
     unsigned parties_min, parties_max;
-    unsigned threshold_num, threshold_den; /* corruptions tolerated: < parties * num / den; 0/1: none */
+    unsigned threshold_num,
+        threshold_den;        /* corruptions tolerated: < parties * num / den; 0/1: none */
     unsigned ring64, ring128; /* domains it works in */
     unsigned components;      /* words kept of each shared element, <= SEQ_MAX_COMPONENTS */
-    int insecure;             /* must be asked for by name with an explicit flag; every run prints so */
+    int insecure; /* must be asked for by name with an explicit flag; every run prints so */
 
     /* Refuse at load what cannot be run (precision, statistical parameter): *err says why. */
     seq_status (*check)(unsigned ring_bits, unsigned k, unsigned f, unsigned stat, seq_error *err);
-    /* Own state of a run; seeds[p] is 32 bytes shared with party p alone, common 32 bytes that all know. */
+    /* Own state of a run; seeds[p] is 32 bytes shared with party p alone, common 32 bytes that all
+     * know. */
     seq_status (*setup)(const seq_env *env, const uint8_t seeds[][32], const uint8_t common[32],
                         void **state, seq_error *err);
     void (*teardown)(void *state); /* wipes it */
 
     /* d = a + b where b is public (saddc); a == NULL: d = b (sset). n elements. d may be a. */
-    void (*add_public)(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b, size_t n);
+    void (*add_public)(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
+                       size_t n);
     /* The same for bits, over whole words: b is the public plane. a == NULL: d = b. */
     void (*xor_public)(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
                        size_t words);
 
-    /* By opcode - SEQ_OP_FIRST_INTERACTIVE; NULL: not offered, and a program that needs it is refused
-     * at load. Additive and XOR operations by public factors act on each component alike. */
+    /* By opcode - SEQ_OP_FIRST_INTERACTIVE; NULL: not offered, and a program that needs it is
+     * refused at load. Additive and XOR operations by public factors act on each component alike.
+     */
     proto_start start[SEQ_INTERACTIVE_COUNT];
 } seq_protocol;
 
