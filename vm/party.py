@@ -26,7 +26,9 @@ from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
 from . import data, errors, native, results
-from .errors import ConfigError, PeerError, SequesterError, Stopped
+from .errors import ConfigError, PeerError, RefusedError, SequesterError, Stopped
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
 
 Event = dict[str, Any]
 Emit = Callable[[Event], None]
@@ -41,7 +43,8 @@ ERRORS: dict[str, type[SequesterError]] = {
 @dataclass(frozen=True)
 class Job:
     """What a party's process is to do. `inputs` are `PARTY:NAME=FILE` options, this party's only
-    matter; `run_id` and `public_seed` are 16 bytes in hexadecimal."""
+    matter; `run_id` and `public_seed` are 16 bytes in hexadecimal; no program but that with
+    `program_hash` is run if that is given."""
 
     program: str
     folder: str
@@ -62,6 +65,7 @@ class Job:
     public_seed: str = "00" * 16
     checked: int = -1
     interval: float = 0.02
+    program_hash: str = ""
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -97,12 +101,15 @@ def run(job: Job, emit: Emit) -> None:
     """Take part in a run as party `job.me`; results go to `job.folder`. Raises SequesterError."""
     bytecode = Path(job.program).read_bytes()
     program = native.Program(bytecode)
+    if job.program_hash and job.program_hash != program.hash:
+        raise RefusedError(f"{job.program}: its hash is {program.hash}, not {job.program_hash}")
+    _prctl(_PR_SET_DUMPABLE, 0)  # no core dumps from here on: inputs are secret
     code = codec.decode(bytecode)
     words = _inputs(job, code)
     native_run = native.Run(program, job.options())
     for index, array in words.items():
         native_run.input(index, array)
-    words.clear()
+        array.fill(0)
     watcher = _Watcher(native_run, emit)
     try:
         native_run.execute(watcher.poll, job.interval)
@@ -163,10 +170,13 @@ def _inputs(job: Job, code: Program) -> dict[int, native.Words]:
     return words
 
 
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
 def _die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent ends (Linux prctl PR_SET_PDEATHSIG)."""
-    pr_set_pdeathsig = 1
-    ctypes.CDLL(None, use_errno=True).prctl(pr_set_pdeathsig, signal.SIGKILL, 0, 0, 0)
+    """Have the kernel kill this process when its parent ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
 
