@@ -237,6 +237,7 @@ static void form_piece(const adder_job *job, unsigned role, unsigned j, size_t i
             memcpy(s, m.m[1u << k], n * 8);
             xor_words(s, c.m[0], n);
             emit(job, role, plan->s[bit], s, i, n);
+            prg_wipe(s, sizeof s);
         }
         extend(&c, &p, &m, job->ad->in[role] + bit * words + i, k, size, n);
     }

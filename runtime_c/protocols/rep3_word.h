@@ -307,6 +307,7 @@ static void FN(bit_deal)(void *arg, size_t begin, size_t end) {
             MASKS(&j->keys->prev, REP3_DEALT_WORD, j->first + i, mask.w, n);
             FN(deal_bit)((FN(wire) *)(j->send_word + i * sizeof(WORD)), h.w, mask.w, n);
         }
+        prg_wipe(bits, sizeof bits);
     }
     prg_wipe(&u, sizeof u);
     prg_wipe(&h, sizeof h);
@@ -390,6 +391,7 @@ static void FN(bit_finish)(void *arg, size_t begin, size_t end) {
         memcpy(x.w, j->recv_bit + i * sizeof(WORD), n * sizeof(WORD)); /* y2 from P2 */
         FN(put)((WORD *)j->d1 + i, x.w, n, j->subtract);
     }
+    prg_wipe(&x, sizeof x);
 }
 
 /* ---- where all parties do the same ---- */
