@@ -353,6 +353,7 @@ def party(
         inputs=inputs,
         run_id=runs.public_seed(c.seed).hex(),
         public_seed=runs.public_seed(c.seed).hex(),
+        program_hash=program_hash,
     )
     with _display(bytecode, program) as display:
         runs.run_party(job, program.stem, lambda event: display.on_event(0, event))
