@@ -25,6 +25,12 @@ net_pool *pool_create(void) {
     return pool;
 }
 
+/* Its payload, and what the buffer held before it was last reused, is wiped. */
+static void discard(net_buffer *buffer) {
+    explicit_bzero(buffer->data, buffer->capacity);
+    free(buffer);
+}
+
 static void destroy(net_pool *pool) {
     pthread_mutex_destroy(&pool->lock);
     free(pool);
@@ -36,7 +42,7 @@ void pool_close(net_pool *pool) {
     while (pool->idle != NULL) {
         net_buffer *buffer = pool->idle;
         pool->idle = buffer->next;
-        free(buffer);
+        discard(buffer);
     }
     int last = pool->in_use == 0;
     pthread_mutex_unlock(&pool->lock);
@@ -45,23 +51,19 @@ void pool_close(net_pool *pool) {
     }
 }
 
-/* The smallest idle buffer that is large enough but not wastefully large; lock held. */
+/* The idle buffer used last, so still in a cache, that is large enough but not wastefully large;
+ * lock held. */
 static net_buffer *reuse(net_pool *pool, size_t bytes) {
-    net_buffer **best = NULL;
-    for (net_buffer **at = &pool->idle; *at != NULL; at = &(*at)->next) {
-        size_t capacity = (*at)->capacity;
-        if (capacity >= bytes && capacity / 2 <= bytes &&
-            (best == NULL || capacity < (*best)->capacity)) {
-            best = at;
-        }
+    net_buffer **at = &pool->idle;
+    while (*at != NULL && ((*at)->capacity < bytes || (*at)->capacity / 2 > bytes)) {
+        at = &(*at)->next;
     }
-    if (best == NULL) {
-        return NULL;
+    net_buffer *buffer = *at;
+    if (buffer != NULL) {
+        *at = buffer->next;
+        pool->idle_count--;
+        pool->idle_bytes -= buffer->capacity;
     }
-    net_buffer *buffer = *best;
-    *best = buffer->next;
-    pool->idle_count--;
-    pool->idle_bytes -= buffer->capacity;
     return buffer;
 }
 
@@ -97,7 +99,6 @@ void pool_give(net_buffer *buffer) {
         return;
     }
     net_pool *pool = buffer->pool;
-    explicit_bzero(buffer->data, buffer->bytes);
     pthread_mutex_lock(&pool->lock);
     pool->in_use--;
     int keep = !pool->closed && buffer->capacity >= POOL_SMALLEST &&
@@ -111,7 +112,7 @@ void pool_give(net_buffer *buffer) {
     int last = pool->closed && pool->in_use == 0;
     pthread_mutex_unlock(&pool->lock);
     if (!keep) {
-        free(buffer);
+        discard(buffer);
     }
     if (last) {
         destroy(pool);

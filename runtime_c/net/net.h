@@ -69,7 +69,8 @@ void net_close(net *n);
 void net_abort(net *n, const char *reason);
 
 /* 64-byte aligned memory for a payload; NULL if memory ran out. Not zeroed. Large buffers are
- * reused. net_free wipes it; also allowed after net_close and net_abort. NULL is ignored. */
+ * reused, and wiped in the end. net_free is allowed after net_close and net_abort, too. NULL is
+ * ignored. */
 uint8_t *net_alloc(net *n, size_t bytes);
 void net_free(uint8_t *payload);
 /* Queue a frame; takes ownership of payload, allocated by net_alloc of the same net. Never blocks.

@@ -312,6 +312,7 @@ void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin,
         task_wait(t);
         return;
     }
+    memset(t->pub.state, 0, state_bytes);
     task_run(t);
 }
 

@@ -83,15 +83,15 @@ struct seq_task {
     uint32_t chunk;    /* number of this chunk within the call */
     uint32_t step_no;  /* 0 at creation, +1 at each further run */
     size_t begin, end; /* the elements it works on, for the protocol's own use */
-    void *state;       /* state_bytes zeroed bytes, wiped and freed with the task */
+    void *state;       /* state_bytes zeroed bytes that live as long as the task */
 };
 
 /* Create a task and run its first step at once. Errors are kept by the VM and surface at the join.
  */
 void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
                  task_step step, size_t state_bytes);
-/* 64-byte aligned memory that lives until the task ends, then is wiped; NULL if memory ran out (an
- * error is set: return TASK_ERROR). Counted into the reported peak. */
+/* 64-byte aligned memory, not zeroed, that lives until the task ends; wiped when the run does. NULL
+ * if memory ran out (an error is set: return TASK_ERROR). Counted into the reported peak. */
 void *task_scratch(seq_task *t, size_t bytes);
 /* A frame to peer, sent when the step returns; fill it all. At most one a peer and step. 64-byte
  * aligned, not zeroed; NULL if memory ran out (an error is set: return TASK_ERROR). */

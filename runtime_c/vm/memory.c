@@ -1,5 +1,4 @@
-/* Register files and scratch. Everything that may hold a secret is wiped before it is given back.
- */
+/* Register files and scratch. Everything that may hold a secret is wiped when the run ends. */
 #define _GNU_SOURCE
 #include "vm.h"
 
@@ -12,9 +11,8 @@
  * a fresh block costs page faults, which would dominate many machines. */
 struct vm_block {
     vm_block *next;
-    size_t used;    /* bytes asked for */
     unsigned class; /* capacity is class_bytes(class) */
-    uint8_t pad[64 - sizeof(vm_block *) - sizeof(size_t) - sizeof(unsigned)];
+    uint8_t pad[64 - sizeof(vm_block *) - sizeof(unsigned)];
 };
 _Static_assert(sizeof(vm_block) == 64, "blocks keep their data aligned");
 
@@ -50,7 +48,6 @@ void *memory_take(seq_vm *vm, size_t bytes) {
         vm_block *b = vm->free_blocks[i];
         if (b != NULL) {
             vm->free_blocks[i] = b->next;
-            b->used = bytes;
             return b + 1;
         }
     }
@@ -59,9 +56,7 @@ void *memory_take(seq_vm *vm, size_t bytes) {
         (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for %zu bytes", bytes);
         return NULL;
     }
-    memset(b, 0, sizeof *b + class_bytes(class));
     b->class = class;
-    b->used = bytes;
     vm->pool_bytes += sizeof *b + class_bytes(class);
     account(vm);
     return b + 1;
@@ -72,7 +67,6 @@ void memory_give(seq_vm *vm, void *p) {
         return;
     }
     vm_block *b = (vm_block *)p - 1;
-    prg_wipe(p, b->used);
     b->next = vm->free_blocks[b->class];
     vm->free_blocks[b->class] = b;
 }
@@ -145,6 +139,7 @@ void memory_destroy(seq_vm *vm) {
         while (vm->free_blocks[i] != NULL) {
             vm_block *b = vm->free_blocks[i];
             vm->free_blocks[i] = b->next;
+            prg_wipe(b + 1, class_bytes(i));
             free(b);
         }
     }

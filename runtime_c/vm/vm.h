@@ -106,10 +106,10 @@ struct seq_vm {
 /* ---- memory.c ---- */
 seq_status memory_create(seq_vm *vm);
 void memory_wipe_registers(seq_vm *vm); /* and unmap them */
-void memory_destroy(seq_vm *vm);        /* frees all blocks given back */
-/* 64-byte aligned, zeroed; NULL with vm->error set. */
+void memory_destroy(seq_vm *vm);        /* wipes and frees all blocks given back */
+/* 64-byte aligned, not zeroed; NULL with vm->error set. */
 void *memory_take(seq_vm *vm, size_t bytes);
-void memory_give(seq_vm *vm, void *p);         /* wipes; NULL is ignored */
+void memory_give(seq_vm *vm, void *p);         /* for reuse; NULL is ignored */
 void memory_frames(seq_vm *vm, int64_t bytes); /* account for frames */
 
 /* ---- machine.c ---- */
