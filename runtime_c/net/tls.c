@@ -254,6 +254,17 @@ static seq_status load_files(tls_context *context, const net_options *o, seq_err
     return check_own(context, o, err);
 }
 
+/* What we offer, best first; both are equally strong. OpenSSL knows AES-GCM for wide vectors since
+ * 3.1; before, its ChaCha20 in AVX-512 is a third faster. */
+static const char *cipher_suites(void) {
+#ifdef __x86_64__
+    if (OpenSSL_version_num() < 0x30100000L && __builtin_cpu_supports("avx512f")) {
+        return "TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256";
+    }
+#endif
+    return "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256";
+}
+
 static seq_status configure(tls_context *context, seq_error *err) {
     context->ssl = SSL_CTX_new(TLS_method());
     context->method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "sequester socket");
@@ -266,8 +277,7 @@ static seq_status configure(tls_context *context, seq_error *err) {
     SSL_CTX *ssl = context->ssl;
     if (!SSL_CTX_set_min_proto_version(ssl, TLS1_3_VERSION) ||
         !SSL_CTX_set_max_proto_version(ssl, TLS1_3_VERSION) ||
-        !SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_CHACHA20_POLY1305_SHA256") ||
-        !SSL_CTX_set_num_tickets(ssl, 0)) {
+        !SSL_CTX_set_ciphersuites(ssl, cipher_suites()) || !SSL_CTX_set_num_tickets(ssl, 0)) {
         return seq_fail(err, SEQ_ERR_CONFIG, -1, "this OpenSSL cannot do TLS 1.3: %s",
                         openssl_reason());
     }
