@@ -208,6 +208,8 @@ class Run:
         if handle == self._ffi.NULL:
             _raise(self._ffi, err)
         self._handle = self._ffi.gc(handle, self._lib.seq_run_free)
+        self._line = self._ffi.new("char[]", 65536)
+        self._progress = self._ffi.new("seq_progress *")
 
     def _options(self, o: Options) -> Any:
         ffi = self._ffi
@@ -274,17 +276,16 @@ class Run:
         self._lib.seq_run_stop(self._handle)
 
     def progress(self) -> Progress:
-        p = self._ffi.new("seq_progress *")
+        p = self._progress
         self._lib.seq_run_progress(self._handle, p)
         loops = tuple((p.iteration[i], p.trips[i], p.line[i]) for i in range(min(p.depth, 8)))
         return Progress(p.phase, p.instructions, p.rounds, p.bytes_sent, p.seconds, loops)
 
     def prints(self) -> list[str]:
         """Lines printed since the last call."""
-        buffer = self._ffi.new("char[]", 65536)
         lines = []
-        while self._lib.seq_run_print(self._handle, buffer, 65536):
-            lines.append(self._ffi.string(buffer).decode("utf-8", "replace"))
+        while self._lib.seq_run_print(self._handle, self._line, len(self._line)):
+            lines.append(self._ffi.string(self._line).decode("utf-8", "replace"))
         return lines
 
     def output(self, index: int, ring_bits: int) -> Words | None:
