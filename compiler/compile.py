@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -44,8 +45,7 @@ GRAPH_PASSES: tuple[tuple[str, GraphPass], ...] = (
     ("fuse", fuse.run),
     ("dce", dce.run),
 )
-NEEDED = ("autodiff", "expand")  # no code without these
-OPTIONAL = ("fold", "cse", "dce", "algebra", "fuse", "coalesce", "schedule")
+OPTIONAL = ("fold", "cse", "dce", "algebra", "fuse", "coalesce", "schedule", "regalloc")
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,13 @@ class Options:
     """How to compile.
 
     off: names of passes to leave out (of OPTIONAL). protocol: whose costs to predict; None for
-    none. checked: ask `emulate` for range checks. verify: check the graph after every pass.
-    explain: measure instructions, rounds and registers after every pass too (slower).
+    none. checked: ask `emulate` for range checks. explain: measure instructions, rounds and
+    registers after every pass too (slower).
     """
 
     off: frozenset[str] = frozenset()
     protocol: str | None = "rep3"
     checked: bool = False
-    verify: bool = False
     explain: bool = False
 
     def __post_init__(self) -> None:
@@ -72,7 +71,10 @@ class Options:
 
 @dataclass(frozen=True)
 class PassResult:
-    """The program after a pass; None: not measured (explain off), or not known yet."""
+    """The program after a pass; None: not measured (explain off), or not known yet.
+
+    Before `schedule`, machines are taken to join where they start.
+    """
 
     name: str
     seconds: float
@@ -112,18 +114,22 @@ class _Log:
         graph = run(graph)
         seconds = time.perf_counter() - began
         self.expanded |= name == "expand"
-        if self.options.verify:
-            verify(graph)
+        verify(graph)
         nodes = sum(1 for _ in graph.walk())
         if self.options.explain and self.expanded:
-            self.code(name, seconds, nodes, schedule.run(codegen.run(graph), merge=False))
+            self.code(name, seconds, nodes, codegen.run(graph))
         else:
             self.rows.append(PassResult(name, seconds, nodes))
         return graph
 
-    def code(self, name: str, seconds: float, nodes: int, scheduled: Code) -> None:
-        allocation = regalloc.run(scheduled)
-        program = emit.run(scheduled, allocation)
+    def code(self, name: str, seconds: float, nodes: int, code: Code) -> None:
+        if not self.options.explain:
+            self.rows.append(PassResult(name, seconds, nodes, count(code)))
+            return
+        if name != "schedule":
+            code = schedule.run(copy.deepcopy(code), merge=False)
+        allocation = _allocate(code, self.options)
+        program = emit.run(code, allocation)
         costs = _costs(program, self.options)
         rounds = costs.rounds if costs else None
         size = allocation.size
@@ -149,13 +155,16 @@ def _back_end(graph: Graph, options: Options, log: _Log) -> Compiled:
     nodes = sum(1 for _ in graph.walk())
     clock = _Clock()
     code = codegen.run(graph)
-    log.rows.append(PassResult("codegen", clock(), nodes, count(code)))
+    log.code("codegen", clock(), nodes, code)
     if "coalesce" not in options.off:
+        clock()
         code = coalesce.run(code)
-        log.rows.append(PassResult("coalesce", clock(), nodes, count(code)))
+        log.code("coalesce", clock(), nodes, code)
+    clock()
     code = schedule.run(code, merge="schedule" not in options.off)
-    log.rows.append(PassResult("schedule", clock(), nodes, count(code)))
-    allocation = regalloc.run(code)
+    log.code("schedule", clock(), nodes, code)
+    clock()
+    allocation = _allocate(code, options)
     program = emit.run(code, allocation, checked=options.checked)
     data = encode(program)
     costs = _costs(program, options)
@@ -164,6 +173,10 @@ def _back_end(graph: Graph, options: Options, log: _Log) -> Compiled:
         PassResult("regalloc", clock(), nodes, len(program.code), rounds, allocation.size)
     )
     return Compiled(data, program, graph, costs, log.rows, allocation.size, allocation.bound)
+
+
+def _allocate(code: Code, options: Options) -> regalloc.Allocation:
+    return regalloc.run(code, reuse="regalloc" not in options.off)
 
 
 def _costs(program: Program, options: Options) -> Report | None:

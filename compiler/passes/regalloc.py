@@ -40,10 +40,10 @@ class Allocation:
     bound: dict[str, int]
 
 
-def run(code: Code) -> Allocation:
-    """Place every register."""
+def run(code: Code, *, reuse: bool = True) -> Allocation:
+    """Place every register; reuse=False gives each of them a place of its own."""
     live = liveness(code)
-    shared = _share(code, live)
+    shared = _share(code, live) if reuse else {}
     address: dict[Reg, int] = {}
     size, bound = {}, {}
     for file in "sbc":
@@ -53,8 +53,11 @@ def run(code: Code) -> Allocation:
                 address[reg] = base
                 base += _padded(reg.size)
         intervals = [v for r, v in live.items() if r.file == file and r not in shared and not r.var]
-        top, least = _colour(intervals, base, address)
-        size[file], bound[file] = top, least
+        bound[file] = base + _peak(intervals)
+        if not reuse:
+            for v in intervals:
+                v.first, v.last = 0, len(live)
+        size[file] = _colour(intervals, base, address)
     for reg, owner in shared.items():
         while owner in shared:
             owner = shared[owner]
@@ -146,8 +149,8 @@ def _dying_source(op: Op, at: int, live: dict[Reg, Interval], shared: dict[Reg, 
     return None
 
 
-def _colour(intervals: list[Interval], base: int, address: dict[Reg, int]) -> tuple[int, int]:
-    """Place intervals from `base` on; (end of the file, least end possible)."""
+def _colour(intervals: list[Interval], base: int, address: dict[Reg, int]) -> int:
+    """Place intervals from `base` on; the end of the file."""
     order = sorted(intervals, key=lambda v: (-v.reg.size, v.first, v.reg.id))
     count = len(order)
     first, last = np.zeros(count, np.int64), np.zeros(count, np.int64)
@@ -164,7 +167,7 @@ def _colour(intervals: list[Interval], base: int, address: dict[Reg, int]) -> tu
         first[i], last[i], low[i], high[i] = v.first, v.last, at, at + size
         address[v.reg] = at
         top = max(top, at + size)
-    return top, base + _peak(order)
+    return top
 
 
 def _peak(intervals: list[Interval]) -> int:

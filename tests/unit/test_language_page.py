@@ -51,7 +51,7 @@ def test_example(number: int, tmp_path: Path) -> None:
         Config(rounding="nearest"), lambda party, name: INPUTS[(party, name)].shape
     )
     verify(graph)
-    compiled = compile_graph(graph, Options(verify=True))
+    compiled = compile_graph(graph, Options())
     printed = Machine(compiled.program, INPUTS).run().lines
     assert [line.replace(",", "") for line in printed] == [
         line.replace("[", "").replace("]", "") for line in expected.splitlines()
