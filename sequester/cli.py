@@ -160,7 +160,7 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
 
 @main.command(context_settings=_OPEN, add_help_option=False)
 @_source
-@click.option("--protocol", required=True, help="One of `sequester protocols`.")
+@click.option("--protocol", help="One of `sequester protocols`.")
 @click.option("--parties", type=click.IntRange(0, 10), default=0, help="0: the protocol's least.")
 @_THREADS
 @_TIMEOUT
@@ -172,7 +172,7 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
 def run(
     program: Path,
     flags: Flags,
-    protocol: str,
+    protocol: str | None,
     parties: int,
     threads: int,
     timeout: float,
@@ -195,6 +195,8 @@ def run(
 
     from . import show, source
 
+    if protocol is None:  # not `required`: --help comes first
+        raise click.UsageError("Missing option '--protocol'; `sequester protocols` lists them.")
     _warn(native.protocol(protocol).insecure, insecure, plain)
     bytecode = source.bytecode(program, flags, protocol)
     settings = runs.Settings(

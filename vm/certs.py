@@ -9,6 +9,7 @@ Keys are on the curve P-256. Private keys are readable by their owner alone.
 from __future__ import annotations
 
 import os
+import re
 import stat
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -224,12 +225,18 @@ def _lifetime(path: Path, cert: x509.Certificate, soon_days: int) -> list[str]:
     now = datetime.now(timezone.utc)
     first, last = cert.not_valid_before_utc, cert.not_valid_after_utc
     if now > last:
-        return [f"{path} expired on {last:%Y-%m-%d}: renew it with `sequester keys --force`"]
+        return [f"{path} expired on {last:%Y-%m-%d}: {_renewal(path)}"]
     if now < first:
         return [f"{path} is valid only from {first:%Y-%m-%d %H:%M} UTC: check this machine's clock"]
     if last - now < timedelta(days=soon_days):
-        return [f"{path} expires soon, on {last:%Y-%m-%d}: renew it with `sequester keys --force`"]
+        return [f"{path} expires soon, on {last:%Y-%m-%d}: {_renewal(path)}"]
     return []
+
+
+def _renewal(path: Path) -> str:
+    found = re.fullmatch(r"party-(\d)", path.stem)
+    which = f"--renew {found[1]}" if found else "--parties N"
+    return f"renew it with `sequester keys {which} --dest {path.parent} --force`"
 
 
 def _public_bytes(key: object) -> bytes | None:

@@ -86,6 +86,7 @@ def test_a_party_does_not_outlive_its_authority(tmp_path: Path) -> None:
         (-40, 30, "party-0.pem expired on"),
         (40, 30, "party-0.pem is valid only from"),
         (-40, 60, "party-0.pem expires soon"),
+        (-40, 30, "--renew 0 --dest"),
     ],
 )
 def test_lifetimes(
