@@ -31,11 +31,15 @@ from .party import ERRORS, Event, Job
 GRACE = 3.0
 
 OnEvent = Callable[[int, Event], None]
+Addresses = tuple[tuple[str, int], ...]
+Route = Callable[[int, Addresses], Addresses]
 
 
-def run_local(job: Job, on_event: OnEvent, *, tls: bool) -> None:
+def run_local(job: Job, on_event: OnEvent, *, tls: bool, route: Route | None = None) -> None:
     """Run `job` at all its parties here; `me`, addresses and certificates are filled in.
 
+    `route(i, addresses)`: what party i dials to reach the others, who listen at `addresses`; for
+    something in between that forwards bytes.
     The results lie in `job.folder`/party-I. Raises the error that explains a failure best, naming
     the party; Stopped on Ctrl-C. No child is left in any case.
     """
@@ -46,7 +50,7 @@ def run_local(job: Job, on_event: OnEvent, *, tls: bool) -> None:
         )
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(_listener()) for _ in range(job.parties)]
-        addresses = tuple(s.getsockname()[:2] for s in sockets)
+        addresses: Addresses = tuple(s.getsockname()[:2] for s in sockets)
         keys = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sequester-")))
         if tls:
             certs.create(keys, job.parties, days=1)
@@ -56,7 +60,7 @@ def run_local(job: Job, on_event: OnEvent, *, tls: bool) -> None:
                 me=i,
                 folder=str(folder / f"party-{i}"),
                 channel=native.TLS if tls else native.TCP,
-                addresses=addresses,
+                addresses=route(i, addresses) if route else addresses,
                 listen_fd=s.fileno(),
                 ca=str(keys / "ca.pem") if tls else "",
                 cert=str(keys / f"party-{i}.pem") if tls else "",

@@ -21,7 +21,7 @@ from sequester.compiler.isa.program import Program
 from . import data, native, party
 from .config import SECURITY
 from .errors import ConfigError, SequesterError
-from .launch import OnEvent, run_local
+from .launch import OnEvent, Route, run_local
 from .party import Emit, Job
 from .results import write_json
 
@@ -31,7 +31,7 @@ CHANNELS = {native.MEMORY: "one process", native.TCP: "plain TCP", native.TLS: "
 @dataclass(frozen=True)
 class Settings:
     """How to run a program here. `parties` 0: the protocol's least; `threads` 0: a fair part of the
-    machine's; `seed` None: a fresh one; `checked` -1: as the bytecode says."""
+    machine's; `seed` None: a fresh one; `checked` -1: as the bytecode says; `route`: see launch."""
 
     protocol: str
     inputs: tuple[str, ...] = ()
@@ -42,6 +42,7 @@ class Settings:
     seed: int | None = None
     checked: int = -1
     interval: float = 0.02
+    route: Route | None = None
 
 
 def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: OnEvent) -> None:
@@ -67,7 +68,7 @@ def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: 
     )
     channel = native.MEMORY if parties == 1 else native.TLS if settings.tls else native.TCP
     info = describe(name, bytecode, job, channel) | {"seed": seed}
-    _record(folder, info, lambda: run_local(job, on_event, tls=settings.tls))
+    _record(folder, info, lambda: run_local(job, on_event, tls=settings.tls, route=settings.route))
 
 
 def run_party(job: Job, name: str, emit: Emit) -> None:
