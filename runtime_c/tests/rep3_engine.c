@@ -47,6 +47,7 @@ void *task_scratch(seq_task *t, size_t bytes) {
     memory *m = aligned_alloc(64, sizeof *m + (bytes + 63) / 64 * 64);
     if (!m)
         return NULL;
+    memset(m + 1, t->vm->e->fill, bytes);
     m->next = inner(t)->scratch;
     inner(t)->scratch = m;
     return m + 1;
@@ -60,7 +61,8 @@ uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes) {
         return NULL;
     }
     own->out_bytes[peer] = bytes;
-    return own->out[peer] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    own->out[peer] = aligned_alloc(64, (bytes + 63) / 64 * 64);
+    return memset(own->out[peer], t->vm->e->fill, bytes);
 }
 
 void task_expect(seq_task *t, unsigned peer, size_t bytes) {

@@ -30,6 +30,7 @@ typedef struct {
     void *output[3];
     unsigned rounds, depth; /* declared, and measured: the longest chain */
     uint64_t sent[3][3];
+    int fill;        /* what frames and scratch memory hold at first */
     prg_key pair[3]; /* pair i: parties i and i + 1; the keys before derivation */
 } engine;
 
