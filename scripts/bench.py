@@ -1,47 +1,67 @@
 #!/usr/bin/env python3
-"""Time training steps: `python scripts/bench.py train --net C --protocol rep3 --batches 5 --json`.
+"""Benchmarks: `python scripts/bench.py train --net C --protocol rep3 --batches 5 --json`.
 
-Compiles the program of `programs/` in a process of its own, runs it with everything on (all
-parties here, TLS, all masks made within the time) over real MNIST pictures, and prints what a batch
-costs: seconds as (end of batch N - end of batch 1) / (N - 1) on party 0's clock, bytes and rounds
-from the counters of the instructions of the training loop, MB = 10^6. Goes on in .venv by itself.
+`train` and `infer` compile a program of `programs/` in a process of its own, run it with everything
+on (all parties here, TLS, all masks made within the time) over real MNIST pictures, and print what
+a batch costs: seconds as (end of batch N - end of batch 1) / (N - 1) on party 0's clock, bytes and
+rounds from the counters of the instructions of the loop, MB = 10^6. `micro` times single parts,
+`all` makes every table of docs/performance.md. Goes on in .venv by itself.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
-import tempfile
-import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(1, str(ROOT))
 
 try:
     import click
-    import numpy as np
+    from benchmarks import channel, kernels, protocol, tables, training
 
-    from sequester.compiler.isa.program import Program
-    from sequester.vm import data, report, runs
+    from sequester.vm import runs
 except ImportError:
     python = ROOT / ".venv" / "bin" / "python"
     if not python.exists() or Path(sys.prefix) == ROOT / ".venv":
         sys.exit("bench: run scripts/setup.sh first")
     os.execv(python, [str(python), *sys.argv])
 
-NETS = {"A": "mnist_dense.py", "C": "mnist_lenet.py"}
-TEST_SAMPLES = 16
+_JSON = click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+_RTT = click.option("--rtt", type=click.FloatRange(0), default=0.0, help="Milliseconds; by relay.")
+_MBIT = click.option(
+    "--mbit", type=click.FloatRange(0), default=0.0, help="Of each party's uplink; by relay."
+)
+_THREADS = click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+_PLAIN = click.option("--plain", is_flag=True, help="No TLS.")
 
-_COMPILE = """
-import sys
-from sequester.cli import main
-from sequester.vm.party import peak_rss
-main(sys.argv[1:], standalone_mode=False)
-print(peak_rss())
-"""
+
+def _runs(default: int) -> Callable[[Any], Any]:
+    return click.option(
+        "--runs",
+        "repetitions",
+        type=click.IntRange(1),
+        default=default,
+        show_default=True,
+        help="The median counts.",
+    )
+
+
+def _show(result: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        click.echo(json.dumps(result))
+        return
+    for name, value in result.items():
+        if isinstance(value, dict):
+            click.echo(name)
+            for inner, figure in value.items():
+                click.echo(f"  {inner:24} {figure}")
+        else:
+            click.echo(f"{name:26} {value}")
 
 
 @click.group()
@@ -49,139 +69,156 @@ def main() -> None:
     """Benchmarks."""
 
 
+def _network(batches: int) -> Callable[[Any], Any]:
+    """The options that `train` and `infer` share."""
+    options = [
+        click.option(
+            "--net", type=click.Choice(list(training.NETS)), default="C", show_default=True
+        ),
+        click.option("--protocol", default="rep3", show_default=True),
+        click.option("--parties", type=int, default=0, help="0: the protocol's least."),
+        click.option(
+            "--batches", type=click.IntRange(2), default=batches, show_default=True
+        ),
+        click.option(
+            "--threads", type=click.IntRange(0), default=0, help="0: a fair part of the CPUs."
+        ),
+        _PLAIN,
+        click.option(
+            "--without",
+            multiple=True,
+            metavar="PASS",
+            help="Compile without a pass; `schedule` merges rounds and overlaps.",
+        ),
+        _RTT,
+        _MBIT,
+        _runs(1),
+        _JSON,
+    ]  # fmt: skip
+
+    def wrapper(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return wrapper
+
+
 @main.command()
-@click.option("--net", type=click.Choice(sorted(NETS)), default="C", show_default=True)
-@click.option("--protocol", default="rep3", show_default=True)
-@click.option("--parties", type=int, default=0, help="0: the protocol's least.")
+@_network(5)
+@click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
+def train(repetitions: int, as_json: bool, **given: Any) -> None:
+    """Time the training of a network on `batches` batches."""
+    _show(training.measure(training.Case(**given), repetitions).result, as_json)
+
+
+@main.command()
+@_network(5)
+def infer(repetitions: int, as_json: bool, **given: Any) -> None:
+    """Time `batches` batches of 100 pictures through a network, their labels compared."""
+    _show(training.measure(training.Case(infer=True, **given), repetitions).result, as_json)
+
+
+@main.group()
+def micro() -> None:
+    """Time single kernels, instructions, channels and rounds."""
+
+
+def _products(kind: str) -> None:
+    @micro.command(kind)
+    @click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
+    @click.option("--ring", type=click.Choice(["64", "128"]), default="64", show_default=True)
+    @_THREADS
+    @_runs(5)
+    @_JSON
+    def command(batch: int, ring: str, threads: int, repetitions: int, as_json: bool) -> None:
+        found = kernels.products(kind, repetitions, batch=batch, threads=threads, ring=int(ring))
+        _show(found | {"machine": runs.machine()}, as_json)
+
+    command.help = f"LeNet's {'matrix products' if kind == 'gemm' else 'convolutions'}."
+
+
+def _instruction(name: str) -> None:
+    @micro.command(name)
+    @click.option("--elements", type=click.IntRange(1), default=1 << 20, show_default=True)
+    @click.option("-k", type=click.IntRange(1, 64), default=31, show_default=True, help="Bits.")
+    @_THREADS
+    @_runs(5)
+    @_JSON
+    def command(elements: int, k: int, threads: int, repetitions: int, as_json: bool) -> None:
+        found = protocol.measure(name, elements, k, repetitions, threads)
+        _show(found | {"machine": runs.machine()}, as_json)
+
+    command.help = f"{name} under rep3: bytes and rounds of an element, local work, a real run."
+
+
+for _kind in ("gemm", "conv"):
+    _products(_kind)
+for _name in protocol.OPS:
+    _instruction(_name)
+
+
+@micro.command()
+@_runs(5)
+@_JSON
+def aes(repetitions: int, as_json: bool) -> None:
+    """GB/s of pseudo-random words, on one core."""
+    _show(kernels.aes(repetitions) | {"machine": runs.machine()}, as_json)
+
+
+@micro.command()
+@_runs(5)
+@_JSON
+def elements(repetitions: int, as_json: bool) -> None:
+    """Nanoseconds an element of the loops that are not products."""
+    _show(kernels.elements(repetitions) | {"machine": runs.machine()}, as_json)
+
+
+@micro.command("channel")
+@click.option("--megabytes", type=click.IntRange(1), default=100, show_default=True)
+@_runs(5)
+@_JSON
+def channel_(megabytes: int, repetitions: int, as_json: bool) -> None:
+    """Throughput and processor time of TCP and TLS, all parties sending to all."""
+    _show(channel.measure(repetitions, megabytes) | {"machine": runs.machine()}, as_json)
+
+
+@micro.command("round")
+@click.option("--rounds", type=click.IntRange(1), default=1000, show_default=True)
+@_PLAIN
+@_RTT
+@_MBIT
+@_runs(5)
+@_JSON
+def round_(
+    rounds: int, plain: bool, rtt: float, mbit: float, repetitions: int, as_json: bool
+) -> None:
+    """Latency of a round."""
+    found = protocol.latency(repetitions, rounds, plain=plain, rtt=rtt, mbit=mbit)
+    _show(found | {"machine": runs.machine()}, as_json)
+
+
+@main.command("all")
+@click.option("--nets", default=",".join(tables.Sizes.nets), show_default=True)
+@click.option("--wan", default=",".join(tables.Sizes.wan), help="Networks for the table of links.")
 @click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--batches", type=click.IntRange(2), default=5, show_default=True)
-@click.option("--threads", type=click.IntRange(0), default=0, help="0: a fair part of the CPUs.")
-@click.option("--plain", is_flag=True, help="No TLS.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def train(
-    net: str,
-    protocol: str,
-    parties: int,
-    batch: int,
-    batches: int,
-    threads: int,
-    plain: bool,
-    as_json: bool,
-) -> None:
-    """Time the training of a network on `batches` batches."""
-    with tempfile.TemporaryDirectory(prefix="sequester-") as scratch:
-        folder = Path(scratch)
-        inputs = _inputs(folder, batch * batches)
-        bytecode, compile_seconds, compile_peak = _compile(net, batch, inputs, folder)
-        clock = _Clock(batches)
-        settings = runs.Settings(
-            protocol=protocol,
-            inputs=inputs,
-            parties=parties,
-            threads=threads,
-            tls=not plain,
-            seed=0,
-            interval=0.002,
-        )
-        runs.run(net, bytecode, folder / "run", settings, clock.on_event)
-        result = {
-            "net": net,
-            **_per_batch(report.load(folder / "run"), batches),
-            "batch": batch,
-            "seconds_per_batch": round(clock.seconds_per_batch(), 4),
-            "compile_seconds": round(compile_seconds, 2),
-            "compile_peak_mb": round(compile_peak, 1),
-            "machine": runs.machine(),
-        }
-    if as_json:
-        click.echo(json.dumps(result))
-    else:
-        for name, value in result.items():
-            click.echo(f"{name:20} {value}")
-
-
-class _Clock:
-    """When the ends of the batches were seen: the loop that makes `batches` trips."""
-
-    def __init__(self, batches: int) -> None:
-        self.batches = batches
-        self.ends: dict[int, float] = {}
-
-    def on_event(self, party: int, event: dict[str, Any]) -> None:
-        if party != 0 or event["event"] != "progress":
-            return
-        inside = [i for i, trips, _ in event["loops"] if trips == self.batches]
-        if inside:
-            for done in range(1, inside[-1] + 1):
-                self.ends.setdefault(done, event["seconds"])
-        elif 1 in self.ends:
-            self.ends.setdefault(self.batches, event["seconds"])
-
-    def seconds_per_batch(self) -> float:
-        return (self.ends[self.batches] - self.ends[1]) / (self.batches - 1)
-
-
-def _inputs(folder: Path, samples: int) -> tuple[str, ...]:
-    """Training and test inputs of just the wanted size, cut from the sample that ships."""
-    specs = []
-    for name, count in (("train", samples), ("test", TEST_SAMPLES)):
-        x, y = data.sources(name, ROOT / "programs" / "data")
-        if count > x.shape[0]:
-            raise click.UsageError(f"{count} samples asked for, the data has {x.shape[0]}")
-        np.savez(folder / f"{name}.npz", x=x.read()[:count], y=y.read()[:count])
-        specs.append(f"0:{name}={folder / name}.npz")
-    return tuple(specs)
-
-
-def _compile(
-    net: str, batch: int, inputs: tuple[str, ...], folder: Path
-) -> tuple[bytes, float, float]:
-    """(bytecode, seconds, peak MB) of `sequester compile`, a process of its own."""
-    out = folder / "program.sqb"
-    options = [word for spec in inputs for word in ("--input", spec)]
-    words = ["compile", str(ROOT / "programs" / NETS[net]), *options, "--batch", str(batch)]
-    begin = time.monotonic()
-    done = subprocess.run(
-        [sys.executable, "-c", _COMPILE, *words, "-o", str(out)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    seconds = time.monotonic() - begin
-    if done.returncode:
-        sys.exit(done.returncode)
-    return out.read_bytes(), seconds, int(done.stdout.split()[-1]) / 1e6
-
-
-def _per_batch(run: report.RunFolder, batches: int) -> dict[str, Any]:
-    """Bytes and rounds of one trip of the training loop, and the largest party's memory."""
-    inside = _loop_body(run.program, batches)
-    sent = [sum(sum(p["sent"][i]) for i in inside) for _, p in sorted(run.parties.items())]
-    rounds = max(sum(p["rounds"][i] for i in inside) for p in run.parties.values())
-    return {
-        "protocol": run.info["protocol"],
-        "parties": run.info["parties"],
-        "mb_sent_per_party": [round(b / batches / 1e6, 3) for b in sent],
-        "rounds_per_batch": round(rounds / batches, 2),
-        "peak_memory_mb": round(max(p["peak_rss"] for p in run.parties.values()) / 1e6, 1),
-    }
-
-
-def _loop_body(program: Program, trips: int) -> list[int]:
-    """Instructions of the innermost loop that makes `trips` trips, inner loops included."""
-    stack: list[tuple[int, int]] = []
-    found: list[int] = []
-    for index, insn in enumerate(program.code):
-        if insn.instr.name == "loop":
-            stack.append((index, insn.named()["trips"]))
-        elif insn.instr.name == "endloop":
-            begin, count = stack.pop()
-            if count == trips and not found:
-                found = list(range(begin, index + 1))
-    if not found:
-        sys.exit(f"bench: the program has no loop of {trips} trips")
-    return found
+@click.option("--elements", "count", type=click.IntRange(1), default=1 << 20, show_default=True)
+@click.option("--megabytes", type=click.IntRange(1), default=100, show_default=True)
+@click.option("--rounds", type=click.IntRange(1), default=2000, show_default=True)
+@click.option("--rtt", type=click.FloatRange(0), default=40.0, show_default=True)
+@click.option("--mbit", type=click.FloatRange(0), default=100.0, show_default=True)
+@click.option("--write", is_flag=True, help="Put the tables into docs/performance.md.")
+@_runs(5)
+@_JSON
+def all_(nets: str, wan: str, count: int, write: bool, as_json: bool, **sizes: Any) -> None:
+    """Every table of docs/performance.md, in a few minutes."""
+    names = [tuple(name for name in text.split(",") if name) for text in (nets, wan)]
+    wanted = tables.Sizes(nets=names[0], wan=names[1], elements=count, **sizes)
+    found = tables.collect(wanted, lambda text: click.echo(text, err=True))
+    if write:
+        tables.write(found)
+    click.echo(json.dumps(found) if as_json else tables.markdown(found))
 
 
 if __name__ == "__main__":
