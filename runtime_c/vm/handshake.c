@@ -178,9 +178,9 @@ static seq_status compare(shake *s, unsigned p) {
         (status = compare_number(s, p, "k", a->k, b->k)) != SEQ_OK ||
         (status = compare_number(s, p, "f", a->f, b->f)) != SEQ_OK ||
         (status = compare_number(s, p, "statistical parameter", a->stat, b->stat)) != SEQ_OK ||
-        (status = compare_bytes(s, p, "run id", a->run_id, b->run_id, 16)) != SEQ_OK ||
         (status = compare_bytes(s, p, "public seed", a->public_seed, b->public_seed, 16)) !=
             SEQ_OK ||
+        (status = compare_bytes(s, p, "run id", a->run_id, b->run_id, 16)) != SEQ_OK ||
         (status = compare_bytes(s, p, "set of options", a->options, b->options, 32)) != SEQ_OK) {
         return status;
     }
