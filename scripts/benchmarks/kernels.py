@@ -102,8 +102,8 @@ def products(
         m, k, n = _gemm_sizes(batch, *sides)
         shape, sizes = Gemm(m, k, n, *sides[2:]), (m * n, m * k, k * n)
         time_one(name, ops.gemm, sizes, shape, k, m * k * n)
-    for name, sides in CONVS.items() if kind == "conv" else ():
-        c = Conv(batch, *sides)
+    for name, geometry in CONVS.items() if kind == "conv" else ():
+        c = Conv(batch, *geometry)
         x, w = c.batch * c.cin * c.h * c.w, c.cout * c.cin * c.kh * c.kw
         y, taps = c.batch * c.cout * c.oh * c.ow, c.cin * c.kh * c.kw
         time_one(f"{name} forward", ops.conv, (y, x, w), c, taps, y * taps)

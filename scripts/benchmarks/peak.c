@@ -1,4 +1,4 @@
-/* For bench_kernels.py: the machine's peak, in registers only. */
+/* For kernels.py: the machine's peak, in registers only. */
 #ifdef __x86_64__
 #include <immintrin.h>
 #include <stdint.h>

@@ -56,9 +56,7 @@ class Relay:
         """Addresses of the relay that lead party `me` to those of the others."""
         for i in range(len(addresses)):
             self.uplinks.setdefault(i, _Uplink(self.mbit))
-        return tuple(
-            a if i == me else self._listen(me, i, tuple(a)) for i, a in enumerate(addresses)
-        )
+        return tuple(a if i == me else self._listen(me, i, a) for i, a in enumerate(addresses))
 
     def _listen(self, source: int, to: int, target: tuple[str, int]) -> tuple[str, int]:
         listener = socket.create_server(("127.0.0.1", 0))

@@ -34,10 +34,6 @@ class Sizes:
     rtt: float = 40.0
     mbit: float = 100.0
 
-    def link(self) -> dict[str, float]:
-        """The wide area network."""
-        return {"rtt": self.rtt, "mbit": self.mbit}
-
 
 def collect(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     """All figures as one table of JSON values. `say` hears what is being measured."""
@@ -63,7 +59,7 @@ def collect(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     ]
     wan = f"{sizes.rtt:g} ms, {sizes.mbit:g} Mbit/s"
     for net in sizes.wan:
-        for network, link in (("loopback", {}), (wan, sizes.link())):
+        for network, link in (("loopback", {}), (wan, {"rtt": sizes.rtt, "mbit": sizes.mbit})):
             for name, without in OFF:
                 say(f"train {net}, {network}, {name}")
                 repetitions = 1 if link else min(sizes.repetitions, 3)
@@ -76,7 +72,8 @@ def collect(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
 
 
 def _micro(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
-    times, micro = sizes.repetitions, {}
+    times = sizes.repetitions
+    micro: dict[str, Any] = {}
     for kind in ("gemm", "conv"):
         say(f"micro {kind}")
         micro[kind] = kernels.products(kind, times, batch=sizes.batch)
@@ -91,7 +88,7 @@ def _micro(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     micro["round"] = [
         protocol.latency(min(times, 3), sizes.rounds),
         protocol.latency(min(times, 3), sizes.rounds, plain=True),
-        protocol.latency(1, wan_rounds, **sizes.link()),
+        protocol.latency(1, wan_rounds, rtt=sizes.rtt, mbit=sizes.mbit),
     ]
     return micro
 
