@@ -15,6 +15,7 @@ import gzip
 import math
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,10 @@ Words = NDArray[np.int64]
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_ELEMENTS = 1 << 40
+_UNREADABLE = (
+    OSError, EOFError, ValueError, KeyError, RuntimeError,
+    zipfile.BadZipFile, zlib.error, struct.error,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Source:
         """The elements: int64 or float64, of `shape`. Raises ConfigError naming the file."""
         try:
             array = _read(self)
-        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, struct.error) as e:
+        except _UNREADABLE as e:
             raise ConfigError(f"{self.path}: cannot be read: {e}") from e
         if array.shape != self.shape:
             raise ConfigError(
@@ -63,7 +68,8 @@ class Source:
 def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
     """`PARTY:NAME=FILE` options -> the arrays they bring, by (party, input name).
 
-    FILE may be an `.npz`, whose array K becomes NAME.K, or a folder with IDX files
+    FILE may be an `.npz`, whose array K becomes NAME.K (and one already called NAME.K stays so: the
+    outputs of a run are inputs of the next), or a folder with IDX files
     `NAME-images*` and `NAME-labels*` (for `test` also `t10k-…`), which become NAME.x and NAME.y.
     """
     found: dict[tuple[int, str], Source] = {}
@@ -111,7 +117,7 @@ def sources(name: str, path: Path) -> list[Source]:
             return [_csv(name, path)]
         shape, dtype = _idx_header(path)
         return [_idx_source(name, path, shape, dtype)]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, struct.error) as e:
+    except _UNREADABLE as e:
         if isinstance(e, ConfigError):
             raise
         raise ConfigError(f"{path}: cannot be read: {e}") from e
@@ -214,7 +220,8 @@ def _npz(name: str, path: Path) -> Iterator[Source]:
         for info in archive.namelist():
             member = info.removesuffix(".npy")
             with archive.open(info) as file:
-                yield _source(f"{name}.{member}", path, *_npy_header(file), member)
+                called = member if member.startswith(f"{name}.") else f"{name}.{member}"
+                yield _source(called, path, *_npy_header(file), member)
 
 
 def _open(path: Path) -> IO[bytes]:

@@ -9,6 +9,7 @@ import subprocess
 import tarfile
 import tempfile
 import urllib.request
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -52,7 +53,13 @@ def fetch(dest: Path, source: Path | None, tell: Callable[[str], None]) -> None:
                     _keep(dest, name, md5, read(name))
                 tell(f"MNIST from {title} is in {dest}, md5 sums checked")
                 return
-            except (OSError, EOFError, subprocess.SubprocessError, tarfile.TarError) as e:
+            except (
+                OSError,
+                EOFError,
+                zlib.error,
+                subprocess.SubprocessError,
+                tarfile.TarError,
+            ) as e:
                 problems.append(f"{title}: {e}")
     raise ConfigError("MNIST could not be fetched: " + "; ".join(problems))
 

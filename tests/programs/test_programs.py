@@ -6,6 +6,7 @@ Under nearest rounding the three agree bit for bit, prints included; under proba
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -181,6 +182,18 @@ def test_probabilistic_rounding_stays_close(case: Case, tmp_path: Path) -> None:
     clear = reference.run(graph, arrays, mode="float", public_seed=runs.public_seed(5))
     for name, array in outputs.items():
         np.testing.assert_allclose(array, clear.outputs[name], atol=0.02)
+
+
+def test_a_saved_model_is_loaded_by_the_next_run(tmp_path: Path) -> None:
+    case = Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--save"))
+    inputs = write_inputs(case, tmp_path)
+    _, saved = run(tmp_path, case.name, make(case, inputs, "nearest"), inputs, "emulate")
+    again = (*inputs, f"0:model={tmp_path / 'emulate' / 'party-0' / 'outputs.npz'}")
+    case = dataclasses.replace(case, options=(*case.options, "--load", "--epochs", "0"))
+    _, loaded = run(tmp_path / "next", case.name, make(case, again, "nearest"), again, "emulate")
+    assert set(saved) == set(loaded) and len(saved) == 8
+    for name, array in saved.items():
+        np.testing.assert_array_equal(array, loaded[name])
 
 
 def test_every_program_is_here() -> None:

@@ -43,6 +43,13 @@ def test_npz_members_become_names(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[2, "train.y"].read(), np.arange(4))
 
 
+def test_outputs_of_a_run_keep_their_names(tmp_path: Path) -> None:
+    np.savez(tmp_path / "outputs.npz", **{"model.0.weight": np.ones(3), "loss": np.ones(())})
+    found = data.parse_inputs([f"0:model={tmp_path / 'outputs.npz'}"])
+    assert set(found) == {(0, "model.0.weight"), (0, "model.loss")}
+    np.testing.assert_array_equal(found[0, "model.0.weight"].read(), np.ones(3))
+
+
 @pytest.mark.parametrize("suffix", ["", ".gz"])
 def test_idx_pictures_are_scaled_and_labels_are_not(tmp_path: Path, suffix: str) -> None:
     pictures = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4) * 10
@@ -89,6 +96,7 @@ def test_csv(tmp_path: Path) -> None:
         ("a.idx", b"\0\0\x08\x02\0\0", "cut short"),
         ("a.bin", b"hello", "not a file of a known kind"),
         ("a.gz", b"\x1f\x8b broken", "cannot be read"),
+        ("a.gz", gzip.compress(b"")[:10] + b"\xff" * 40, "cannot be read: Error -3"),
     ],
 )
 def test_refused_files(tmp_path: Path, name: str, content: bytes, message: str) -> None:
