@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from sequester.vm import VERSION
+
 if TYPE_CHECKING:
     from sequester.vm.display import Display
 
@@ -107,7 +109,7 @@ def _help(program: Path | None, wanted: bool) -> None:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="sequester")
+@click.version_option(VERSION, package_name="sequester")
 def main() -> None:
     """Train and run neural networks on data that nobody shows to anybody.
 
@@ -296,6 +298,12 @@ def keys(
     required=True,
     help="parties.toml (docs/running.md).",
 )
+@click.option(
+    "--run-id",
+    default="",
+    metavar="TEXT",
+    help="The parties' name for this run; meets only parties that give the same.",
+)
 @_INPUT
 @_THREADS
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
@@ -305,6 +313,7 @@ def party(
     program: Path,
     me: int,
     config_file: Path,
+    run_id: str,
     inputs: tuple[str, ...],
     threads: int,
     out: Path | None,
@@ -353,7 +362,7 @@ def party(
         connect_timeout=c.connect_timeout,
         threads=threads or native.cpus(),
         inputs=inputs,
-        run_id=runs.public_seed(c.seed).hex(),
+        run_id=runs.run_id(run_id).hex(),
         public_seed=runs.public_seed(c.seed).hex(),
         program_hash=program_hash,
     )

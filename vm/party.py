@@ -25,7 +25,7 @@ from typing import Any
 from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
-from . import data, errors, native, results
+from . import VERSION, data, errors, native, results
 from .errors import ConfigError, PeerError, RefusedError, SequesterError, Stopped
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
@@ -94,6 +94,7 @@ class Job:
             run_id=bytes.fromhex(self.run_id),
             public_seed=bytes.fromhex(self.public_seed),
             checked=self.checked,
+            agree=f"sequester {VERSION}",
         )
 
 
@@ -107,9 +108,11 @@ def run(job: Job, emit: Emit) -> None:
     code = codec.decode(bytecode)
     words = _inputs(job, code)
     native_run = native.Run(program, job.options())
-    for index, array in words.items():
+    for index in list(words):
+        array = words.pop(index)
         native_run.input(index, array)
         array.fill(0)
+        del array  # a whole data set: not to be held beside its shares
     watcher = _Watcher(native_run, emit)
     try:
         native_run.execute(watcher.poll, job.interval)

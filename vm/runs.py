@@ -86,6 +86,11 @@ def public_seed(seed: int) -> bytes:
     return hashlib.sha256(b"sequester public seed %d" % seed).digest()[:16]
 
 
+def run_id(words: str) -> bytes:
+    """The 16 bytes that the parties' common name for a run stands for."""
+    return hashlib.sha256(f"sequester run id {words}".encode()).digest()[:16]
+
+
 def describe(name: str, bytecode: bytes, job: Job, channel: int) -> dict[str, Any]:
     """What run.json says before the run."""
     return {

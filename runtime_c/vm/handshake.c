@@ -181,7 +181,8 @@ static seq_status compare(shake *s, unsigned p) {
         (status = compare_bytes(s, p, "public seed", a->public_seed, b->public_seed, 16)) !=
             SEQ_OK ||
         (status = compare_bytes(s, p, "run id", a->run_id, b->run_id, 16)) != SEQ_OK ||
-        (status = compare_bytes(s, p, "set of options", a->options, b->options, 32)) != SEQ_OK) {
+        (status = compare_bytes(s, p, "release or set of options", a->options, b->options, 32)) !=
+            SEQ_OK) {
         return status;
     }
     return compare_number(s, p, "index than it should have", s->theirs[p].me, p);

@@ -317,6 +317,15 @@ def test_another_program(folder: Path) -> None:
         assert "program" in said and "Traceback" not in said
 
 
+def test_another_run(folder: Path) -> None:
+    configure(folder)
+    parties = [party(folder, i, "short.sqb", "--run-id", f"ward {i == 2}") for i in range(3)]
+    for process in parties:
+        said = finish(process, 20)
+        assert process.returncode == 6
+        assert "another run id" in said and "Traceback" not in said
+
+
 def test_a_pinned_hash(folder: Path) -> None:
     configure(folder, f'program_hash = "{"ab" * 32}"')
     process = party(folder, 1)

@@ -106,7 +106,7 @@ def test_failures_end_the_run(runner: Path, tmp_path: Path, kind: int, reason: s
     [
         (["--differ", "run-id"], "another run id"),
         (["--differ", "public-seed"], "another public seed"),
-        (["--differ", "options"], "another set of options"),
+        (["--differ", "options"], "another release or set of options"),
     ],
 )
 def test_parties_that_disagree_do_not_start(
