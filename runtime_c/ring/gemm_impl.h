@@ -174,8 +174,8 @@ RING matrix_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, 
     kernel(kc, a, s->b, g->d + i0 * g->n + j0, g->n, mr, nr, add);
 }
 
-RING gemm(void *d, const void *a, const void *b, const ring_gemm *g, int accumulate,
-          seq_pool *pool) {
+RING blocked_gemm(void *d, const void *a, const void *b, const ring_gemm *g, int accumulate,
+                  seq_pool *pool) {
     job j = {.m = g->m,
              .k = g->k,
              .n = g->n,
@@ -351,8 +351,8 @@ RING conv_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, si
     }
 }
 
-RING conv(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
-          seq_pool *pool) {
+RING blocked_conv(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
+                  seq_pool *pool) {
     size_t n = c->batch * output_size(c);
     job j = {.m = c->cout,
              .k = filter_size(c),
@@ -415,8 +415,8 @@ RING dx_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size
     }
 }
 
-RING conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
-             seq_pool *pool) {
+RING blocked_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
+                     seq_pool *pool) {
     job j = {.m = filter_size(c),
              .k = c->cout,
              .n = c->batch * output_size(c),
@@ -456,8 +456,8 @@ RING dw_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t
     transpose(s->b, NR, s->lines, KC, cols, kc);
 }
 
-RING conv_dw(void *d, const void *g, const void *x, const ring_conv *c, int accumulate,
-             seq_pool *pool) {
+RING blocked_conv_dw(void *d, const void *g, const void *x, const ring_conv *c, int accumulate,
+                     seq_pool *pool) {
     job j = {.m = c->cout,
              .k = c->batch * output_size(c),
              .n = filter_size(c),

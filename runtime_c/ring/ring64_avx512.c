@@ -18,47 +18,61 @@
 #define KC 128
 #define MC 256
 #define PARTIAL 32768
+#define UNROLL _Pragma("GCC unroll 8")
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-/* The kernel of gemm_impl.h for mr rows and nv vectors, both constants: everything in registers. */
-INLINE void tile(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t *c, size_t ldc,
-                 size_t nr, int add, const int mr, const int nv) {
-    __m512i acc[MR][3], bv[3];
-    for (int r = 0; r < mr; r++)
-        for (int v = 0; v < nv; v++)
-            acc[r][v] = _mm512_setzero_si512();
+/* acc += x y. One statement: the compiler would move sums away from their products, which costs the
+ * multipliers a quarter of their time, and load operands once for each product. */
+INLINE __m512i mul_add(__m512i acc, __m512i x, __m512i y) {
+    __m512i product;
+    __asm__("vpmullq %2, %3, %1\n\tvpaddq %1, %0, %0" : "+v"(acc), "=&v"(product) : "v"(x), "v"(y));
+    return acc;
+}
+
+/* Up to three vectors of columns: where they are read, where their sums go, which lanes count. */
+typedef struct {
+    const uint64_t *b[NR / 8];
+    uint64_t *c[NR / 8];
+    __mmask8 mask[NR / 8];
+    size_t count;
+} panel;
+
+/* c[v][r ldc] (+)= sum over k < kc of a[r lda + k] b[v][step[k]] for r < mr, v < nv, both
+ * constants: everything in registers. No step: rows of a packed block. */
+INLINE void tile(size_t kc, const uint64_t *a, size_t lda, const panel *p, const ptrdiff_t *step,
+                 size_t ldc, int add, const int masked, const int mr, const int nv) {
+    __m512i acc[MR][NR / 8], bv[NR / 8];
+    UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++) acc[r][v] =
+        _mm512_setzero_si512();
     for (size_t k = 0; k < kc; k++) {
-        for (int v = 0; v < nv; v++)
-            bv[v] = _mm512_load_si512(b + k * NR + 8 * v);
-        for (int r = 0; r < mr; r++) {
-            __m512i av = _mm512_set1_epi64((long long)a[r * KC + k]);
-            for (int v = 0; v < nv; v++)
-                acc[r][v] = _mm512_add_epi64(acc[r][v], _mm512_mullo_epi64(av, bv[v]));
+        ptrdiff_t at = step ? step[k] : (ptrdiff_t)(k * NR);
+        UNROLL for (int v = 0; v < nv; v++) bv[v] =
+            _mm512_maskz_loadu_epi64(masked ? p->mask[v] : 0xFF, p->b[v] + at);
+        UNROLL for (int r = 0; r < mr; r++) {
+            __m512i av = _mm512_set1_epi64((long long)a[(size_t)r * lda + k]);
+            UNROLL for (int v = 0; v < nv; v++) acc[r][v] = mul_add(acc[r][v], av, bv[v]);
         }
     }
-    __mmask8 last = (__mmask8)(0xFF >> (8 * nv - (int)nr));
-    for (int r = 0; r < mr; r++)
-        for (int v = 0; v < nv; v++) {
-            uint64_t *d = c + r * ldc + 8 * v;
-            __mmask8 mask = v == nv - 1 ? last : 0xFF;
-            if (add)
-                acc[r][v] = _mm512_add_epi64(acc[r][v], _mm512_maskz_loadu_epi64(mask, d));
-            _mm512_mask_storeu_epi64(d, mask, acc[r][v]);
-        }
+    __mmask8 old = add ? 0xFF : 0;
+    UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++) {
+        uint64_t *d = p->c[v] + (size_t)r * ldc;
+        __m512i sum = _mm512_maskz_loadu_epi64(p->mask[v] & old, d);
+        _mm512_mask_storeu_epi64(d, p->mask[v], _mm512_add_epi64(sum, acc[r][v]));
+    }
 }
 
 #define TILE_ROWS(mr)                                                                              \
     case mr:                                                                                       \
-        if (nr > 16)                                                                               \
-            tile(kc, a, b, c, ldc, nr, add, mr, 3);                                                \
-        else if (nr > 8)                                                                           \
-            tile(kc, a, b, c, ldc, nr, add, mr, 2);                                                \
+        if (p->count == 3)                                                                         \
+            tile(kc, a, lda, p, step, ldc, add, masked, mr, 3);                                    \
+        else if (p->count == 2)                                                                    \
+            tile(kc, a, lda, p, step, ldc, add, masked, mr, 2);                                    \
         else                                                                                       \
-            tile(kc, a, b, c, ldc, nr, add, mr, 1);                                                \
+            tile(kc, a, lda, p, step, ldc, add, masked, mr, 1);                                    \
         break
 
-static TARGET void kernel(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t *c, size_t ldc,
-                          size_t mr, size_t nr, int add) {
+INLINE void any_tile(size_t kc, const uint64_t *a, size_t lda, const panel *p,
+                     const ptrdiff_t *step, size_t ldc, size_t mr, int add, const int masked) {
     switch (mr) {
         TILE_ROWS(1);
         TILE_ROWS(2);
@@ -69,6 +83,23 @@ static TARGET void kernel(size_t kc, const uint64_t *a, const uint64_t *b, uint6
         TILE_ROWS(7);
         TILE_ROWS(8);
     }
+}
+
+/* nr <= NR neighbouring columns. */
+INLINE panel make_panel(const uint64_t *b, uint64_t *c, size_t nr) {
+    panel p = {.count = (nr + 7) / 8};
+    for (size_t v = 0; v < NR / 8; v++) {
+        p.b[v] = b + 8 * v;
+        p.c[v] = c + 8 * v;
+        p.mask[v] = v + 1 < p.count ? 0xFF : (__mmask8)(0xFF >> (8 * p.count - nr));
+    }
+    return p;
+}
+
+static TARGET void kernel(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t *c, size_t ldc,
+                          size_t mr, size_t nr, int add) {
+    panel p = make_panel(b, c, nr);
+    any_tile(kc, a, KC, &p, NULL, ldc, mr, add, 0);
 }
 
 /* d[c ldd + r] = s[r lds + c] for r, c < 8. */
@@ -121,6 +152,8 @@ INLINE void add_words(uint64_t *d, const uint64_t *s, size_t n) {
 }
 
 #include "gemm_impl.h"
+
+#include "direct_avx512.h"
 
 #include "ring_impl.h"
 

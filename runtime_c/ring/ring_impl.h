@@ -3,6 +3,7 @@
  *   WORD, SWORD     the unsigned and signed word, BITS its width;
  *   TARGET          the function attribute of the instruction set;
  *   TABLE, NAME     the table to define and its name;
+ *   PRODUCT(name)   what computes gemm, conv, conv_dx, conv_dw, if not gemm_impl.h alone;
  * and include gemm_impl.h. The plain loops below are vectorised by the compiler for TARGET. */
 
 #include "walk.h"
@@ -131,6 +132,10 @@ RING ring_acc(void *d, const void *a, const ring_walk *walk) {
     while (walk_next(&w, index, &dat, &sat));
 }
 
+#ifndef PRODUCT
+#define PRODUCT(name) blocked_##name
+#endif
+
 const ring_ops TABLE = {
     .name = NAME,
     .bits = BITS,
@@ -147,8 +152,8 @@ const ring_ops TABLE = {
     .shr = ring_shr,
     .copy = ring_copy,
     .acc = ring_acc,
-    .gemm = gemm,
-    .conv = conv,
-    .conv_dx = conv_dx,
-    .conv_dw = conv_dw,
+    .gemm = PRODUCT(gemm),
+    .conv = PRODUCT(conv),
+    .conv_dx = PRODUCT(conv_dx),
+    .conv_dw = PRODUCT(conv_dw),
 };

@@ -205,7 +205,7 @@ def test_gemm(ring: Ring, ta: int, tb: int, pool: int) -> None:
     shapes += [(9, 17, 25), (13, 130, 26), (2, 300, 50), (17, 3, 49), (23, 31, 8), (5, 129, 33)]
     for accumulate, (m, k, n) in itertools.product((0, 1), shapes):
         check_gemm(ring, m, k, n, ta, tb, accumulate, None)
-    large = [(65, 140, 70), (260, 33, 75), (12, 4000, 11), (270, 300, 9)]
+    large = [(65, 140, 70), (260, 33, 75), (12, 4000, 11), (270, 300, 9), (16, 260, 70)]
     for accumulate, (m, k, n) in enumerate(large):  # beyond one packed block; worth several threads
         check_gemm(ring, m, k, n, ta, tb, accumulate % 2, pool)
 
@@ -238,6 +238,9 @@ CONVS = [
     geometry(0, 2, (4, 4), 3, (3, 3)),
     geometry(2, 0, (4, 4), 3, (3, 3)),
     geometry(9, 7, (12, 11), 21, (5, 5), (1, 1), (2, 2)),
+    geometry(17, 9, (12, 12), 13, (5, 5)),
+    geometry(3, 5, (9, 16), 6, (3, 2), (2, 1)),
+    geometry(2, 6, (30, 26), 4, (3, 3)),
 ]
 
 
