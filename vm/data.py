@@ -35,6 +35,7 @@ _UNREADABLE = (
     OSError, EOFError, ValueError, KeyError, RuntimeError,
     zipfile.BadZipFile, zlib.error, struct.error,
 )  # fmt: skip
+_BLOCK = 1 << 20  # elements converted at a time
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Source:
             )
         if array.dtype == np.uint64 and (array >> np.uint64(63)).any():
             raise ConfigError(f"{self.path}: holds integers of 2^63 or more")
-        return array.astype(np.int64 if self.kind == "int" else np.float64)
+        return array.astype(np.int64 if self.kind == "int" else np.float64, copy=False)
 
 
 def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
@@ -130,13 +131,24 @@ def to_words(array: Array, *, f: int, k: int, ring_bits: int, what: str) -> Word
     infinities and NaN, and for fractions where integers (f = 0) are wanted.
     """
     flat = array.reshape(-1)
+    words = np.empty((flat.shape[0], ring_bits // 64), np.int64)
+    for at in range(0, flat.shape[0], _BLOCK):  # what lies between is as large as the data itself
+        block = _block_words(flat[at : at + _BLOCK], at, f=f, k=k, what=what)
+        words[at : at + _BLOCK, 0] = block
+        if ring_bits == 128:
+            words[at : at + _BLOCK, 1] = block >> 63
+    return words[:, 0] if ring_bits == 64 else words
+
+
+def _block_words(flat: Array, at: int, *, f: int, k: int, what: str) -> Words:
+    """The low words of elements `at` and those that follow it."""
     scaled: Array
     bits = min(k - 1, 63)
     if flat.dtype.kind == "f":
         scaled = flat.astype(np.float64) * 2.0**f
         if f == 0 and not np.array_equal(scaled, np.rint(scaled), equal_nan=True):
             bad = int(np.argmax(scaled != np.rint(scaled)))
-            raise ConfigError(f"{what}: element {bad} is {flat[bad]}, but integers are wanted")
+            raise ConfigError(f"{what}: element {at + bad} is {flat[bad]}, but integers are wanted")
         good = np.abs(np.rint(scaled)) < 2.0**bits
     else:
         limit = 2 ** max(bits - f, 0)
@@ -145,11 +157,10 @@ def to_words(array: Array, *, f: int, k: int, ring_bits: int, what: str) -> Word
     if not good.all():
         bad = int(np.argmin(good))
         raise ConfigError(
-            f"{what}: element {bad} is {flat[bad]}, outside ±{2.0 ** (bits - f):g} "
+            f"{what}: element {at + bad} is {flat[bad]}, outside ±{2.0 ** (bits - f):g} "
             f"(k = {k}, f = {f})"
         )
-    words = np.rint(scaled).astype(np.int64)
-    return words if ring_bits == 64 else np.stack([words, words >> 63], axis=-1)
+    return np.rint(scaled).astype(np.int64)
 
 
 def from_words(words: Words, *, f: int, shape: tuple[int, ...], ring_bits: int) -> Array:
@@ -190,7 +201,9 @@ def _read(source: Source) -> Array:
         raise ConfigError(f"{path}: {size} bytes of elements announced, {found} there")
     array = np.frombuffer(raw, dtype).reshape(shape)
     if _pictures(shape, dtype):
-        return (array.astype(np.float64) / 255.0)[:, None]
+        pictures = array.astype(np.float64)[:, None]
+        pictures /= 255.0
+        return pictures
     return array
 
 

@@ -38,14 +38,15 @@ static int input_step(seq_task *t) {
         if (!job.send)
             return TASK_ERROR;
         par_for(t->env->pool, e.count, REP3_PIECE, w->input_owner, &job);
+        vm_input_read(t->vm, in, e.first, e.first + e.count);
         return TASK_DONE;
     }
     if (rep3_next(me) == owner) {
-        memset((uint8_t *)d.c[0] + at, 0, bytes);
+        vm_zero((uint8_t *)d.c[0] + at, bytes);
         par_for(t->env->pool, e.count, REP3_PIECE, w->input_previous, &job);
         return TASK_DONE;
     }
-    memset((uint8_t *)d.c[1] + at, 0, bytes);
+    vm_zero((uint8_t *)d.c[1] + at, bytes);
     task_expect(t, owner, bytes);
     return TASK_WAIT;
 }

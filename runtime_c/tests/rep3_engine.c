@@ -214,6 +214,14 @@ const void *vm_input_words(seq_vm *vm, int64_t in) {
     return vm->env.me == vm->e->input_party ? vm->e->input : NULL;
 }
 
+void vm_input_read(seq_vm *vm, int64_t in, size_t begin, size_t end) {
+    (void)vm, (void)in, (void)begin, (void)end; /* tests look at inputs again */
+}
+
+void vm_zero(void *p, size_t bytes) {
+    memset(p, 0, bytes);
+}
+
 unsigned vm_input_party(seq_vm *vm, int64_t in) {
     (void)in;
     return vm->e->input_party;

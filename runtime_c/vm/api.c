@@ -105,6 +105,21 @@ static seq_status find_protocol(seq_vm *vm, const char *name) {
     return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "there is no protocol '%.40s'", name);
 }
 
+/* In a loop an instruction counts twice. */
+static void count_reads(seq_vm *vm) {
+    const seq_program *p = vm->program;
+    unsigned depth = 0;
+    for (uint64_t i = 0; i < p->instrs; i++) {
+        const seq_instr *in = &p->instr[i];
+        depth += in->op->code == SEQ_OP_LOOP;
+        depth -= in->op->code == SEQ_OP_ENDLOOP;
+        if (in->op->code == SEQ_OP_INPUT) {
+            uint8_t *reads = &vm->reads[in->arg[SEQ_ARG_INPUT_in]];
+            *reads = *reads > 0 || depth > 0 ? 2 : 1;
+        }
+    }
+}
+
 static seq_status prepare(seq_vm *vm, const seq_options *o) {
     const seq_program *p = vm->program;
     seq_status status = find_protocol(vm, o->protocol);
@@ -129,9 +144,11 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
     vm->handle = calloc(p->handles + 1, sizeof *vm->handle);
     vm->input = calloc(p->inputs + 1, sizeof *vm->input);
     vm->output = calloc(p->outputs + 1, sizeof *vm->output);
-    if (!vm->counter || !vm->handle || !vm->input || !vm->output) {
+    vm->reads = calloc(p->inputs + 1, 1);
+    if (!vm->counter || !vm->handle || !vm->input || !vm->output || !vm->reads) {
         return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to prepare a run");
     }
+    count_reads(vm);
     return memory_create(vm);
 }
 
@@ -369,6 +386,7 @@ void seq_run_free(seq_run *run) {
     print_destroy(vm);
     (void)pthread_mutex_destroy(&vm->lock);
     free(vm->input);
+    free(vm->reads);
     free(vm->output);
     free(vm->counter);
     free(vm->streams);

@@ -448,6 +448,13 @@ const void *vm_input_words(seq_vm *vm, int64_t in) {
     return vm->input[in];
 }
 
+void vm_input_read(seq_vm *vm, int64_t in, size_t begin, size_t end) {
+    size_t word = vm->program->word;
+    if (vm->reads[in] == 1) {
+        memory_drop(vm, (uint8_t *)vm->input[in] + begin * word, (end - begin) * word);
+    }
+}
+
 unsigned vm_input_party(seq_vm *vm, int64_t in) {
     return all_mine(vm) ? 0 : (unsigned)vm->program->input[in].party;
 }

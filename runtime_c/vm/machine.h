@@ -117,6 +117,10 @@ seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int part
 void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements);
 /* The words of input `in`, which belongs to me; NULL if it is not mine. */
 const void *vm_input_words(seq_vm *vm, int64_t in);
+/* Words [begin, end) were read by this instruction: they are wiped if no other will read them. */
+void vm_input_read(seq_vm *vm, int64_t in, size_t begin, size_t end);
+/* Make registers zero, without memory for whole pages until they are written again. */
+void vm_zero(void *p, size_t bytes);
 unsigned vm_input_party(seq_vm *vm, int64_t in);
 /* Receivers of output `out`: a party index, or -1 for all. */
 int vm_output_party(seq_vm *vm, int64_t out);

@@ -62,6 +62,59 @@ void *memory_take(seq_vm *vm, size_t bytes) {
     return b + 1;
 }
 
+/* Overwrite the pages that were ever touched: the others hold nothing, and would only be made. */
+static void wipe_resident(uint8_t *m, size_t bytes) {
+    enum { PIECE = 1 << 21 };
+    unsigned char resident[PIECE / 4096] = {0};
+    for (size_t at = 0; at < bytes; at += PIECE) {
+        size_t n = bytes - at < PIECE ? bytes - at : PIECE;
+        int known = mincore(m + at, n, resident) == 0;
+        size_t pages = (n + 4095) / 4096;
+        if (!known || memchr(resident, 1, pages) != NULL) {
+            prg_wipe(m + at, n);
+        }
+    }
+}
+
+/* Return the whole pages of [p, p + bytes): they read as zero from then on. 0 if the kernel cannot.
+ */
+static int drop_pages(uint8_t *p, size_t bytes) {
+#ifdef MADV_DONTNEED_LOCKED
+    const int advice = MADV_DONTNEED_LOCKED;
+#else
+    const int advice = MADV_DONTNEED;
+#endif
+    return madvise(p, bytes, advice) == 0;
+}
+
+/* Split [p, p + bytes) into what is before its first and after its last whole page. */
+static size_t whole_pages(const uint8_t *p, size_t bytes, size_t *head) {
+    *head = -(uintptr_t)p % 4096;
+    return bytes < *head ? 0 : (bytes - *head) / 4096 * 4096;
+}
+
+void vm_zero(void *p, size_t bytes) {
+    uint8_t *at = p;
+    size_t head, whole = whole_pages(at, bytes, &head);
+    if (whole > 0) {
+        wipe_resident(at + head, whole);
+    }
+    if (whole == 0 || !drop_pages(at + head, whole)) {
+        memset(at, 0, bytes);
+        return;
+    }
+    memset(at, 0, head);
+    memset(at + head + whole, 0, bytes - head - whole);
+}
+
+void memory_drop(seq_vm *vm, void *p, size_t bytes) {
+    size_t head, whole = whole_pages(p, bytes, &head);
+    prg_wipe(p, bytes);
+    if (whole > 0 && drop_pages((uint8_t *)p + head, whole)) {
+        vm->pool_bytes -= whole;
+    }
+}
+
 void memory_give(seq_vm *vm, void *p) {
     if (p == NULL) {
         return;
@@ -108,20 +161,6 @@ seq_status memory_create(seq_vm *vm) {
     return SEQ_OK;
 }
 
-/* Overwrite the pages that were ever touched: the others hold nothing, and would only be made. */
-static void wipe_resident(uint8_t *m, size_t bytes) {
-    enum { PIECE = 1 << 21 };
-    unsigned char resident[PIECE / 4096] = {0};
-    for (size_t at = 0; at < bytes; at += PIECE) {
-        size_t n = bytes - at < PIECE ? bytes - at : PIECE;
-        int known = mincore(m + at, n, resident) == 0;
-        size_t pages = (n + 4095) / 4096;
-        if (!known || memchr(resident, 1, pages) != NULL) {
-            prg_wipe(m + at, n);
-        }
-    }
-}
-
 void memory_wipe_registers(seq_vm *vm) {
     for (unsigned file = 0; file < FILE_COUNT; file++) {
         for (unsigned c = 0; c < SEQ_MAX_COMPONENTS; c++) {
@@ -139,7 +178,14 @@ void memory_destroy(seq_vm *vm) {
         while (vm->free_blocks[i] != NULL) {
             vm_block *b = vm->free_blocks[i];
             vm->free_blocks[i] = b->next;
-            prg_wipe(b + 1, class_bytes(i));
+            uint8_t *at = (uint8_t *)(b + 1);
+            size_t head, whole = whole_pages(at, class_bytes(i), &head);
+            if (whole > 0) {
+                prg_wipe(at, head);
+                wipe_resident(at + head, whole);
+                at += head + whole;
+            }
+            prg_wipe(at, class_bytes(i) - (size_t)(at - (uint8_t *)(b + 1)));
             free(b);
         }
     }

@@ -82,6 +82,7 @@ struct seq_vm {
 
     /* inputs and outputs */
     void **input, **output;
+    uint8_t *reads; /* how often an input may be read: 0, 1, or 2 for more */
 
     /* results; under lock while running */
     pthread_mutex_t lock;
@@ -109,8 +110,9 @@ void memory_wipe_registers(seq_vm *vm); /* and unmap them */
 void memory_destroy(seq_vm *vm);        /* wipes and frees all blocks given back */
 /* 64-byte aligned, not zeroed; NULL with vm->error set. */
 void *memory_take(seq_vm *vm, size_t bytes);
-void memory_give(seq_vm *vm, void *p);         /* for reuse; NULL is ignored */
-void memory_frames(seq_vm *vm, int64_t bytes); /* account for frames */
+void memory_drop(seq_vm *vm, void *p, size_t bytes); /* part of a block: wiped, never used again */
+void memory_give(seq_vm *vm, void *p);               /* for reuse; NULL is ignored */
+void memory_frames(seq_vm *vm, int64_t bytes);       /* account for frames */
 
 /* ---- machine.c ---- */
 /* Start the interactive instruction at vm->pc under its handle; errors are in vm->error. */
