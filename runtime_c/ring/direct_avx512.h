@@ -264,7 +264,7 @@ RING any_conv(void *d, const void *x, const void *w, const ring_conv *c, int acc
              .b = x,
              .c = c,
              .accumulate = accumulate};
-    if (suits_direct(c) && j.k <= STEPS)
+    if (suits_direct(c) && j.k >= 64 && j.k <= STEPS) /* fewer: writing results takes longest */
         split(pool, c->batch * image_panels(c), 1, forward_panels, &j);
     else
         blocked_conv(d, x, w, c, accumulate, pool);
