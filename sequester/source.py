@@ -22,11 +22,11 @@ from sequester.compiler.compile import Compiled, Options, compile_graph
 from sequester.compiler.cost.report import Report
 from sequester.compiler.cost.report import report as predict
 from sequester.compiler.ir.graph import Config, Loc
-from sequester.compiler.isa import codec
+from sequester.compiler.isa import codec, ledger
 from sequester.compiler.isa.program import Program as BytecodeProgram
 from sequester.compiler.lang.errors import ProgramError
 from sequester.compiler.lang.program import Option, Program
-from sequester.vm import data, ledger, report
+from sequester.vm import data, report
 from sequester.vm.errors import ConfigError
 
 from . import show

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
+from sequester.compiler.isa import ledger
 from sequester.compiler.isa.program import Program
 
-from . import data, ledger, native
+from . import data, native
 
 
 def write(folder: Path, program: Program, run: native.Run, peak_rss: int) -> None:

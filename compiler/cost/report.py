@@ -1,4 +1,4 @@
-"""The static report of a program: rounds, bytes, openings, as a run will count them.
+"""The static report of a program: rounds and bytes, as a run will count them.
 
 The clock is simulated as the virtual machine keeps it: a machine started at time t with r rounds
 ends at t + r, its join sets the clock to the later of both, and the growth counts for the joined
@@ -14,10 +14,10 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from ..isa.ledger import executions
 from ..isa.program import ALL, Insn, Program
 from . import Cost, Setting, cost_module
 
-OPENINGS = ("open", "openb", "output", "outputb", "coutput")
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -28,20 +28,6 @@ class Entry:
     executed: int
     rounds: int
     sent: tuple[tuple[int, ...], ...]
-
-
-@dataclass(frozen=True)
-class Opening:
-    """A line of the ledger: what is revealed, to whom (None: to all), and how often."""
-
-    file: str
-    line: int
-    scope: str
-    what: str  # name of the output, or "" for a reveal
-    elements: int
-    planes: int  # 0: arithmetic
-    party: int | None
-    times: int
 
 
 @dataclass(frozen=True)
@@ -75,7 +61,7 @@ def report(program: Program, protocol: str, parties: int | None = None) -> Repor
     ]
     clock = _Clock(program, [c.rounds for c in costs])
     clock.run()
-    times = executions(program)
+    times = [times for times, _ in executions(program)]
     entries = tuple(
         Entry(t, r, tuple(tuple(t * b for b in row) for row in c.sent))
         for t, r, c in zip(times, clock.growth, costs, strict=True)
@@ -89,30 +75,13 @@ def _with_party(program: Program, insn: Insn) -> dict[str, Any]:
     if "in" in args:
         args["party"] = program.inputs[args["in"]].party
     if "out" in args:
-        args["party"] = _receiver(program.outputs[args["out"]].party)
+        party = program.outputs[args["out"]].party
+        args["party"] = None if party == ALL else party
     return args
-
-
-def _receiver(party: int) -> int | None:
-    return None if party == ALL else party
 
 
 def _add(matrices: list[tuple[tuple[int, ...], ...]], n: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(sum(m[i][j] for m in matrices) for j in range(n)) for i in range(n))
-
-
-def executions(program: Program) -> list[int]:
-    """How often each instruction runs; in branches and after a `breakz`, at most."""
-    out, factors = [], [1]
-    for insn in program.code:
-        out.append(factors[-1])
-        if insn.instr.name == "loop":
-            factors.append(factors[-1] * insn.named()["trips"])
-        elif insn.instr.name == "if":
-            factors.append(factors[-1])
-        elif insn.instr.name in ("endloop", "endif"):
-            factors.pop()
-    return out
 
 
 class _Clock:
@@ -121,7 +90,6 @@ class _Clock:
     def __init__(self, program: Program, rounds: list[int]):
         self.code = program.code
         self.rounds = rounds
-        self.times = executions(program)
         self.now = 0
         self.finish: dict[int, tuple[int, int]] = {}  # handle -> (time, instruction)
         self.growth = [0] * len(rounds)
@@ -195,20 +163,3 @@ def by_scope(program: Program, i: int) -> str:
 def by_instruction(program: Program, i: int) -> str:
     """Key: instruction name."""
     return program.code[i].instr.name
-
-
-def ledger(program: Program) -> list[Opening]:
-    """Every opening of the program in order: what a run will reveal, known before it."""
-    out = []
-    for insn, line, times in zip(program.code, program.lines, executions(program), strict=True):
-        if insn.instr.name not in OPENINGS:
-            continue
-        args = _with_party(program, insn)
-        name = program.strings[program.outputs[args["out"]].name] if "out" in args else ""
-        out.append(
-            Opening(
-                program.strings[line.file], line.line, program.strings[line.scope], name,
-                args["n"], args.get("p", 0), args.get("party"), times,
-            )
-        )  # fmt: skip
-    return out

@@ -1,6 +1,7 @@
 """The ledger of openings: everything a program lets anybody see, known before the run.
 
 `openings` reads it from the bytecode; after a run the same rows carry how often each happened.
+`executions` counts how often each instruction runs.
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from sequester.compiler.isa.program import ALL, Insn, Program
+from .program import ALL, Insn, Program
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Opening:
 def openings(program: Program) -> list[Opening]:
     """All openings of a program in the order of its code."""
     found = []
-    for index, times, at_most in _executions(program):
+    for index, (times, at_most) in enumerate(executions(program)):
         insn = program.code[index]
         named = insn.named()
         if insn.instr.name in ("open", "openb"):
@@ -60,13 +61,13 @@ def recorded(program: Program, executed: Sequence[int]) -> list[Opening]:
     ]
 
 
-def _executions(program: Program) -> Iterator[tuple[int, int, bool]]:
-    """(instruction, how often, whether that is only an upper bound) in the order of the code."""
+def executions(program: Program) -> Iterator[tuple[int, bool]]:
+    """How often each instruction runs, in the order of the code; whether that is at most."""
     breaks = set(_loops_left_early(program.code))
     stack: list[tuple[int, bool]] = [(1, False)]
     for index, insn in enumerate(program.code):
         times, at_most = stack[-1]
-        yield index, times, at_most
+        yield times, at_most
         if insn.instr.name == "loop":
             trips = insn.named()["trips"]
             stack.append((times * trips, at_most or index in breaks))
