@@ -88,8 +88,7 @@ class PassResult:
 class Compiled:
     """The outcome: the file, its program, its costs, what each pass did, and peak registers.
 
-    `registers`: size of each register file; `registers_bound`: the least that these live ranges
-    allow. In elements, 64-bit words for file b.
+    `registers`: size of each register file, in elements, 64-bit words for file b.
     """
 
     data: bytes
@@ -98,7 +97,6 @@ class Compiled:
     costs: Report | None
     passes: list[PassResult]
     registers: dict[str, int]
-    registers_bound: dict[str, int]
 
 
 @dataclass
@@ -172,7 +170,7 @@ def _back_end(graph: Graph, options: Options, log: _Log) -> Compiled:
     log.rows.append(
         PassResult("regalloc", clock(), nodes, len(program.code), rounds, allocation.size)
     )
-    return Compiled(data, program, graph, costs, log.rows, allocation.size, allocation.bound)
+    return Compiled(data, program, graph, costs, log.rows, allocation.size)
 
 
 def _allocate(code: Code, options: Options) -> regalloc.Allocation:

@@ -33,11 +33,10 @@ class Interval:
 
 @dataclass
 class Allocation:
-    """The result: addresses, file sizes, and the least size that any allocation needs."""
+    """The result: addresses and file sizes."""
 
     address: dict[Reg, int]
     size: dict[str, int]
-    bound: dict[str, int]
 
 
 def run(code: Code, *, reuse: bool = True) -> Allocation:
@@ -45,7 +44,7 @@ def run(code: Code, *, reuse: bool = True) -> Allocation:
     live = liveness(code)
     shared = _share(code, live) if reuse else {}
     address: dict[Reg, int] = {}
-    size, bound = {}, {}
+    size: dict[str, int] = {}
     for file in "sbc":
         base = 0
         for reg in code.vars.values():
@@ -53,7 +52,6 @@ def run(code: Code, *, reuse: bool = True) -> Allocation:
                 address[reg] = base
                 base += _padded(reg.size)
         intervals = [v for r, v in live.items() if r.file == file and r not in shared and not r.var]
-        bound[file] = base + _peak(intervals)
         if not reuse:
             for v in intervals:
                 v.first, v.last = 0, len(live)
@@ -62,7 +60,7 @@ def run(code: Code, *, reuse: bool = True) -> Allocation:
         while owner in shared:
             owner = shared[owner]
         address[reg] = address[owner]
-    return Allocation(address, size, bound)
+    return Allocation(address, size)
 
 
 def _padded(size: int) -> int:
@@ -168,16 +166,3 @@ def _colour(intervals: list[Interval], base: int, address: dict[Reg, int]) -> in
         address[v.reg] = at
         top = max(top, at + size)
     return top
-
-
-def _peak(intervals: list[Interval]) -> int:
-    """The most elements alive at one time."""
-    events: dict[int, int] = {}
-    for v in intervals:
-        events[v.first] = events.get(v.first, 0) + _padded(v.reg.size)
-        events[v.last + 1] = events.get(v.last + 1, 0) - _padded(v.reg.size)
-    alive = peak = 0
-    for _, change in sorted(events.items()):
-        alive += change
-        peak = max(peak, alive)
-    return peak
