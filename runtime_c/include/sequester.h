@@ -104,7 +104,4 @@ typedef struct {
 } seq_totals;
 void seq_run_totals(const seq_run *run, seq_totals *out);
 
-/* ---- kernels, for tests and benchmarks ---- */
-const char *seq_kernel_name(unsigned bits);
-
 #endif

@@ -451,11 +451,6 @@ void seq_run_totals(const seq_run *run, seq_totals *out) {
     (void)snprintf(out->tls, sizeof out->tls, "%s", run->channel);
 }
 
-const char *seq_kernel_name(unsigned bits) {
-    const ring_ops *ring = ring_select(bits);
-    return ring == NULL ? NULL : ring->name;
-}
-
 #ifdef SEQ_TEST
 void seq_run_fix(seq_run *run, const uint8_t *seed) {
     run->vm.fixed = seed != NULL;
