@@ -2,7 +2,8 @@
 #define SEQ_PROTOCOL_H
 /* A protocol: constants, limits and batched functions, found by name in one table (protocols.c).
  * Adding one: one file that defines a `const seq_protocol`, one line in protocols.c, one cost
- * module in compiler/cost/, one page in docs/protocols.md; the conformance suite does the rest. */
+ * module in compiler/cost/, one section of docs/protocols.md; the conformance suite does the rest.
+ */
 
 #include "../vm/isa.h"
 #include "../vm/machine.h"
@@ -21,7 +22,8 @@ typedef struct {
     unsigned components;      /* words kept of each shared element, <= SEQ_MAX_COMPONENTS */
     int insecure; /* must be asked for by name with an explicit flag; every run prints so */
 
-    /* Refuse at load what cannot be run (precision, statistical parameter): *err says why. */
+    /* Refuse, before a run, what cannot be run (precision, statistical parameter): *err says why.
+     */
     seq_status (*check)(unsigned ring_bits, unsigned k, unsigned f, unsigned stat, seq_error *err);
     /* Own state of a run; seeds[p] is 32 bytes shared with party p alone, common 32 bytes that all
      * know. */
@@ -37,7 +39,8 @@ typedef struct {
                        size_t words);
 
     /* By opcode - SEQ_OP_FIRST_INTERACTIVE; NULL: not offered, and a program that needs it is
-     * refused at load. Additive and XOR operations by public factors act on each component alike.
+     * refused before a run. Additive and XOR operations by public factors act on each component
+     * alike.
      */
     proto_start start[SEQ_INTERACTIVE_COUNT];
 } seq_protocol;
