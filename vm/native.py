@@ -35,9 +35,11 @@ MEMORY, TCP, TLS = 0, 1, 2
 _KINDS: dict[int, type[SequesterError]] = {
     1: RefusedError,
     2: AuthorError,
+    3: PeerError,
     4: ConfigError,
     5: Stopped,
     6: OutOfMemory,
+    7: CheatError,
     8: InternalError,
 }
 
@@ -52,10 +54,10 @@ def _module() -> Any:
 def _raise(ffi: Any, err: Any) -> None:
     """Turn a C status into the exception of its kind."""
     message = ffi.string(err.message).decode("utf-8", "replace")
-    if err.status in (3, 7):
-        kind = PeerError if err.status == 3 else CheatError
+    kind = _KINDS.get(err.status, InternalError)
+    if issubclass(kind, PeerError):
         raise kind(message, err.party if err.party >= 0 else None)
-    raise _KINDS.get(err.status, InternalError)(message)
+    raise kind(message)
 
 
 @dataclass(frozen=True)
