@@ -156,7 +156,7 @@ def test_every_differentiable_op_is_tested() -> None:
         graph, _ = traced(f, *inputs)
         used |= {node.op for node in graph.walk()}
     used |= {"conv2d_dx", "conv2d_dw"}  # test_second_order_of_convolutions
-    used |= {"max_pool2d_grad", "reduce_max_grad"}  # test_lang: no second derivative
+    used |= {"max_pool2d_grad", "reduce_max_grad"}  # test_lang_mistakes: no second derivative
     assert {name for name, row in OPS.items() if row.gradient} <= used
 
 
