@@ -334,6 +334,8 @@ def party(
     _warn(row.insecure, insecure, plain)
     if c.tls is None and not plain:
         raise ConfigError(f"{config_file}: ca, cert, key: are missing (or give --plain: no TLS)")
+    if program.suffix == ".py":
+        raise click.UsageError(f"{program} is not compiled; `sequester compile` makes bytecode")
     bytecode = program.read_bytes()
     program_hash = native.Program(bytecode).hash
     if c.program_hash and c.program_hash != program_hash:
@@ -349,7 +351,7 @@ def party(
             click.echo(f"note: {line}", err=True)
     job = Job(
         program=str(program),
-        folder=str(out or _new_folder(program)),
+        folder=str(out or _new_folder(program, f"-party-{me}")),
         protocol=c.protocol,
         parties=len(c.parties),
         me=me,
@@ -428,9 +430,17 @@ def mnist(dest: Path, source: Path | None) -> None:
     files.fetch(dest, source, click.echo)
 
 
-def _new_folder(program: Path) -> Path:
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    return Path("runs") / f"{stamp}-{program.stem}"
+def _new_folder(program: Path, suffix: str = "") -> Path:
+    """A folder for a run without --out; two runs of one second get two."""
+    name = f"{time.strftime('%Y%m%d-%H%M%S')}-{program.stem}{suffix}"
+    folder, again = Path("runs") / name, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            again += 1
+            folder = folder.with_name(f"{name}.{again}")
 
 
 def _warn(insecure_protocol: bool, insecure: bool, plain: bool) -> None:
