@@ -158,7 +158,7 @@ def _block_words(flat: Array, at: int, *, f: int, k: int, what: str) -> Words:
         bad = int(np.argmin(good))
         raise ConfigError(
             f"{what}: element {at + bad} is {flat[bad]}, outside ±{2.0 ** (bits - f):g} "
-            f"(k = {k}, f = {f})"
+            f"(k = {k}, f = {f}); scale the data, or compile with a larger -k"
         )
     return np.rint(scaled).astype(np.int64)
 
@@ -278,7 +278,7 @@ def _folder(name: str, path: Path) -> list[Source]:
 
 
 def _csv_rows(path: Path) -> Iterator[list[str]]:
-    """Rows of fields; a first row that is not numbers is a heading. Raises ConfigError (line)."""
+    """Rows of fields; a first row without any number is a heading. Raises ConfigError (line)."""
     with path.open(newline="", encoding="utf-8-sig") as file:
         width = None
         for number, row in enumerate(csv.reader(file), 1):
@@ -287,13 +287,20 @@ def _csv_rows(path: Path) -> Iterator[list[str]]:
             try:
                 [float(x) for x in row]
             except ValueError:
-                if number == 1:
+                if number == 1 and not any(_is_number(x) for x in row):
                     continue
                 raise ConfigError(f"{path}:{number}: not all numbers: {','.join(row)}") from None
             width = len(row) if width is None else width
             if len(row) != width:
                 raise ConfigError(f"{path}:{number}: {len(row)} fields, {width} above")
             yield row
+
+
+def _is_number(field: str) -> bool:
+    try:
+        return math.isfinite(float(field))
+    except ValueError:
+        return False
 
 
 def _csv(name: str, path: Path) -> Source:

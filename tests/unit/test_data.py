@@ -89,6 +89,7 @@ def test_csv(tmp_path: Path) -> None:
     [
         ("a.csv", b"1,2\n3\n", "a.csv:2: 1 fields, 2 above"),
         ("a.csv", b"1,2\n3,x\n", "a.csv:2: not all numbers"),
+        ("a.csv", b"3,x\n1,2\n", "a.csv:1: not all numbers"),
         ("a.csv", b"", "no rows"),
         ("a.npy", b"not numpy", "cannot be read"),
         ("a.npz", b"PK\3\4 broken", "cannot be read"),
