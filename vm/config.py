@@ -77,6 +77,8 @@ def load(path: Path, me: int) -> Config:
     """Read and check `path` for party `me`. Raises ConfigError naming file and key."""
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as e:
+        raise ConfigError(f"{path}: no such file") from e
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError(f"{path}: {e}") from e
     keys = _Keys(path, table)
@@ -92,8 +94,10 @@ def load(path: Path, me: int) -> Config:
             keys.take("connect_timeout", (int, float), 60.0, _in_range(0, 86400))
         ),
         seed=keys.take("seed", int, 0, lambda v: v >= 0),
-        program_hash=keys.take("program_hash", str, "", _is_hash) or None,
-        security=keys.take("security", str, "semi-honest", lambda v: v in SECURITY),
+        program_hash=keys.take("program_hash", str, "", _is_hash, "64 hex digits") or None,
+        security=keys.take(
+            "security", str, "semi-honest", lambda v: v in SECURITY, " or ".join(SECURITY)
+        ),
     )
     keys.finish()
     return config
@@ -115,12 +119,16 @@ class _Keys:
         kind: type[T] | tuple[type[T], ...],
         default: T | None,
         valid: Callable[[T], bool] = lambda v: True,
+        wanted: str = "",
     ) -> T:
         value = self.table.pop(name, default)
         if value is None:
             raise ConfigError(f"{self.path}: {self.where}{name}: is missing")
         if not isinstance(value, kind) or isinstance(value, bool) or not valid(value):
-            raise ConfigError(f"{self.path}: {self.where}{name}: {value!r} is not allowed here")
+            wanted = wanted and f"; wanted: {wanted}"
+            raise ConfigError(
+                f"{self.path}: {self.where}{name}: {value!r} is not allowed here{wanted}"
+            )
         return value
 
     def finish(self) -> None:

@@ -53,6 +53,8 @@ def load(folder: Path) -> RunFolder:
             for path in found
         }
         ledger = json.loads((found[0].parent / "ledger.json").read_text()) if found else []
+    except FileNotFoundError as e:
+        raise ConfigError(f"{folder}: not the folder of a run: no {Path(e.filename).name}") from e
     except (OSError, ValueError) as e:
         raise ConfigError(f"{folder}: not the folder of a run: {e}") from e
     if not parties:

@@ -237,7 +237,9 @@ class Operators:
 
     # what a tensor is not
     def __bool__(self) -> bool:
-        raise self._not_python("a Python condition", "where(condition, a, b)")
+        raise self._not_python(
+            "a Python condition", "where(condition, a, b); & | ~ for and, or, not"
+        )
 
     def __int__(self) -> int:
         raise self._not_python("a Python int", "reveal() and compute with the clear tensor")
