@@ -65,6 +65,12 @@ def _assigned(x: Any) -> None:
     x[0] = 1.0
 
 
+def _second_derivative(x: Any) -> Any:
+    w = sfix(x)
+    (g,) = grad((w * w).max(), [w])
+    return grad((g * w).sum(), [w])
+
+
 def _gradient_through_loop(x: Any) -> Any:
     w, h = state(1.0), state(0.0)
     for _ in loop(2):
@@ -90,6 +96,7 @@ MISTAKES: list[tuple[Any, str, str]] = [
     (_left_early, "left by break", "while_"),
     (_branch, "secret value is used as a Python condition", "where"),
     (_assigned, "cannot be assigned", "concat"),
+    (_second_derivative, "no derivative of reduce_max_grad", "not supported"),
     (_gradient_through_loop, "passes through the variable", "unroll"),
     (_overwritten, "overwritten", "first"),
     (_unrelated, "does not depend", "loss"),
