@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from itertools import groupby
 from pathlib import Path
+from textwrap import wrap
 
 from .table import INSTRUCTIONS, Instr, Operand, Product, Strided, table_hash
 
@@ -54,6 +55,12 @@ def _operand_c(instr: Instr, o: Operand) -> str:
     assert count <= _FACTORS
     flags = f"{int(o.reads)}, {int(o.writes)}"
     return f'{{"{o.name}", ISA_{kind}, {flags}, ISA_EXTENT_{extent}, {count}, {planes}, {by}}}'
+
+
+def _positions_c(instr: Instr) -> list[str]:
+    names = ", ".join(f"SEQ_ARG_{instr.name.upper()}_{o.name}" for o in instr.operands)
+    *lines, last = wrap(f"enum {{ {names}", 97, subsequent_indent="    ")
+    return [*lines, f"{last} }};"]
 
 
 def _types_c() -> list[str]:
@@ -118,11 +125,7 @@ def _tables_c() -> list[str]:
 def header() -> str:
     """The text of runtime_c/vm/isa.h."""
     codes = [f"    SEQ_OP_{i.name.upper()} = 0x{i.code:02X}, /* {i.doc} */" for i in INSTRUCTIONS]
-    args = []
-    for i in INSTRUCTIONS:
-        names = [f"SEQ_ARG_{i.name.upper()}_{o.name}" for o in i.operands]
-        if names:
-            args += ["enum {"] + [f"    {n} = {k}," for k, n in enumerate(names)] + ["};"]
+    args = [line for i in INSTRUCTIONS if i.operands for line in _positions_c(i)]
     hash_bytes = ", ".join(f"0x{b:02X}" for b in table_hash())
     lines = [
         "#ifndef SEQ_ISA_H",

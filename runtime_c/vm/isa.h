@@ -86,465 +86,98 @@ enum {
 };
 
 /* Positions in the operand list; the names' case matters (matmul: M and m). */
-enum {
-    SEQ_ARG_LOOP_c = 0,
-    SEQ_ARG_LOOP_trips = 1,
-};
-enum {
-    SEQ_ARG_BREAKZ_c = 0,
-};
-enum {
-    SEQ_ARG_IF_c = 0,
-};
-enum {
-    SEQ_ARG_JOIN_h = 0,
-};
-enum {
-    SEQ_ARG_CSET_d = 0,
-    SEQ_ARG_CSET_pool = 1,
-    SEQ_ARG_CSET_n = 2,
-};
-enum {
-    SEQ_ARG_CFILL_d = 0,
-    SEQ_ARG_CFILL_imm = 1,
-    SEQ_ARG_CFILL_n = 2,
-};
-enum {
-    SEQ_ARG_CADD_d = 0,
-    SEQ_ARG_CADD_a = 1,
-    SEQ_ARG_CADD_b = 2,
-    SEQ_ARG_CADD_n = 3,
-};
-enum {
-    SEQ_ARG_CSUB_d = 0,
-    SEQ_ARG_CSUB_a = 1,
-    SEQ_ARG_CSUB_b = 2,
-    SEQ_ARG_CSUB_n = 3,
-};
-enum {
-    SEQ_ARG_CMUL_d = 0,
-    SEQ_ARG_CMUL_a = 1,
-    SEQ_ARG_CMUL_b = 2,
-    SEQ_ARG_CMUL_n = 3,
-};
-enum {
-    SEQ_ARG_CDIV_d = 0,
-    SEQ_ARG_CDIV_a = 1,
-    SEQ_ARG_CDIV_b = 2,
-    SEQ_ARG_CDIV_n = 3,
-};
-enum {
-    SEQ_ARG_CMOD_d = 0,
-    SEQ_ARG_CMOD_a = 1,
-    SEQ_ARG_CMOD_b = 2,
-    SEQ_ARG_CMOD_n = 3,
-};
-enum {
-    SEQ_ARG_CSHR_d = 0,
-    SEQ_ARG_CSHR_a = 1,
-    SEQ_ARG_CSHR_m = 2,
-    SEQ_ARG_CSHR_n = 3,
-};
-enum {
-    SEQ_ARG_CLTZ_d = 0,
-    SEQ_ARG_CLTZ_a = 1,
-    SEQ_ARG_CLTZ_n = 2,
-};
-enum {
-    SEQ_ARG_CEQZ_d = 0,
-    SEQ_ARG_CEQZ_a = 1,
-    SEQ_ARG_CEQZ_n = 2,
-};
-enum {
-    SEQ_ARG_CMULI_d = 0,
-    SEQ_ARG_CMULI_a = 1,
-    SEQ_ARG_CMULI_imm = 2,
-    SEQ_ARG_CMULI_n = 3,
-};
-enum {
-    SEQ_ARG_CADDI_d = 0,
-    SEQ_ARG_CADDI_a = 1,
-    SEQ_ARG_CADDI_imm = 2,
-    SEQ_ARG_CADDI_n = 3,
-};
-enum {
-    SEQ_ARG_CCOPY_d = 0,
-    SEQ_ARG_CCOPY_a = 1,
-    SEQ_ARG_CCOPY_shape = 2,
-    SEQ_ARG_CCOPY_dstr = 3,
-    SEQ_ARG_CCOPY_sstr = 4,
-};
-enum {
-    SEQ_ARG_CACC_d = 0,
-    SEQ_ARG_CACC_a = 1,
-    SEQ_ARG_CACC_shape = 2,
-    SEQ_ARG_CACC_dstr = 3,
-    SEQ_ARG_CACC_sstr = 4,
-};
-enum {
-    SEQ_ARG_CGATHER_d = 0,
-    SEQ_ARG_CGATHER_a = 1,
-    SEQ_ARG_CGATHER_idx = 2,
-    SEQ_ARG_CGATHER_rows = 3,
-    SEQ_ARG_CGATHER_len = 4,
-    SEQ_ARG_CGATHER_src = 5,
-};
-enum {
-    SEQ_ARG_CMATMUL_d = 0,
-    SEQ_ARG_CMATMUL_a = 1,
-    SEQ_ARG_CMATMUL_b = 2,
-    SEQ_ARG_CMATMUL_M = 3,
-    SEQ_ARG_CMATMUL_K = 4,
-    SEQ_ARG_CMATMUL_N = 5,
-    SEQ_ARG_CMATMUL_ta = 6,
-    SEQ_ARG_CMATMUL_tb = 7,
-};
-enum {
-    SEQ_ARG_CPERM_d = 0,
-    SEQ_ARG_CPERM_stream = 1,
-    SEQ_ARG_CPERM_n = 2,
-};
-enum {
-    SEQ_ARG_CUNIFORM_d = 0,
-    SEQ_ARG_CUNIFORM_lo = 1,
-    SEQ_ARG_CUNIFORM_hi = 2,
-    SEQ_ARG_CUNIFORM_stream = 3,
-    SEQ_ARG_CUNIFORM_n = 4,
-};
-enum {
-    SEQ_ARG_SADD_d = 0,
-    SEQ_ARG_SADD_a = 1,
-    SEQ_ARG_SADD_b = 2,
-    SEQ_ARG_SADD_n = 3,
-};
-enum {
-    SEQ_ARG_SSUB_d = 0,
-    SEQ_ARG_SSUB_a = 1,
-    SEQ_ARG_SSUB_b = 2,
-    SEQ_ARG_SSUB_n = 3,
-};
-enum {
-    SEQ_ARG_SADDC_d = 0,
-    SEQ_ARG_SADDC_a = 1,
-    SEQ_ARG_SADDC_b = 2,
-    SEQ_ARG_SADDC_n = 3,
-};
-enum {
-    SEQ_ARG_SMULC_d = 0,
-    SEQ_ARG_SMULC_a = 1,
-    SEQ_ARG_SMULC_b = 2,
-    SEQ_ARG_SMULC_n = 3,
-};
-enum {
-    SEQ_ARG_SMULI_d = 0,
-    SEQ_ARG_SMULI_a = 1,
-    SEQ_ARG_SMULI_imm = 2,
-    SEQ_ARG_SMULI_n = 3,
-};
-enum {
-    SEQ_ARG_SADDI_d = 0,
-    SEQ_ARG_SADDI_a = 1,
-    SEQ_ARG_SADDI_imm = 2,
-    SEQ_ARG_SADDI_n = 3,
-};
-enum {
-    SEQ_ARG_SSET_d = 0,
-    SEQ_ARG_SSET_a = 1,
-    SEQ_ARG_SSET_n = 2,
-};
-enum {
-    SEQ_ARG_SFILL_d = 0,
-    SEQ_ARG_SFILL_imm = 1,
-    SEQ_ARG_SFILL_n = 2,
-};
-enum {
-    SEQ_ARG_SCOPY_d = 0,
-    SEQ_ARG_SCOPY_a = 1,
-    SEQ_ARG_SCOPY_shape = 2,
-    SEQ_ARG_SCOPY_dstr = 3,
-    SEQ_ARG_SCOPY_sstr = 4,
-};
-enum {
-    SEQ_ARG_SACC_d = 0,
-    SEQ_ARG_SACC_a = 1,
-    SEQ_ARG_SACC_shape = 2,
-    SEQ_ARG_SACC_dstr = 3,
-    SEQ_ARG_SACC_sstr = 4,
-};
-enum {
-    SEQ_ARG_SGATHER_d = 0,
-    SEQ_ARG_SGATHER_a = 1,
-    SEQ_ARG_SGATHER_idx = 2,
-    SEQ_ARG_SGATHER_rows = 3,
-    SEQ_ARG_SGATHER_len = 4,
-    SEQ_ARG_SGATHER_src = 5,
-};
-enum {
-    SEQ_ARG_SSCATTER_d = 0,
-    SEQ_ARG_SSCATTER_a = 1,
-    SEQ_ARG_SSCATTER_idx = 2,
-    SEQ_ARG_SSCATTER_rows = 3,
-    SEQ_ARG_SSCATTER_len = 4,
-    SEQ_ARG_SSCATTER_dst = 5,
-};
-enum {
-    SEQ_ARG_SMATMULC_d = 0,
-    SEQ_ARG_SMATMULC_a = 1,
-    SEQ_ARG_SMATMULC_b = 2,
-    SEQ_ARG_SMATMULC_M = 3,
-    SEQ_ARG_SMATMULC_K = 4,
-    SEQ_ARG_SMATMULC_N = 5,
-    SEQ_ARG_SMATMULC_ta = 6,
-    SEQ_ARG_SMATMULC_tb = 7,
-};
-enum {
-    SEQ_ARG_SCMATMUL_d = 0,
-    SEQ_ARG_SCMATMUL_a = 1,
-    SEQ_ARG_SCMATMUL_b = 2,
-    SEQ_ARG_SCMATMUL_M = 3,
-    SEQ_ARG_SCMATMUL_K = 4,
-    SEQ_ARG_SCMATMUL_N = 5,
-    SEQ_ARG_SCMATMUL_ta = 6,
-    SEQ_ARG_SCMATMUL_tb = 7,
-};
-enum {
-    SEQ_ARG_BXOR_d = 0,
-    SEQ_ARG_BXOR_a = 1,
-    SEQ_ARG_BXOR_b = 2,
-    SEQ_ARG_BXOR_p = 3,
-    SEQ_ARG_BXOR_n = 4,
-};
-enum {
-    SEQ_ARG_BNOT_d = 0,
-    SEQ_ARG_BNOT_a = 1,
-    SEQ_ARG_BNOT_p = 2,
-    SEQ_ARG_BNOT_n = 3,
-};
-enum {
-    SEQ_ARG_BFILL_d = 0,
-    SEQ_ARG_BFILL_bit = 1,
-    SEQ_ARG_BFILL_p = 2,
-    SEQ_ARG_BFILL_n = 3,
-};
-enum {
-    SEQ_ARG_BSET_d = 0,
-    SEQ_ARG_BSET_a = 1,
-    SEQ_ARG_BSET_p = 2,
-    SEQ_ARG_BSET_n = 3,
-};
-enum {
-    SEQ_ARG_BCOPY_d = 0,
-    SEQ_ARG_BCOPY_a = 1,
-    SEQ_ARG_BCOPY_p = 2,
-    SEQ_ARG_BCOPY_dn = 3,
-    SEQ_ARG_BCOPY_an = 4,
-    SEQ_ARG_BCOPY_doff = 5,
-    SEQ_ARG_BCOPY_aoff = 6,
-    SEQ_ARG_BCOPY_shape = 7,
-    SEQ_ARG_BCOPY_dstr = 8,
-    SEQ_ARG_BCOPY_sstr = 9,
-};
-enum {
-    SEQ_ARG_BMOVE_d = 0,
-    SEQ_ARG_BMOVE_a = 1,
-    SEQ_ARG_BMOVE_p = 2,
-    SEQ_ARG_BMOVE_n = 3,
-};
-enum {
-    SEQ_ARG_BANDC_d = 0,
-    SEQ_ARG_BANDC_a = 1,
-    SEQ_ARG_BANDC_b = 2,
-    SEQ_ARG_BANDC_p = 3,
-    SEQ_ARG_BANDC_n = 4,
-};
-enum {
-    SEQ_ARG_MUL_h = 0,
-    SEQ_ARG_MUL_d = 1,
-    SEQ_ARG_MUL_a = 2,
-    SEQ_ARG_MUL_b = 3,
-    SEQ_ARG_MUL_n = 4,
-    SEQ_ARG_MUL_m = 5,
-    SEQ_ARG_MUL_mode = 6,
-};
-enum {
-    SEQ_ARG_MATMUL_h = 0,
-    SEQ_ARG_MATMUL_d = 1,
-    SEQ_ARG_MATMUL_a = 2,
-    SEQ_ARG_MATMUL_b = 3,
-    SEQ_ARG_MATMUL_M = 4,
-    SEQ_ARG_MATMUL_K = 5,
-    SEQ_ARG_MATMUL_N = 6,
-    SEQ_ARG_MATMUL_ta = 7,
-    SEQ_ARG_MATMUL_tb = 8,
-    SEQ_ARG_MATMUL_m = 9,
-    SEQ_ARG_MATMUL_mode = 10,
-};
-enum {
-    SEQ_ARG_CONV2D_h = 0,
-    SEQ_ARG_CONV2D_d = 1,
-    SEQ_ARG_CONV2D_x = 2,
-    SEQ_ARG_CONV2D_w = 3,
-    SEQ_ARG_CONV2D_B = 4,
-    SEQ_ARG_CONV2D_C = 5,
-    SEQ_ARG_CONV2D_H = 6,
-    SEQ_ARG_CONV2D_W = 7,
-    SEQ_ARG_CONV2D_O = 8,
-    SEQ_ARG_CONV2D_KH = 9,
-    SEQ_ARG_CONV2D_KW = 10,
-    SEQ_ARG_CONV2D_OH = 11,
-    SEQ_ARG_CONV2D_OW = 12,
-    SEQ_ARG_CONV2D_SH = 13,
-    SEQ_ARG_CONV2D_SW = 14,
-    SEQ_ARG_CONV2D_PH = 15,
-    SEQ_ARG_CONV2D_PW = 16,
-    SEQ_ARG_CONV2D_m = 17,
-    SEQ_ARG_CONV2D_mode = 18,
-};
-enum {
-    SEQ_ARG_CONV2D_DX_h = 0,
-    SEQ_ARG_CONV2D_DX_d = 1,
-    SEQ_ARG_CONV2D_DX_g = 2,
-    SEQ_ARG_CONV2D_DX_w = 3,
-    SEQ_ARG_CONV2D_DX_B = 4,
-    SEQ_ARG_CONV2D_DX_C = 5,
-    SEQ_ARG_CONV2D_DX_H = 6,
-    SEQ_ARG_CONV2D_DX_W = 7,
-    SEQ_ARG_CONV2D_DX_O = 8,
-    SEQ_ARG_CONV2D_DX_KH = 9,
-    SEQ_ARG_CONV2D_DX_KW = 10,
-    SEQ_ARG_CONV2D_DX_OH = 11,
-    SEQ_ARG_CONV2D_DX_OW = 12,
-    SEQ_ARG_CONV2D_DX_SH = 13,
-    SEQ_ARG_CONV2D_DX_SW = 14,
-    SEQ_ARG_CONV2D_DX_PH = 15,
-    SEQ_ARG_CONV2D_DX_PW = 16,
-    SEQ_ARG_CONV2D_DX_m = 17,
-    SEQ_ARG_CONV2D_DX_mode = 18,
-};
-enum {
-    SEQ_ARG_CONV2D_DW_h = 0,
-    SEQ_ARG_CONV2D_DW_d = 1,
-    SEQ_ARG_CONV2D_DW_g = 2,
-    SEQ_ARG_CONV2D_DW_x = 3,
-    SEQ_ARG_CONV2D_DW_B = 4,
-    SEQ_ARG_CONV2D_DW_C = 5,
-    SEQ_ARG_CONV2D_DW_H = 6,
-    SEQ_ARG_CONV2D_DW_W = 7,
-    SEQ_ARG_CONV2D_DW_O = 8,
-    SEQ_ARG_CONV2D_DW_KH = 9,
-    SEQ_ARG_CONV2D_DW_KW = 10,
-    SEQ_ARG_CONV2D_DW_OH = 11,
-    SEQ_ARG_CONV2D_DW_OW = 12,
-    SEQ_ARG_CONV2D_DW_SH = 13,
-    SEQ_ARG_CONV2D_DW_SW = 14,
-    SEQ_ARG_CONV2D_DW_PH = 15,
-    SEQ_ARG_CONV2D_DW_PW = 16,
-    SEQ_ARG_CONV2D_DW_m = 17,
-    SEQ_ARG_CONV2D_DW_mode = 18,
-};
-enum {
-    SEQ_ARG_TRUNC_h = 0,
-    SEQ_ARG_TRUNC_d = 1,
-    SEQ_ARG_TRUNC_a = 2,
-    SEQ_ARG_TRUNC_n = 3,
-    SEQ_ARG_TRUNC_m = 4,
-    SEQ_ARG_TRUNC_mode = 5,
-};
-enum {
-    SEQ_ARG_LTZ_h = 0,
-    SEQ_ARG_LTZ_d = 1,
-    SEQ_ARG_LTZ_a = 2,
-    SEQ_ARG_LTZ_n = 3,
-    SEQ_ARG_LTZ_bits = 4,
-};
-enum {
-    SEQ_ARG_EQZ_h = 0,
-    SEQ_ARG_EQZ_d = 1,
-    SEQ_ARG_EQZ_a = 2,
-    SEQ_ARG_EQZ_n = 3,
-    SEQ_ARG_EQZ_bits = 4,
-};
-enum {
-    SEQ_ARG_SELECT_h = 0,
-    SEQ_ARG_SELECT_d = 1,
-    SEQ_ARG_SELECT_b = 2,
-    SEQ_ARG_SELECT_a = 3,
-    SEQ_ARG_SELECT_n = 4,
-};
-enum {
-    SEQ_ARG_B2A_h = 0,
-    SEQ_ARG_B2A_d = 1,
-    SEQ_ARG_B2A_a = 2,
-    SEQ_ARG_B2A_p = 3,
-    SEQ_ARG_B2A_n = 4,
-};
-enum {
-    SEQ_ARG_A2B_h = 0,
-    SEQ_ARG_A2B_d = 1,
-    SEQ_ARG_A2B_a = 2,
-    SEQ_ARG_A2B_n = 3,
-    SEQ_ARG_A2B_bits = 4,
-};
-enum {
-    SEQ_ARG_AND_h = 0,
-    SEQ_ARG_AND_d = 1,
-    SEQ_ARG_AND_a = 2,
-    SEQ_ARG_AND_b = 3,
-    SEQ_ARG_AND_p = 4,
-    SEQ_ARG_AND_n = 5,
-};
-enum {
-    SEQ_ARG_OPEN_h = 0,
-    SEQ_ARG_OPEN_d = 1,
-    SEQ_ARG_OPEN_a = 2,
-    SEQ_ARG_OPEN_n = 3,
-};
-enum {
-    SEQ_ARG_OPENB_h = 0,
-    SEQ_ARG_OPENB_d = 1,
-    SEQ_ARG_OPENB_a = 2,
-    SEQ_ARG_OPENB_p = 3,
-    SEQ_ARG_OPENB_n = 4,
-};
-enum {
-    SEQ_ARG_RANDBIT_h = 0,
-    SEQ_ARG_RANDBIT_d = 1,
-    SEQ_ARG_RANDBIT_p = 2,
-    SEQ_ARG_RANDBIT_n = 3,
-};
-enum {
-    SEQ_ARG_INPUT_h = 0,
-    SEQ_ARG_INPUT_d = 1,
-    SEQ_ARG_INPUT_in = 2,
-    SEQ_ARG_INPUT_n = 3,
-};
-enum {
-    SEQ_ARG_OUTPUT_h = 0,
-    SEQ_ARG_OUTPUT_out = 1,
-    SEQ_ARG_OUTPUT_a = 2,
-    SEQ_ARG_OUTPUT_n = 3,
-};
-enum {
-    SEQ_ARG_OUTPUTB_h = 0,
-    SEQ_ARG_OUTPUTB_out = 1,
-    SEQ_ARG_OUTPUTB_a = 2,
-    SEQ_ARG_OUTPUTB_p = 3,
-    SEQ_ARG_OUTPUTB_n = 4,
-};
-enum {
-    SEQ_ARG_COUTPUT_out = 0,
-    SEQ_ARG_COUTPUT_a = 1,
-    SEQ_ARG_COUTPUT_n = 2,
-};
-enum {
-    SEQ_ARG_PTEXT_str = 0,
-};
-enum {
-    SEQ_ARG_PVAL_a = 0,
-    SEQ_ARG_PVAL_n = 1,
-    SEQ_ARG_PVAL_f = 2,
-    SEQ_ARG_PVAL_fmt = 3,
-};
+enum { SEQ_ARG_LOOP_c, SEQ_ARG_LOOP_trips };
+enum { SEQ_ARG_BREAKZ_c };
+enum { SEQ_ARG_IF_c };
+enum { SEQ_ARG_JOIN_h };
+enum { SEQ_ARG_CSET_d, SEQ_ARG_CSET_pool, SEQ_ARG_CSET_n };
+enum { SEQ_ARG_CFILL_d, SEQ_ARG_CFILL_imm, SEQ_ARG_CFILL_n };
+enum { SEQ_ARG_CADD_d, SEQ_ARG_CADD_a, SEQ_ARG_CADD_b, SEQ_ARG_CADD_n };
+enum { SEQ_ARG_CSUB_d, SEQ_ARG_CSUB_a, SEQ_ARG_CSUB_b, SEQ_ARG_CSUB_n };
+enum { SEQ_ARG_CMUL_d, SEQ_ARG_CMUL_a, SEQ_ARG_CMUL_b, SEQ_ARG_CMUL_n };
+enum { SEQ_ARG_CDIV_d, SEQ_ARG_CDIV_a, SEQ_ARG_CDIV_b, SEQ_ARG_CDIV_n };
+enum { SEQ_ARG_CMOD_d, SEQ_ARG_CMOD_a, SEQ_ARG_CMOD_b, SEQ_ARG_CMOD_n };
+enum { SEQ_ARG_CSHR_d, SEQ_ARG_CSHR_a, SEQ_ARG_CSHR_m, SEQ_ARG_CSHR_n };
+enum { SEQ_ARG_CLTZ_d, SEQ_ARG_CLTZ_a, SEQ_ARG_CLTZ_n };
+enum { SEQ_ARG_CEQZ_d, SEQ_ARG_CEQZ_a, SEQ_ARG_CEQZ_n };
+enum { SEQ_ARG_CMULI_d, SEQ_ARG_CMULI_a, SEQ_ARG_CMULI_imm, SEQ_ARG_CMULI_n };
+enum { SEQ_ARG_CADDI_d, SEQ_ARG_CADDI_a, SEQ_ARG_CADDI_imm, SEQ_ARG_CADDI_n };
+enum { SEQ_ARG_CCOPY_d, SEQ_ARG_CCOPY_a, SEQ_ARG_CCOPY_shape, SEQ_ARG_CCOPY_dstr,
+    SEQ_ARG_CCOPY_sstr };
+enum { SEQ_ARG_CACC_d, SEQ_ARG_CACC_a, SEQ_ARG_CACC_shape, SEQ_ARG_CACC_dstr, SEQ_ARG_CACC_sstr };
+enum { SEQ_ARG_CGATHER_d, SEQ_ARG_CGATHER_a, SEQ_ARG_CGATHER_idx, SEQ_ARG_CGATHER_rows,
+    SEQ_ARG_CGATHER_len, SEQ_ARG_CGATHER_src };
+enum { SEQ_ARG_CMATMUL_d, SEQ_ARG_CMATMUL_a, SEQ_ARG_CMATMUL_b, SEQ_ARG_CMATMUL_M,
+    SEQ_ARG_CMATMUL_K, SEQ_ARG_CMATMUL_N, SEQ_ARG_CMATMUL_ta, SEQ_ARG_CMATMUL_tb };
+enum { SEQ_ARG_CPERM_d, SEQ_ARG_CPERM_stream, SEQ_ARG_CPERM_n };
+enum { SEQ_ARG_CUNIFORM_d, SEQ_ARG_CUNIFORM_lo, SEQ_ARG_CUNIFORM_hi, SEQ_ARG_CUNIFORM_stream,
+    SEQ_ARG_CUNIFORM_n };
+enum { SEQ_ARG_SADD_d, SEQ_ARG_SADD_a, SEQ_ARG_SADD_b, SEQ_ARG_SADD_n };
+enum { SEQ_ARG_SSUB_d, SEQ_ARG_SSUB_a, SEQ_ARG_SSUB_b, SEQ_ARG_SSUB_n };
+enum { SEQ_ARG_SADDC_d, SEQ_ARG_SADDC_a, SEQ_ARG_SADDC_b, SEQ_ARG_SADDC_n };
+enum { SEQ_ARG_SMULC_d, SEQ_ARG_SMULC_a, SEQ_ARG_SMULC_b, SEQ_ARG_SMULC_n };
+enum { SEQ_ARG_SMULI_d, SEQ_ARG_SMULI_a, SEQ_ARG_SMULI_imm, SEQ_ARG_SMULI_n };
+enum { SEQ_ARG_SADDI_d, SEQ_ARG_SADDI_a, SEQ_ARG_SADDI_imm, SEQ_ARG_SADDI_n };
+enum { SEQ_ARG_SSET_d, SEQ_ARG_SSET_a, SEQ_ARG_SSET_n };
+enum { SEQ_ARG_SFILL_d, SEQ_ARG_SFILL_imm, SEQ_ARG_SFILL_n };
+enum { SEQ_ARG_SCOPY_d, SEQ_ARG_SCOPY_a, SEQ_ARG_SCOPY_shape, SEQ_ARG_SCOPY_dstr,
+    SEQ_ARG_SCOPY_sstr };
+enum { SEQ_ARG_SACC_d, SEQ_ARG_SACC_a, SEQ_ARG_SACC_shape, SEQ_ARG_SACC_dstr, SEQ_ARG_SACC_sstr };
+enum { SEQ_ARG_SGATHER_d, SEQ_ARG_SGATHER_a, SEQ_ARG_SGATHER_idx, SEQ_ARG_SGATHER_rows,
+    SEQ_ARG_SGATHER_len, SEQ_ARG_SGATHER_src };
+enum { SEQ_ARG_SSCATTER_d, SEQ_ARG_SSCATTER_a, SEQ_ARG_SSCATTER_idx, SEQ_ARG_SSCATTER_rows,
+    SEQ_ARG_SSCATTER_len, SEQ_ARG_SSCATTER_dst };
+enum { SEQ_ARG_SMATMULC_d, SEQ_ARG_SMATMULC_a, SEQ_ARG_SMATMULC_b, SEQ_ARG_SMATMULC_M,
+    SEQ_ARG_SMATMULC_K, SEQ_ARG_SMATMULC_N, SEQ_ARG_SMATMULC_ta, SEQ_ARG_SMATMULC_tb };
+enum { SEQ_ARG_SCMATMUL_d, SEQ_ARG_SCMATMUL_a, SEQ_ARG_SCMATMUL_b, SEQ_ARG_SCMATMUL_M,
+    SEQ_ARG_SCMATMUL_K, SEQ_ARG_SCMATMUL_N, SEQ_ARG_SCMATMUL_ta, SEQ_ARG_SCMATMUL_tb };
+enum { SEQ_ARG_BXOR_d, SEQ_ARG_BXOR_a, SEQ_ARG_BXOR_b, SEQ_ARG_BXOR_p, SEQ_ARG_BXOR_n };
+enum { SEQ_ARG_BNOT_d, SEQ_ARG_BNOT_a, SEQ_ARG_BNOT_p, SEQ_ARG_BNOT_n };
+enum { SEQ_ARG_BFILL_d, SEQ_ARG_BFILL_bit, SEQ_ARG_BFILL_p, SEQ_ARG_BFILL_n };
+enum { SEQ_ARG_BSET_d, SEQ_ARG_BSET_a, SEQ_ARG_BSET_p, SEQ_ARG_BSET_n };
+enum { SEQ_ARG_BCOPY_d, SEQ_ARG_BCOPY_a, SEQ_ARG_BCOPY_p, SEQ_ARG_BCOPY_dn, SEQ_ARG_BCOPY_an,
+    SEQ_ARG_BCOPY_doff, SEQ_ARG_BCOPY_aoff, SEQ_ARG_BCOPY_shape, SEQ_ARG_BCOPY_dstr,
+    SEQ_ARG_BCOPY_sstr };
+enum { SEQ_ARG_BMOVE_d, SEQ_ARG_BMOVE_a, SEQ_ARG_BMOVE_p, SEQ_ARG_BMOVE_n };
+enum { SEQ_ARG_BANDC_d, SEQ_ARG_BANDC_a, SEQ_ARG_BANDC_b, SEQ_ARG_BANDC_p, SEQ_ARG_BANDC_n };
+enum { SEQ_ARG_MUL_h, SEQ_ARG_MUL_d, SEQ_ARG_MUL_a, SEQ_ARG_MUL_b, SEQ_ARG_MUL_n, SEQ_ARG_MUL_m,
+    SEQ_ARG_MUL_mode };
+enum { SEQ_ARG_MATMUL_h, SEQ_ARG_MATMUL_d, SEQ_ARG_MATMUL_a, SEQ_ARG_MATMUL_b, SEQ_ARG_MATMUL_M,
+    SEQ_ARG_MATMUL_K, SEQ_ARG_MATMUL_N, SEQ_ARG_MATMUL_ta, SEQ_ARG_MATMUL_tb, SEQ_ARG_MATMUL_m,
+    SEQ_ARG_MATMUL_mode };
+enum { SEQ_ARG_CONV2D_h, SEQ_ARG_CONV2D_d, SEQ_ARG_CONV2D_x, SEQ_ARG_CONV2D_w, SEQ_ARG_CONV2D_B,
+    SEQ_ARG_CONV2D_C, SEQ_ARG_CONV2D_H, SEQ_ARG_CONV2D_W, SEQ_ARG_CONV2D_O, SEQ_ARG_CONV2D_KH,
+    SEQ_ARG_CONV2D_KW, SEQ_ARG_CONV2D_OH, SEQ_ARG_CONV2D_OW, SEQ_ARG_CONV2D_SH,
+    SEQ_ARG_CONV2D_SW, SEQ_ARG_CONV2D_PH, SEQ_ARG_CONV2D_PW, SEQ_ARG_CONV2D_m,
+    SEQ_ARG_CONV2D_mode };
+enum { SEQ_ARG_CONV2D_DX_h, SEQ_ARG_CONV2D_DX_d, SEQ_ARG_CONV2D_DX_g, SEQ_ARG_CONV2D_DX_w,
+    SEQ_ARG_CONV2D_DX_B, SEQ_ARG_CONV2D_DX_C, SEQ_ARG_CONV2D_DX_H, SEQ_ARG_CONV2D_DX_W,
+    SEQ_ARG_CONV2D_DX_O, SEQ_ARG_CONV2D_DX_KH, SEQ_ARG_CONV2D_DX_KW, SEQ_ARG_CONV2D_DX_OH,
+    SEQ_ARG_CONV2D_DX_OW, SEQ_ARG_CONV2D_DX_SH, SEQ_ARG_CONV2D_DX_SW, SEQ_ARG_CONV2D_DX_PH,
+    SEQ_ARG_CONV2D_DX_PW, SEQ_ARG_CONV2D_DX_m, SEQ_ARG_CONV2D_DX_mode };
+enum { SEQ_ARG_CONV2D_DW_h, SEQ_ARG_CONV2D_DW_d, SEQ_ARG_CONV2D_DW_g, SEQ_ARG_CONV2D_DW_x,
+    SEQ_ARG_CONV2D_DW_B, SEQ_ARG_CONV2D_DW_C, SEQ_ARG_CONV2D_DW_H, SEQ_ARG_CONV2D_DW_W,
+    SEQ_ARG_CONV2D_DW_O, SEQ_ARG_CONV2D_DW_KH, SEQ_ARG_CONV2D_DW_KW, SEQ_ARG_CONV2D_DW_OH,
+    SEQ_ARG_CONV2D_DW_OW, SEQ_ARG_CONV2D_DW_SH, SEQ_ARG_CONV2D_DW_SW, SEQ_ARG_CONV2D_DW_PH,
+    SEQ_ARG_CONV2D_DW_PW, SEQ_ARG_CONV2D_DW_m, SEQ_ARG_CONV2D_DW_mode };
+enum { SEQ_ARG_TRUNC_h, SEQ_ARG_TRUNC_d, SEQ_ARG_TRUNC_a, SEQ_ARG_TRUNC_n, SEQ_ARG_TRUNC_m,
+    SEQ_ARG_TRUNC_mode };
+enum { SEQ_ARG_LTZ_h, SEQ_ARG_LTZ_d, SEQ_ARG_LTZ_a, SEQ_ARG_LTZ_n, SEQ_ARG_LTZ_bits };
+enum { SEQ_ARG_EQZ_h, SEQ_ARG_EQZ_d, SEQ_ARG_EQZ_a, SEQ_ARG_EQZ_n, SEQ_ARG_EQZ_bits };
+enum { SEQ_ARG_SELECT_h, SEQ_ARG_SELECT_d, SEQ_ARG_SELECT_b, SEQ_ARG_SELECT_a, SEQ_ARG_SELECT_n };
+enum { SEQ_ARG_B2A_h, SEQ_ARG_B2A_d, SEQ_ARG_B2A_a, SEQ_ARG_B2A_p, SEQ_ARG_B2A_n };
+enum { SEQ_ARG_A2B_h, SEQ_ARG_A2B_d, SEQ_ARG_A2B_a, SEQ_ARG_A2B_n, SEQ_ARG_A2B_bits };
+enum { SEQ_ARG_AND_h, SEQ_ARG_AND_d, SEQ_ARG_AND_a, SEQ_ARG_AND_b, SEQ_ARG_AND_p, SEQ_ARG_AND_n };
+enum { SEQ_ARG_OPEN_h, SEQ_ARG_OPEN_d, SEQ_ARG_OPEN_a, SEQ_ARG_OPEN_n };
+enum { SEQ_ARG_OPENB_h, SEQ_ARG_OPENB_d, SEQ_ARG_OPENB_a, SEQ_ARG_OPENB_p, SEQ_ARG_OPENB_n };
+enum { SEQ_ARG_RANDBIT_h, SEQ_ARG_RANDBIT_d, SEQ_ARG_RANDBIT_p, SEQ_ARG_RANDBIT_n };
+enum { SEQ_ARG_INPUT_h, SEQ_ARG_INPUT_d, SEQ_ARG_INPUT_in, SEQ_ARG_INPUT_n };
+enum { SEQ_ARG_OUTPUT_h, SEQ_ARG_OUTPUT_out, SEQ_ARG_OUTPUT_a, SEQ_ARG_OUTPUT_n };
+enum { SEQ_ARG_OUTPUTB_h, SEQ_ARG_OUTPUTB_out, SEQ_ARG_OUTPUTB_a, SEQ_ARG_OUTPUTB_p,
+    SEQ_ARG_OUTPUTB_n };
+enum { SEQ_ARG_COUTPUT_out, SEQ_ARG_COUTPUT_a, SEQ_ARG_COUTPUT_n };
+enum { SEQ_ARG_PTEXT_str };
+enum { SEQ_ARG_PVAL_a, SEQ_ARG_PVAL_n, SEQ_ARG_PVAL_f, SEQ_ARG_PVAL_fmt };
 
 /* What an operand is. */
 enum {
