@@ -45,7 +45,10 @@ GRAPH_PASSES: tuple[tuple[str, GraphPass], ...] = (
     ("fuse", fuse.run),
     ("dce", dce.run),
 )
-OPTIONAL = ("fold", "cse", "dce", "algebra", "fuse", "coalesce", "schedule", "regalloc")
+# What can be left out: passes, and the two halves of `schedule`.
+OPTIONAL = (
+    "fold", "cse", "dce", "algebra", "fuse", "coalesce", "merge_rounds", "overlap", "regalloc",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -125,7 +128,7 @@ class _Log:
             self.rows.append(PassResult(name, seconds, nodes, count(code)))
             return
         if name != "schedule":
-            code = schedule.run(copy.deepcopy(code), merge=False)
+            code = schedule.run(copy.deepcopy(code), merge_rounds=False, overlap=False)
         allocation = _allocate(code, self.options)
         program = emit.run(code, allocation)
         costs = _costs(program, self.options)
@@ -159,7 +162,9 @@ def _back_end(graph: Graph, options: Options, log: _Log) -> Compiled:
         code = coalesce.run(code)
         log.code("coalesce", clock(), nodes, code)
     clock()
-    code = schedule.run(code, merge="schedule" not in options.off)
+    code = schedule.run(
+        code, merge_rounds="merge_rounds" not in options.off, overlap="overlap" not in options.off
+    )
     log.code("schedule", clock(), nodes, code)
     clock()
     allocation = _allocate(code, options)

@@ -88,7 +88,7 @@ def _network(batches: int) -> Callable[[Any], Any]:
             "--without",
             multiple=True,
             metavar="PASS",
-            help="Compile without a pass; `schedule` merges rounds and overlaps.",
+            help="Compile without a pass, `merge_rounds` or `overlap` say.",
         ),
         _RTT,
         _MBIT,

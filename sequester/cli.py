@@ -147,7 +147,7 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
     \b
       sequester compile programs/mnist_lenet.py --epochs 2 --input 0:train=programs/data \\
           --input 0:test=programs/data -o lenet.sqb
-      sequester compile PROGRAM.py --shape 0:x=100,3 --passes --without schedule
+      sequester compile PROGRAM.py --shape 0:x=100,3 --passes --without merge_rounds
     """
     from . import show, source
 

@@ -4,10 +4,16 @@ Requires: code from codegen.py (joins absent).
 Ensures: the same meaning; every interactive op has one join in its own block; operands stay
 untouched in between; no start is pending at a `breakz`.
 
-In each block every ready start is issued and ready local work runs; only when nothing else is left
-is a machine joined, the one that finishes first. As any number of machines share their exchanges,
-the rounds of a block are then those of its longest chain. The lengths of machines are not known
-here (they are the protocol's), so `ROUNDS` estimates them: they only order the joins.
+Two things are gained, each of which can be switched off to see what it is worth:
+
+* `merge_rounds`: every ready start is issued before a machine is joined, the one that finishes
+  first. As any number of machines share their exchanges, the rounds of a block are those of its
+  longest chain. Without it one machine runs at a time.
+* `overlap`: local work that is ready runs before a join, in the wait. Without it local work that a
+  start needs comes before the starts, and all other after the joins; rounds stay the same.
+
+The lengths of machines are not known here (they are the protocol's), so `ROUNDS` estimates them:
+they only order the joins.
 """
 
 from __future__ import annotations
@@ -28,19 +34,11 @@ def rounds_estimate(op: Op) -> int:
     return ROUNDS.get(op.name, 2 if rounding else 1)
 
 
-def run(code: Code, *, merge: bool = True) -> Code:
-    """Schedule every block in place; merge=False joins each machine right after its start."""
+def run(code: Code, *, merge_rounds: bool = True, overlap: bool = True) -> Code:
+    """Schedule every block in place; with neither, each machine is joined right after its start."""
     for block in blocks(code.body):
-        order = _schedule(block) if merge else _in_order(block)
-        block[:] = order
+        block[:] = _schedule(block, merge_rounds, overlap)
     return code
-
-
-def _in_order(block: list[Op]) -> list[Op]:
-    out = []
-    for op in block:
-        out += [op, join_of(op)] if op.instr.interactive else [op]
-    return out
 
 
 @dataclass(eq=False)
@@ -59,37 +57,67 @@ class _Item:
         other.missing += 1
 
 
-def _schedule(block: list[Op]) -> list[Op]:
+class _Ready:
+    """The items that nothing holds back, by kind, and what may come next."""
+
+    def __init__(self, merge_rounds: bool, overlap: bool) -> None:
+        self.merge_rounds, self.overlap = merge_rounds, overlap
+        # "needed": local work that a start waits for, where it is kept apart from other local work
+        self.queues: dict[str, list[tuple[int, int, _Item]]] = {
+            kind: [] for kind in ("start", "needed", "local", "join")
+        }
+        self.finish: dict[Op, int] = {}  # of machines that were started
+        self.clock = 0
+
+    def push(self, item: _Item) -> None:
+        kind = item.kind
+        if kind == "local" and item.height and not self.overlap:
+            kind = "needed"
+        key = self.finish[item.op] if kind == "join" else -item.height
+        heappush(self.queues[kind], (key, item.position, item))
+
+    def _order(self) -> tuple[str, ...]:
+        waiting = bool(self.queues["join"])
+        if not self.overlap:
+            if waiting and not self.merge_rounds:
+                return ("join",)
+            return ("needed", "start", "join") if waiting else ("needed", "start", "local")
+        if waiting and not self.merge_rounds:
+            return ("local", "join")
+        return ("start", "local", "join")
+
+    def pop(self) -> _Item | None:
+        kind = next((k for k in self._order() if self.queues[k]), None)
+        if kind is None:
+            return None
+        item = heappop(self.queues[kind])[2]
+        if kind == "join":
+            self.clock = max(self.clock, self.finish[item.op])
+        elif kind == "start":
+            self.finish[item.op] = self.clock + rounds_estimate(item.op)
+        return item
+
+
+def _schedule(block: list[Op], merge_rounds: bool, overlap: bool) -> list[Op]:
     items = dependences(block)
     for item in reversed(items):
         length = rounds_estimate(item.op) if item.kind == "start" else 0
         item.height = length + max((o.height for o in item.after), default=0)
-    ready: dict[str, list[tuple[int, int, _Item]]] = {"start": [], "local": [], "join": []}
-    clock = 0
-    finish: dict[Op, int] = {}
-
-    def push(item: _Item) -> None:
-        key = finish[item.op] if item.kind == "join" else -item.height
-        heappush(ready[item.kind], (key, item.position, item))
-
+    ready = _Ready(merge_rounds, overlap)
     for item in items:
         if item.missing == 0:
-            push(item)
+            ready.push(item)
     out: list[_Item] = []
-    while any(ready.values()):
-        kind = next(k for k in ("start", "local", "join") if ready[k])
-        _, _, item = heappop(ready[kind])
-        if kind == "join":
-            clock = max(clock, finish[item.op])
-        elif kind == "start":
-            finish[item.op] = clock + rounds_estimate(item.op)
+    while (item := ready.pop()) is not None:
         out.append(item)
         for other in item.after:
             other.missing -= 1
             if other.missing == 0:
-                push(other)
+                ready.push(other)
     assert len(out) == len(items)
-    return [join_of(i.op) if i.kind == "join" else i.op for i in _sunk(out)]
+    if overlap:
+        out = _sunk(out)
+    return [join_of(i.op) if i.kind == "join" else i.op for i in out]
 
 
 def _sunk(order: list[_Item]) -> list[_Item]:

@@ -16,7 +16,11 @@ from .training import Case, Measured
 
 PAGE = ROOT / "docs" / "performance.md"
 BEGIN, END = "<!-- begin of tables: bench.py all --write -->", "<!-- end of tables -->"
-OFF = (("everything on", ()), ("without `schedule`", ("schedule",)))
+OFF = (
+    ("everything on", ()),
+    ("without `overlap`", ("overlap",)),
+    ("without `merge_rounds`", ("merge_rounds",)),
+)
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,10 @@ def test_relay_delays_and_paces() -> None:
     assert result["seconds_per_batch"] > 0.5 * sent
 
 
-def test_schedule_is_worth_rounds() -> None:
+def test_merging_is_worth_rounds() -> None:
     words = ("train", "--net", "A", "--batch", 4, "--batches", 2)
-    plain = bench(*words, "--without", "schedule")
-    assert plain.pop("without") == ["schedule"]
+    plain = bench(*words, "--without", "merge_rounds")
+    assert plain.pop("without") == ["merge_rounds"]
     assert plain["rounds_per_batch"] > bench(*words)["rounds_per_batch"]
 
 

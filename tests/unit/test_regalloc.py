@@ -68,7 +68,7 @@ def _in_variable(code: Code, allocation: regalloc.Allocation, reg: Reg, i: int) 
 def test_nothing_alive_is_overwritten(drawn: Drawn, merge: bool, copies: bool) -> None:
     code = codegen.run(drawn[0])
     code = code if copies else coalesce.run(code)
-    code = schedule.run(code, merge=merge)
+    code = schedule.run(code, merge_rounds=merge)
     allocation = regalloc.run(code)
     check(code, allocation)
     for reg, at in allocation.address.items():

@@ -37,6 +37,10 @@ def rounds(block: list[Op]) -> int:
     return clock
 
 
+def machines(block: list[Op]) -> list[Op]:
+    return [op for op in block if op.instr.interactive]
+
+
 def conflict(x: Op, y: Op) -> bool:
     return any(
         a.meets(b) and (a.writes or b.writes) for a in all_accesses(x) for b in all_accesses(y)
@@ -58,12 +62,12 @@ def check_block(before: list[Op], after: list[Op]) -> None:
                 assert where[x][0] < where[y][0]
 
 
-@given(drawn=graphs(), merge=st.booleans())
+@given(drawn=graphs(), merge=st.booleans(), overlap=st.booleans())
 @_SETTINGS
-def test_order_is_kept_where_it_matters(drawn: Drawn, merge: bool) -> None:
+def test_order_is_kept_where_it_matters(drawn: Drawn, merge: bool, overlap: bool) -> None:
     code = codegen.run(drawn[0])
     before = [list(block) for block in blocks(code.body)]
-    schedule.run(code, merge=merge)
+    schedule.run(code, merge_rounds=merge, overlap=overlap)
     for old, new in zip(before, blocks(code.body), strict=True):
         check_block(old, new)
 
@@ -129,8 +133,13 @@ def test_rounds_are_the_longest_chain(block: list[Op]) -> None:
     schedule.run(code)
     check_block(block, code.body)
     assert rounds(code.body) == best_rounds(block)
-    everything_in_order = rounds(schedule.run(Code(Config(), body=list(block)), merge=False).body)
-    assert rounds(code.body) <= everything_in_order
+    alone = schedule.run(Code(Config(), body=list(block)), overlap=False)
+    check_block(block, alone.body)
+    assert rounds(alone.body) == rounds(code.body)
+    for overlap in (False, True):
+        one = schedule.run(Code(Config(), body=list(block)), merge_rounds=False, overlap=overlap)
+        check_block(block, one.body)
+        assert rounds(one.body) == sum(map(schedule.rounds_estimate, machines(block)))
 
 
 @given(block=small_blocks())
@@ -158,6 +167,27 @@ def test_independent_machines_share_their_rounds() -> None:
     code = schedule.run(Code(Config(), body=list(ops)))
     assert [op.name for op in code.body] == ["mul"] * 5 + ["join"] * 5
     assert rounds(code.body) == 2
+
+
+def test_local_work_fills_the_wait_only_with_overlap() -> None:
+    """`sfill` is needed by nobody, `sadd` by the second product."""
+    s = [Reg("s", 8) for _ in range(5)]
+    block = [
+        Op(BY_NAME["mul"], [None, Ref(s[0]), Ref(s[1]), Ref(s[1]), 8, 16, 0], LOC),
+        Op(BY_NAME["sadd"], [Ref(s[2]), Ref(s[1]), Ref(s[1]), 8], LOC),
+        Op(BY_NAME["mul"], [None, Ref(s[3]), Ref(s[2]), Ref(s[2]), 8, 16, 0], LOC),
+        Op(BY_NAME["sfill"], [Ref(s[4]), 0, 8], LOC),
+    ]
+
+    def names(merge_rounds: bool, overlap: bool) -> list[str]:
+        code = Code(Config(), body=list(block))
+        schedule.run(code, merge_rounds=merge_rounds, overlap=overlap)
+        return [op.name for op in code.body]
+
+    assert names(True, True) == ["mul", "sadd", "mul", "sfill", "join", "join"]
+    assert names(True, False) == ["sadd", "mul", "mul", "join", "join", "sfill"]
+    assert names(False, True) == ["mul", "sadd", "sfill", "join", "mul", "join"]
+    assert names(False, False) == ["sadd", "mul", "join", "mul", "join", "sfill"]
 
 
 def test_nothing_moves_past_a_break() -> None:
