@@ -108,9 +108,9 @@ def _schedule(block: list[Op], merge_rounds: bool, overlap: bool) -> list[Op]:
         if item.missing == 0:
             ready.push(item)
     out: list[_Item] = []
-    while (item := ready.pop()) is not None:
-        out.append(item)
-        for other in item.after:
+    while (first := ready.pop()) is not None:
+        out.append(first)
+        for other in first.after:
             other.missing -= 1
             if other.missing == 0:
                 ready.push(other)
