@@ -81,13 +81,13 @@ def output(name: str, value: Any, to: Party | int | None = None) -> None:
 
     Args:
         name: of the array in the output file.
-        value: a tensor; a mapping of names to tensors, or a model with `named_parameters()`,
-            gives one output `name.key` each.
+        value: a tensor; a mapping of names to tensors, or a model (its `state_dict()`, parameters
+            and buffers), gives one output `name.key` each.
         to: the only party that may see it; None: everybody.
     """
     b = current()
-    if hasattr(value, "named_parameters"):
-        value = dict(value.named_parameters())
+    if hasattr(value, "state_dict"):
+        value = value.state_dict()
     if isinstance(value, Mapping):
         for key, part in value.items():
             output(f"{name}.{key}", part, to)

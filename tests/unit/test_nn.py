@@ -366,7 +366,7 @@ def test_scopes_name_the_layers() -> None:
             "heads.1.bias",
         ]  # fmt: skip
         assert all(isinstance(p, Variable) for p in net.parameters())
-        assert not net.eval().training and not net.body.modules[0].training
+        assert not net.eval().training and not net.body[0].training
         output("y", net(Party(0).input("x", shape=(1, 4))))
         output("z", nn.Sequential(nn.Linear(2, 2))(Party(1).input("x", shape=(1, 2))))
 
