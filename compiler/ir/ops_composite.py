@@ -200,7 +200,7 @@ def _no_second_derivative(s: Step) -> Sequence[Any]:
 
 
 def _grad_relu(s: Step) -> Sequence[Any]:
-    return (s.select(s.call("ltz", s.x[0]).logical_not(), s.g),)
+    return (s.select(s.call("ltz", -s.x[0]), s.g),)
 
 
 def _grad_maximum(s: Step) -> Sequence[Any]:

@@ -27,6 +27,7 @@ from .fixed import (
     select,
     strided,
     sub,
+    times,
     weighted,
 )
 
@@ -37,8 +38,11 @@ Levels = list[list["Tensor | None"]]
 
 @lowering("relu")
 def relu(x: Tensor) -> Tensor:
-    """max(x, 0), exact. Rounds: a comparison and a selection."""
-    return select(invert(is_negative(x)), x)
+    """max(x, 0), exact. Rounds: a comparison and a selection.
+
+    The bit is x > 0, not x >= 0, as the derivative at 0 is 0 (PyTorch's choice) and shares it.
+    """
+    return select(is_negative(times(x, -1)), x)
 
 
 @lowering("maximum")
