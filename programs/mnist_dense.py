@@ -1,20 +1,30 @@
-"""Network A: train three dense layers on MNIST, then test them. Small and quick.
+"""Network A: train three dense layers on MNIST, and test them. Small and quick.
 
     sequester run programs/mnist_dense.py --protocol rep3 \
         --input 0:train=programs/data --input 0:test=programs/data
 
-What anybody learns is printed: the mean loss of each epoch and the test accuracy. The model is only
+What anybody learns is printed: the mean loss and the test accuracy of each epoch. The model is only
 given out with `--save`, and only to party 0.
 
 Inputs:
     0:train.x, 0:test.x: pictures (n, 1, 28, 28) with values in [0, 1].
     0:train.y, 0:test.y: labels 0..9, shape (n,).
+    with --load also 0:model.0.weight and so on, as another run with --save wrote them.
 
 Expected output with the sample in programs/data, one epoch: a mean loss of about 0.7 and a test
 accuracy of about 88 %.
 """
 
-from sequester import Party, loop, nn, optim, output, print_, program
+from sequester import Party, nn, optim, output, program
+
+
+def network() -> nn.Module:
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(784, 128), nn.ReLU(),
+        nn.Linear(128, 128), nn.ReLU(),
+        nn.Linear(128, 10),
+    )  # fmt: skip
 
 
 @program
@@ -23,33 +33,19 @@ def dense(
     batch: int = 64,
     lr: float = 0.1,
     momentum: float = 0.9,
+    test_batch: int = 100,
     watch: bool = False,
+    load: bool = False,
     save: bool = False,
 ):
-    train_x, train_y = Party(0).dataset("train")
-    test_x, test_y = Party(0).dataset("test")
-    train_y = nn.one_hot(train_y, 10)
-
-    model = nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(784, 128), nn.ReLU(),
-        nn.Linear(128, 128), nn.ReLU(),
-        nn.Linear(128, 10),
-    )  # fmt: skip
+    train, test = Party(0).dataset("train"), Party(0).dataset("test")
+    model = network()
+    if load:
+        model.load(Party(0), "model")
     opt = optim.SGD(model.parameters(), lr=lr, momentum=momentum)
-
-    for epoch in loop(epochs):
-        total = loop.accumulator(0.0)
-        batches = loop.batches(train_x, train_y, batch=batch, shuffle=True, drop_last=True)
-        for xb, yb in batches:
-            loss = nn.cross_entropy(model(xb), yb)
-            opt.minimize(loss)
-            total += loss
-            if watch:
-                print_("epoch {}: loss {:.4f}", epoch, loss.reveal())
-        print_("epoch {}: mean loss {:.4f}", epoch, (total / len(batches)).reveal())
-
-    correct = nn.evaluate(model, test_x, test_y, batch=100)
-    print_("test accuracy {:.2f} %", correct.reveal() * (100.0 / test_x.shape[0]))
+    nn.fit(
+        model, train, opt, epochs=epochs, batch=batch, classes=10, test=test,
+        test_batch=test_batch, watch=watch,
+    )  # fmt: skip
     if save:
         output("model", model, to=Party(0))

@@ -79,7 +79,7 @@ def _clear(inputs: tuple[str, ...], seed: int) -> float:
 
 
 def _accuracy(lines: list[str]) -> float:
-    found = [m for m in (re.match(r"test accuracy ([\d.]+) %", line) for line in lines) if m]
+    found = [m for m in (re.search(r"test accuracy ([\d.]+) %", line) for line in lines) if m]
     if not found:
         sys.exit("demo: the program printed no test accuracy")
     return float(found[-1][1])

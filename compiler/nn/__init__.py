@@ -24,9 +24,10 @@ from .losses import (
     one_hot,
 )
 from .module import Module, Sequential
+from .training import accuracy, fit
 
 __all__ = [
     "AvgPool2d", "Conv2d", "Flatten", "Linear", "MaxPool2d", "Module", "ReLU", "Sequential",
-    "Sigmoid", "Softmax", "Tanh", "binary_cross_entropy_with_logits", "count_correct",
-    "cross_entropy", "evaluate", "mse_loss", "one_hot", "optim",
+    "Sigmoid", "Softmax", "Tanh", "accuracy", "binary_cross_entropy_with_logits", "count_correct",
+    "cross_entropy", "evaluate", "fit", "mse_loss", "one_hot", "optim",
 ]  # fmt: skip

@@ -96,8 +96,9 @@ def check_accuracy(lines: list[str]) -> None:
 
 
 def check_trained(lines: list[str]) -> None:
-    assert lines[-1].startswith("test accuracy") and 0 <= numbers(lines)[0] <= 100
-    assert any("mean loss" in line for line in lines)
+    assert re.fullmatch(r"epoch 0: mean loss [\d.]+, test accuracy [\d.]+ %", lines[-1])
+    _, loss, accuracy = numbers(lines)
+    assert 0 < loss < 4 and 0 <= accuracy <= 100
 
 
 CASES = [
@@ -113,6 +114,7 @@ CASES = [
     Case("mnist_two_conv", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
     Case("mnist_strided", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
     Case("cifar_alexnet", lambda: pictures(4, 2), check_trained, ("--batch", "2")),
+    Case("cifar_small_alexnet", lambda: pictures(2, 2), check_trained, ("--batch", "2")),
     Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
 ]
 

@@ -1,0 +1,52 @@
+"""AlexNet for CIFAR-10 with small kernels: five convolutional and three dense layers.
+
+    sequester run programs/cifar_small_alexnet.py --protocol rep3 \
+        --input 0:train=TRAIN.npz --input 0:test=TEST.npz
+
+Each archive has `x` and `y`. What anybody learns is printed: the mean loss and the test accuracy of
+each epoch. The model is only given out with `--save`, and only to party 0.
+
+Inputs:
+    0:train.x, 0:test.x: pictures (n, 3, 32, 32) with values in [0, 1].
+    0:train.y, 0:test.y: labels 0..9, shape (n,).
+    with --load also 0:model.0.weight and so on, as another run with --save wrote them.
+"""
+
+from sequester import Party, nn, optim, output, program
+
+
+def network() -> nn.Module:
+    # Pooling before ReLU gives the same values with fewer comparisons.
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 3, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(64, 96, 3, padding=2), nn.MaxPool2d(2), nn.ReLU(),
+        nn.Conv2d(96, 96, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(96, 64, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(64, 64, 3, padding=1), nn.MaxPool2d(3, stride=2), nn.ReLU(),
+        nn.Flatten(), nn.Linear(1024, 128), nn.ReLU(),
+        nn.Linear(128, 256), nn.ReLU(), nn.Linear(256, 10),
+    )  # fmt: skip
+
+
+@program
+def small_alexnet(
+    epochs: int = 1,
+    batch: int = 32,
+    lr: float = 0.05,
+    momentum: float = 0.9,
+    test_batch: int = 100,
+    watch: bool = False,
+    load: bool = False,
+    save: bool = False,
+):
+    train, test = Party(0).dataset("train"), Party(0).dataset("test")
+    model = network()
+    if load:
+        model.load(Party(0), "model")
+    opt = optim.SGD(model.parameters(), lr=lr, momentum=momentum)
+    nn.fit(
+        model, train, opt, epochs=epochs, batch=batch, classes=10, test=test,
+        test_batch=test_batch, watch=watch,
+    )  # fmt: skip
+    if save:
+        output("model", model, to=Party(0))
