@@ -3,7 +3,7 @@
 Gradients come from the op table's rules; nothing here knows of protocols.
 """
 
-from . import optim
+from . import optim, utils
 from .layers import (
     AvgPool2d,
     Conv2d,
@@ -29,5 +29,5 @@ from .training import accuracy, fit
 __all__ = [
     "AvgPool2d", "Conv2d", "Flatten", "Linear", "MaxPool2d", "Module", "ReLU", "Sequential",
     "Sigmoid", "Softmax", "Tanh", "accuracy", "binary_cross_entropy_with_logits", "count_correct",
-    "cross_entropy", "evaluate", "fit", "mse_loss", "one_hot", "optim",
+    "cross_entropy", "evaluate", "fit", "mse_loss", "one_hot", "optim", "utils",
 ]  # fmt: skip
