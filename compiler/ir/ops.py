@@ -142,10 +142,11 @@ from . import (  # noqa: E402
     ops_composite,
     ops_effects,
     ops_linear,
+    ops_norm,
     ops_shape,
 )
 
 __all__ = [
     "OPS", "OpDef", "OpError", "infer", "op", "ops_arith", "ops_bits", "ops_clear",
-    "ops_composite", "ops_effects", "ops_linear", "ops_shape",
+    "ops_composite", "ops_effects", "ops_linear", "ops_norm", "ops_shape",
 ]  # fmt: skip

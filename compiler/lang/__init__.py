@@ -32,7 +32,7 @@ from .gradient import grad
 from .inout import Party, output, print_
 from .lowering import LOWERINGS, lowering
 from .program import Option, Program, program
-from .shapes import concat, stack
+from .shapes import concat, pad, stack
 from .tensor import Operators, Tensor, Variable, cfix, cint, sbit, sfix, sint, state
 
 __all__ = [
@@ -40,7 +40,7 @@ __all__ = [
     "Variable", "arange", "argmax", "bit_values", "cfix", "cint", "compose", "concat", "conv2d",
     "cross_entropy", "current", "else_", "exp", "full", "grad", "if_", "join_planes", "log",
     "log_softmax", "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output",
-    "permutation", "print_", "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit",
+    "pad", "permutation", "print_", "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit",
     "select", "sfix", "sigmoid", "sint", "softmax", "sqrt", "stack", "state", "tanh", "uniform",
     "where", "while_", "zeros",
 ]  # fmt: skip

@@ -331,7 +331,27 @@ def mean(value: Operators, axis: int | Sequence[int] | None, keepdims: bool) -> 
     count = math.prod(x.shape[i] for i in shapes.normal_axes(x, axis))
     if not count:
         raise current().error("the mean of no elements")
-    return scaled(reduce_sum(x, axis, keepdims), Fraction(1, count))
+    total = _mean_of(x, reduce_sum(x, axis, False), count)
+    axes = shapes.normal_axes(x, axis)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
+    return total.reshape(kept) if keepdims else total
+
+
+def _mean_of(x: Tensor, total: Tensor, count: int) -> Tensor:
+    """total / count for the sum of `count` elements of x.
+
+    The mean is a value of k bits, the sum need not be one. Where there is no room for the factor
+    beside it, it is divided by a power of two, which is exact, and rounded first.
+    """
+    c = current().config
+    width = x._width + (count - 1).bit_length()
+    total = wrap(total._node, total._pending, width)
+    if not count & (count - 1) or width + c.f <= c.ring_bits - 2:
+        return scaled(total, Fraction(1, count))
+    power = count.bit_length() - 1
+    part = current().emit("scale", [total._node], imm=1, f=power)
+    total = materialised(wrap(part, total._pending + power, width))
+    return scaled(total, Fraction(1 << power, count))
 
 
 def absolute(value: Operators) -> Tensor:

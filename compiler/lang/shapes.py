@@ -96,6 +96,21 @@ def broadcast(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     return expand(a, shape), expand(b, shape)
 
 
+def pad(value: Value, widths: Sequence[tuple[int, int]]) -> Tensor:
+    """Zeros around a tensor: (before, after) for each axis, as NumPy's pad. Local."""
+    x = as_tensor(value)
+    if len(widths) != x.ndim or any(min(pair) < 0 for pair in widths):
+        raise current().error(
+            f"padding {tuple(widths)} of shape {x.shape}",
+            "give (before, after), both >= 0, for each axis",
+        )
+    start = tuple(before for before, _ in widths)
+    shape = tuple(n + sum(pair) for n, pair in zip(x.shape, widths, strict=True))
+    return (
+        x if shape == x.shape else moved(x, "unslice", start=start, step=(1,) * x.ndim, shape=shape)
+    )
+
+
 def concat(parts: Sequence[Value], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis."""
     tensors = common(parts)

@@ -3,6 +3,6 @@
 Every function states its domain, its error and its rounds; `docs/math.md` has the measured errors.
 """
 
-from . import compare, exponential, logarithm, quotient, roots
+from . import compare, exponential, logarithm, quotient, roots, statistics
 
-__all__ = ["compare", "exponential", "logarithm", "quotient", "roots"]
+__all__ = ["compare", "exponential", "logarithm", "quotient", "roots", "statistics"]

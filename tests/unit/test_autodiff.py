@@ -101,6 +101,9 @@ CASES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "rsqrt": (lambda a: weighted(rsqrt(a)), [P]),
     "sigmoid": (lambda a: weighted(sigmoid(a)), [A]),
     "tanh": (lambda a: weighted(tanh(a)), [A]),
+    "standardize": (
+        lambda a: weighted(emit("standardize", a, axes=(0,), eps=0.01))
+        + weighted(emit("standardize", a * 3.0, axes=(0, 1), eps=1e-5), 50), [A]),
     "softmax": (lambda a: weighted(softmax(a, 1)) + weighted(softmax(a, 0)), [A]),
     "log_softmax": (lambda a: weighted(log_softmax(a, 1)) + weighted(log_softmax(a, 0)), [A]),
     "cross_entropy": (lambda a: cross_entropy(a, Y), [A]),
@@ -156,7 +159,8 @@ def test_every_differentiable_op_is_tested() -> None:
         graph, _ = traced(f, *inputs)
         used |= {node.op for node in graph.walk()}
     used |= {"conv2d_dx", "conv2d_dw"}  # test_second_order_of_convolutions
-    used |= {"max_pool2d_grad", "reduce_max_grad"}  # test_lang_mistakes: no second derivative
+    # test_lang_mistakes: no second derivative
+    used |= {"max_pool2d_grad", "reduce_max_grad", "standardize_grad"}
     assert {name for name, row in OPS.items() if row.gradient} <= used
 
 

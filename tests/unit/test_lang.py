@@ -31,6 +31,7 @@ from sequester.compiler.lang import (
     minimum,
     ones,
     output,
+    pad,
     permutation,
     print_,
     program,
@@ -475,3 +476,28 @@ def test_python_numbers_of_numpy() -> None:
                                np.ones(2) + t, np.ones((2, 2)) @ t), x)  # fmt: skip
     for got, want in zip(found, (x / 2, x + 2, x * 2, x + 1, [3, 3]), strict=True):
         np.testing.assert_allclose(got, want, atol=2.0**-16)
+
+
+@pytest.mark.parametrize("config", [NEAREST, WIDE], ids=["64", "128"])
+@pytest.mark.parametrize("count", [3000, 4096])
+def test_means_whose_sum_does_not_fit(count: int, config: Config) -> None:
+    """The mean fits k bits, the sum of so many values does not; every range is checked."""
+    x = np.random.default_rng(1).uniform(50, 100, (count, 2))
+    x[:, 1] += 20000 if config is WIDE else 0
+    found = outputs(lambda t: ((t * t).mean(0), t.mean(), (t * t).mean(keepdims=True)), x,
+                    config=config)  # fmt: skip
+    wanted = (x * x).mean(0), x.mean(), (x * x).mean(keepdims=True)
+    for got, want in zip(found, wanted, strict=True):
+        assert got.shape == want.shape
+        np.testing.assert_allclose(got, want, rtol=2.0**-config.f, atol=2 * 2.0**-config.f)
+
+
+def test_pad() -> None:
+    x = np.arange(6.0).reshape(2, 3)
+    widths = ((1, 0), (0, 2))
+    found, gradient = outputs(lambda t: (pad(t, widths), *grad((pad(t, widths) * 2.0).sum(), [t])),
+                              x)  # fmt: skip
+    np.testing.assert_array_equal(found, np.pad(x, widths))
+    np.testing.assert_array_equal(gradient, np.full((2, 3), 2.0))
+    with pytest.raises(ProgramError, match="before, after"):
+        traced(lambda t: pad(t, [(0, -1), (0, 0)]), x)
