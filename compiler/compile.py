@@ -23,6 +23,7 @@ from .passes import (
     expand,
     fold,
     fuse,
+    keep,
     regalloc,
     rewrite,
     schedule,
@@ -45,9 +46,14 @@ GRAPH_PASSES: tuple[tuple[str, GraphPass], ...] = (
     ("fuse", fuse.run),
     ("dce", dce.run),
 )
+CODE_PASSES: tuple[tuple[str, Callable[[Code], Code]], ...] = (
+    ("keep", keep.run),
+    ("coalesce", coalesce.run),
+)
 # What can be left out: passes, and the two halves of `schedule`.
 OPTIONAL = (
-    "fold", "cse", "dce", "algebra", "fuse", "coalesce", "merge_rounds", "overlap", "regalloc",
+    "fold", "cse", "dce", "algebra", "fuse", "keep", "coalesce", "merge_rounds", "overlap",
+    "regalloc",
 )  # fmt: skip
 
 
@@ -157,10 +163,11 @@ def _back_end(graph: Graph, options: Options, log: _Log) -> Compiled:
     clock = _Clock()
     code = codegen.run(graph)
     log.code("codegen", clock(), nodes, code)
-    if "coalesce" not in options.off:
-        clock()
-        code = coalesce.run(code)
-        log.code("coalesce", clock(), nodes, code)
+    for name, run in CODE_PASSES:
+        if name not in options.off:
+            clock()
+            code = run(code)
+            log.code(name, clock(), nodes, code)
     clock()
     code = schedule.run(
         code, merge_rounds="merge_rounds" not in options.off, overlap="overlap" not in options.off

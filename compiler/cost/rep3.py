@@ -175,6 +175,7 @@ _RESULT = {
     "conv2d_dx": "B C H W",
     "conv2d_dw": "O C KH KW",
 }
+_DEALT = {"select": 2, "select_keep": 2, "select_kept": 1}  # words from P1: u, unless kept, and h
 _ADDER: dict[str, Callable[[int], _Addition]] = {"ltz": _sign, "eqz": _zero, "a2b": _sum}
 
 
@@ -201,8 +202,8 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         return _adder(_ADDER[name], args)
     if name == "trunc":
         return _rounded(n, args, word, replicated=True)
-    if name == "select":
-        _bits_to_words(t, word, 2)
+    if name in _DEALT:
+        _bits_to_words(t, word, _DEALT[name])
         return t.cost(2)
     if name == "b2a":
         _bits_to_words(t, word, 1, args["p"])

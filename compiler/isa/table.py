@@ -223,6 +223,10 @@ _GROUPS: dict[str, list[tuple[int, str, str, str]]] = {
          "output `out` = S[a], revealed to its receivers"),
         (0x91, "outputb", "h:h out:out a:br[p,n] p:n n:n",
          "output `out` = sum of 2^i * plane i of B[a], revealed to its receivers"),
+        (0x98, "select_keep", "h:h d:sw[n] k:sw[n] b:br[1,n] a:sr[n] n:n",
+         "select; S[k] = what the protocol keeps of B[b]: only select_kept may read it"),
+        (0x99, "select_kept", "h:h d:sw[n] k:sr[n] b:br[1,n] a:sr[n] n:n",
+         "select by the bits of which select_keep has put into S[k] what is kept"),
     ],
     "io": [
         (0xC0, "coutput", "out:out a:cr[n] n:n", "output `out` = C[a], at every receiver"),

@@ -25,7 +25,7 @@ from heapq import heappop, heappush
 
 from .lir import Access, Code, Op, Reg, all_accesses, blocks, breaks, join_of, walk
 
-ROUNDS = {"ltz": 5, "eqz": 5, "a2b": 6, "b2a": 2, "select": 2}
+ROUNDS = {"ltz": 5, "eqz": 5, "a2b": 6, "b2a": 2, "select": 2, "select_keep": 2, "select_kept": 2}
 
 
 def rounds_estimate(op: Op) -> int:

@@ -312,6 +312,20 @@ static void start_select(seq_vm *vm, const seq_call *call) {
     env->ring->mul(REG(SELECT, d), REG(SELECT, d), REG(SELECT, a), n);
 }
 
+/* Kept of a bit is the bit, as a word. */
+static void start_select_keep(seq_vm *vm, const seq_call *call) {
+    const seq_env *env = vm_env(vm);
+    size_t n = SIZE(SELECT_KEEP, n);
+    env->bits->unslice(REG(SELECT_KEEP, k), env->ring_bits, REG(SELECT_KEEP, b),
+                       bits_plane_words(n), n, 0, 1);
+    env->ring->mul(REG(SELECT_KEEP, d), REG(SELECT_KEEP, k), REG(SELECT_KEEP, a), n);
+}
+
+static void start_select_kept(seq_vm *vm, const seq_call *call) {
+    vm_env(vm)->ring->mul(REG(SELECT_KEPT, d), REG(SELECT_KEPT, k), REG(SELECT_KEPT, a),
+                          SIZE(SELECT_KEPT, n));
+}
+
 /* ---- bits ---- */
 
 /* What a comparison looks at is the whole value, unless it says so by asking for more than k + 1
@@ -444,6 +458,8 @@ const seq_protocol protocol_emulate = {
             START(LTZ) = start_ltz,
             START(EQZ) = start_eqz,
             START(SELECT) = start_select,
+            START(SELECT_KEEP) = start_select_keep,
+            START(SELECT_KEPT) = start_select_kept,
             START(B2A) = start_b2a,
             START(A2B) = start_a2b,
             START(AND) = start_and,

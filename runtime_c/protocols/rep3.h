@@ -132,6 +132,9 @@ typedef struct {
     const uint8_t *residue2, *residue3; /* the same; P2 and P3: from P1 in residue2 */
 } rep3_trunc_job;
 
+/* Whether P2 and P3 keep their parts of u, or have them already. */
+enum { REP3_FRESH, REP3_KEEP, REP3_KEPT };
+
 /* A word from bits: d = b, d -= b, or d = b ? x : 0, for `count` elements from `first` on. */
 typedef struct {
     const seq_env *env;
@@ -141,6 +144,8 @@ typedef struct {
     const uint64_t *b0, *b1; /* components of the bits, from element `first` on */
     const uint8_t *x0, *x1;  /* components of x from element `first` on; NULL: no select */
     uint8_t *d0, *d1;        /* components of the result from element `first` on */
+    uint8_t *kept;           /* P2, P3: parts of u from element `first` on; REP3_FRESH: unused */
+    int keep;
     int subtract;
     uint8_t *send_bit, *send_word;
     const uint8_t *recv_bit, *recv_word; /* P1: from P2 in recv_bit, from P3 in recv_word */
@@ -168,7 +173,7 @@ typedef struct {
     par_fn bit_finish;     /* P1: results */
     par_fn reshare;        /* send = d.c[0] = an additive sharing of the source, masked by zero */
     par_fn open;           /* d.c[0] = a.c[0] + a.c[1] + recv */
-    par_fn input_owner;    /* d.c[0] = mask, send = d.c[1] = a.c[0] - mask */
+    par_fn input_owner;    /* d.c[0], unless NULL, = mask, send = d.c[1] = a.c[0] - mask */
     par_fn input_previous; /* d.c[1] = mask */
     /* p planes (stride words apart) of x, x + y, or x - 1 (if minus_one) for n elements. */
     void (*slice)(const bits_ops *bits, uint64_t *planes, size_t stride, unsigned p, const void *x,
@@ -239,6 +244,7 @@ void rep3_start_conv2d_dw(seq_vm *vm, const seq_call *call);
 /* trunc; as a sub-machine also: a.c[1] == NULL: the operand is an additive sharing; m == 0. */
 void rep3_start_trunc(seq_vm *vm, const seq_call *call);
 void rep3_start_select(seq_vm *vm, const seq_call *call);
+void rep3_start_select_kept(seq_vm *vm, const seq_call *call); /* and select_keep */
 void rep3_start_b2a(seq_vm *vm, const seq_call *call);
 void rep3_start_ltz(seq_vm *vm, const seq_call *call);
 void rep3_start_eqz(seq_vm *vm, const seq_call *call);

@@ -130,8 +130,9 @@ typedef struct {
     const uint64_t *bit[3][2]; /* by third and component: words of the task's range, plane 0 */
     size_t planes, plane;      /* how many; words between them */
     const seq_reg *x, *d;      /* x: NULL or what is selected */
+    const seq_reg *kept;       /* P2's and P3's parts of u, in component 0; see keep */
     size_t n;                  /* elements between planes of the result */
-    int subtract;
+    int keep, subtract;
 } bit_work;
 
 static rep3_bit_job bit_job(const seq_task *t, const rep3_keys *keys, const rep3_part *part,
@@ -151,15 +152,22 @@ static rep3_bit_job bit_job(const seq_task *t, const rep3_keys *keys, const rep3
         .x1 = b->x ? (const uint8_t *)b->x->c[1] + at : NULL,
         .d0 = (uint8_t *)b->d->c[0] + at,
         .d1 = (uint8_t *)b->d->c[1] + at,
+        .kept = b->kept ? (uint8_t *)b->kept->c[0] + at : NULL,
+        .keep = b->keep,
         .subtract = b->subtract,
     };
+}
+
+/* Words that P1 deals for an element and plane: u, unless it is kept, and h. */
+static size_t dealt_words(const bit_work *b) {
+    return (size_t)(b->keep != REP3_KEPT) + (b->x != NULL);
 }
 
 /* P1 sends P2 its parts of u (and of h) for all planes. */
 static int bit_deal(seq_task *t, const rep3_keys *keys, const rep3_part *part, const bit_work *b) {
     const rep3_word *w = rep3_words(t->env);
     const unsigned me = t->env->me;
-    const size_t each = (b->x ? 2 : 1) * w->word * b->planes;
+    const size_t each = dealt_words(b) * w->word * b->planes;
     const size_t bytes = part->count[rep3_third(me, REP3_P1)] * each;
     uint8_t *message = rep3_send(t, rep3_next(me), bytes);
     if (bytes && !message)
@@ -167,7 +175,7 @@ static int bit_deal(seq_task *t, const rep3_keys *keys, const rep3_part *part, c
     for (size_t p = 0; bytes && p < b->planes; p++) {
         rep3_bit_job job = bit_job(t, keys, part, b, REP3_P1, p);
         job.send_bit = message + p * job.count * w->word;
-        job.send_word = job.send_bit + job.count * w->word;
+        job.send_word = message + (dealt_words(b) - 1) * job.count * w->word;
         par_for(t->env->pool, job.count, REP3_PIECE, w->bit_deal, &job);
     }
     task_expect(t, rep3_prev(me), part->count[rep3_third(me, REP3_P2)] * each);
@@ -193,7 +201,7 @@ static int bit_return(seq_task *t, const rep3_keys *keys, const rep3_part *part,
             job.send_word = message + p * count * w->word;
             if (dealt) {
                 job.recv_bit = dealt + p * count * w->word;
-                job.recv_word = job.recv_bit + count * w->word;
+                job.recv_word = dealt + (dealt_words(b) - 1) * count * w->word;
             }
             par_for(t->env->pool, count, REP3_PIECE, w->bit_return, &job);
         }
@@ -524,13 +532,15 @@ typedef struct {
     bit_work work;
 } bit_state;
 
+/* keep, kept: see bit_work. */
 static int bit_step(seq_task *t, const seq_reg *b, const seq_reg *x, const seq_reg *d,
-                    size_t planes) {
+                    size_t planes, int keep, const seq_reg *kept) {
     bit_state *s = t->state;
     if (t->step_no == 0) {
         rep3_derive(&s->keys, t);
         rep3_partition(&s->part, t);
-        s->work = (bit_work){.planes = planes, .x = x, .d = d, .n = t->end};
+        s->work =
+            (bit_work){.planes = planes, .x = x, .d = d, .n = t->end, .keep = keep, .kept = kept};
         s->work.plane = bits_plane_words(t->end);
         for (unsigned r = 0; r < 3; r++)
             for (unsigned c = 0; c < 2; c++)
@@ -543,7 +553,8 @@ static int bit_step(seq_task *t, const seq_reg *b, const seq_reg *x, const seq_r
 
 static int select_step(seq_task *t) {
     const seq_reg *reg = t->call.reg;
-    return bit_step(t, &reg[SEQ_ARG_SELECT_b], &reg[SEQ_ARG_SELECT_a], &reg[SEQ_ARG_SELECT_d], 1);
+    return bit_step(t, &reg[SEQ_ARG_SELECT_b], &reg[SEQ_ARG_SELECT_a], &reg[SEQ_ARG_SELECT_d], 1,
+                    REP3_FRESH, NULL);
 }
 
 void rep3_start_select(seq_vm *vm, const seq_call *call) {
@@ -551,10 +562,27 @@ void rep3_start_select(seq_vm *vm, const seq_call *call) {
                       sizeof(bit_state));
 }
 
+/* Both have their operands at the same places. */
+_Static_assert((int)SEQ_ARG_SELECT_KEEP_k == (int)SEQ_ARG_SELECT_KEPT_k &&
+                   (int)SEQ_ARG_SELECT_KEEP_n == (int)SEQ_ARG_SELECT_KEPT_n,
+               "operands of select_keep and select_kept");
+
+static int select_kept_step(seq_task *t) {
+    const seq_reg *reg = t->call.reg;
+    return bit_step(
+        t, &reg[SEQ_ARG_SELECT_KEPT_b], &reg[SEQ_ARG_SELECT_KEPT_a], &reg[SEQ_ARG_SELECT_KEPT_d], 1,
+        t->call.op == SEQ_OP_SELECT_KEEP ? REP3_KEEP : REP3_KEPT, &reg[SEQ_ARG_SELECT_KEPT_k]);
+}
+
+void rep3_start_select_kept(seq_vm *vm, const seq_call *call) {
+    rep3_start_thirds(vm, call, (size_t)call->arg[SEQ_ARG_SELECT_KEPT_n], 2, select_kept_step,
+                      sizeof(bit_state));
+}
+
 static int b2a_step(seq_task *t) {
     const seq_reg *reg = t->call.reg;
     return bit_step(t, &reg[SEQ_ARG_B2A_a], NULL, &reg[SEQ_ARG_B2A_d],
-                    (size_t)t->call.arg[SEQ_ARG_B2A_p]);
+                    (size_t)t->call.arg[SEQ_ARG_B2A_p], REP3_FRESH, NULL);
 }
 
 void rep3_start_b2a(seq_vm *vm, const seq_call *call) {

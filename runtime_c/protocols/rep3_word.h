@@ -300,8 +300,10 @@ static void FN(bit_deal)(void *arg, size_t begin, size_t end) {
         for (size_t l = 0; l < (n + 63) / 64; l++)
             bits[l] = j->b0[i / 64 + l] ^ j->b1[i / 64 + l];
         FN(expand)(u.w, bits, n);
-        MASKS(&j->keys->prev, REP3_DEALT_BIT, j->first + i, mask.w, n);
-        FN(deal_bit)((FN(wire) *)(j->send_bit + i * sizeof(WORD)), u.w, mask.w, n);
+        if (j->keep != REP3_KEPT) {
+            MASKS(&j->keys->prev, REP3_DEALT_BIT, j->first + i, mask.w, n);
+            FN(deal_bit)((FN(wire) *)(j->send_bit + i * sizeof(WORD)), u.w, mask.w, n);
+        }
         if (j->x0) {
             FN(gate)(h.w, u.w, (const WORD *)j->x0 + i, (const WORD *)j->x1 + i, n);
             MASKS(&j->keys->prev, REP3_DEALT_WORD, j->first + i, mask.w, n);
@@ -348,10 +350,14 @@ static void FN(bit_part)(const rep3_bit_job *j, FN(return_pieces) * w, size_t i,
     const int p2 = j->role == REP3_P2;
     const prg_key *f13 = &j->keys->next; /* P3's */
     FN(expand)(w->v.w, (p2 ? j->b1 : j->b0) + i / 64, n);
-    if (p2)
+    if (j->keep == REP3_KEPT)
+        memcpy(w->u.w, (const WORD *)j->kept + i, n * sizeof(WORD));
+    else if (p2)
         memcpy(w->u.w, j->recv_bit + i * sizeof(WORD), n * sizeof(WORD));
     else
         MASKS(f13, REP3_DEALT_BIT, j->first + i, w->u.w, n);
+    if (j->keep == REP3_KEEP)
+        memcpy((WORD *)j->kept + i, w->u.w, n * sizeof(WORD));
     FN(part_bit)(w->u.w, w->v.w, n, (WORD)p2);
     if (!j->x0)
         return;
@@ -434,15 +440,17 @@ static void FN(open)(void *arg, size_t begin, size_t end) {
 
 static void FN(input_owner)(void *arg, size_t begin, size_t end) {
     const rep3_flat_job *j = arg;
+    FN(piece) w;
     for (size_t i = begin, n; i < end; i += n) {
         n = FN(piece_size)(i, end);
         const size_t e = j->first + i;
-        WORD *mask = (WORD *)j->d.c[0] + e;
+        WORD *mask = j->d.c[0] ? (WORD *)j->d.c[0] + e : w.w;
         MASKS(&j->keys->prev, REP3_INPUT, e, mask, n);
         FN(wire) *out = (FN(wire) *)(j->send + i * sizeof(WORD));
         FN(deal_bit)(out, (const WORD *)j->source.a.c[0] + e, mask, n);
         memcpy((WORD *)j->d.c[1] + e, out, n * sizeof(WORD));
     }
+    prg_wipe(&w, sizeof w);
 }
 
 static void FN(input_previous)(void *arg, size_t begin, size_t end) {

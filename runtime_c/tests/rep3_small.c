@@ -79,17 +79,20 @@ typedef struct {
     const char *name;
     uint16_t op;
     int64_t arg[SEQ_MAX_OPERANDS];
-    unsigned inputs, at[2], bit[2]; /* operands, and whether they are bits */
-    unsigned result, planes;        /* its operand; planes of bits, or 0: words */
-    unsigned leading_planes;        /* nearest rounding: monomials before P1's answer to P2 */
-    unsigned bit_steps;             /* and the steps after it that send bits only */
-    int all_bits;                   /* all messages are bits */
+    unsigned inputs, at[3], bit[3]; /* operands, and whether they are bits */
+    uint16_t before; /* an instruction run before on the first two inputs; op gets the others */
+    unsigned kept;   /* the operand through which the two are connected */
+    unsigned result, planes; /* its operand; planes of bits, or 0: words */
+    unsigned leading_planes; /* nearest rounding: monomials before P1's answer to P2 */
+    unsigned bit_steps;      /* and the steps after it that send bits only */
+    int all_bits;            /* all messages are bits */
     /* Whether `got` is right for inputs x, y and the mask r (of truncation). */
     int (*check)(unsigned got, unsigned x, unsigned y, unsigned r);
 } operation;
 
 static engine E;
 static const operation *OP;
+static int before; /* OP->before is running: its streams are apart from those of OP->op */
 static stream streams[MAX_STREAMS];
 static unsigned stream_count;
 static int recording;
@@ -110,6 +113,7 @@ static uint64_t config_of(unsigned lane) {
 }
 
 static stream *find_stream(unsigned pair, uint32_t purpose) {
+    purpose += before ? 1u << 24 : 0;
     for (unsigned i = 0; i < stream_count; i++)
         if (streams[i].pair == pair && streams[i].purpose == purpose)
             return streams + i;
@@ -166,20 +170,25 @@ static unsigned component(unsigned i, unsigned c, unsigned lane) {
     return (unsigned)(config_of(lane) >> shift) & mask;
 }
 
-static uint64_t buffer[3][4][2][16 * LANES / 8]; /* party, operand slot, component */
+enum { RESULT = 3, KEPT = 4 };                   /* slots; the first are inputs */
+static uint64_t buffer[3][5][2][16 * LANES / 8]; /* party, slot, component */
 
 static unsigned party_of(unsigned role) {
     return (role + 2) % 3;
 }
 
-/* One instruction on 64 elements with configurations base, base + 1, ... */
-static void execute(void) {
+static void views(uint64_t hash[LANES]);
+
+/* One call on 64 elements with configurations base, base + 1, ... */
+static void execute_call(uint16_t op) {
     seq_reg reg[3][SEQ_MAX_OPERANDS];
     memset(reg, 0, sizeof reg);
     for (unsigned role = 0; role < 3; role++)
         for (unsigned c = 0; c < 2; c++) {
             const unsigned p = party_of(role);
             for (unsigned i = 0; i < OP->inputs; i++) {
+                if (before && i == 2)
+                    continue;
                 uint64_t *d = buffer[p][i][c];
                 memset(d, 0, sizeof buffer[p][i][c]);
                 for (unsigned lane = 0; lane < LANES; lane++) {
@@ -191,20 +200,36 @@ static void execute(void) {
                 }
                 reg[p][OP->at[i]].c[c] = d;
             }
-            reg[p][OP->result].c[c] = buffer[p][3][c];
+            if (OP->kept)
+                reg[p][OP->kept].c[c] = buffer[p][KEPT][c];
+            reg[p][OP->result].c[c] = buffer[p][RESULT][c];
         }
     for (unsigned i = 0; i < 3; i++)
         prg_derive(keys + i, &E.pair[party_of(i)], E.instance + 1, 0);
-    if (engine_call(&E, OP->op, OP->arg, reg) != 0) {
+    if (engine_call(&E, op, OP->arg, reg) != 0) {
         fprintf(stderr, "%s: a party failed\n", OP->name);
         exit(2);
     }
 }
 
+/* The operation; hash: what the corrupt party received about each element. */
+static void execute(uint64_t hash[LANES]) {
+    for (unsigned lane = 0; lane < LANES; lane++)
+        hash[lane] = 1;
+    if (OP->before) {
+        before = 1;
+        execute_call(OP->before);
+        views(hash);
+        before = 0;
+    }
+    execute_call(OP->op);
+    views(hash);
+}
+
 /* ---- results ---- */
 
 static unsigned result_part(unsigned p, unsigned c, unsigned lane) {
-    const uint64_t *d = buffer[p][3][c];
+    const uint64_t *d = buffer[p][RESULT][c];
     if (!OP->planes)
         return ((const uint8_t *)d)[lane] & RING;
     unsigned x = 0;
@@ -240,7 +265,8 @@ static unsigned check_results(void) {
             wrong += own[p] != result_part((p + 2) % 3, 1, lane);
         }
         const unsigned got = combine(OP->planes > 0, own[0], own[1], own[2]);
-        const unsigned x = input_value(0, lane), y = OP->inputs > 1 ? input_value(1, lane) : 0;
+        const unsigned x = input_value(0, lane);
+        const unsigned y = OP->inputs > 1 ? input_value(OP->inputs - 1, lane) : 0;
         wrong += !OP->check(got, x, y, mask_r(lane));
     }
     return wrong;
@@ -257,8 +283,6 @@ static size_t planes_in(const message *m) {
 
 /* Mix what the corrupt party receives about each element into a hash an element. */
 static void views(uint64_t hash[LANES]) {
-    for (unsigned lane = 0; lane < LANES; lane++)
-        hash[lane] = 1;
     for (const message *m = E.first; m; m = m->next) {
         if (m->to != party_of(corrupt))
             continue;
@@ -293,9 +317,8 @@ static unsigned enumerate(unsigned honest_inputs) {
     memset(sums, 0, sizeof *sums << honest_inputs);
     for (base = 0; base < total; base += LANES) {
         uint64_t hash[LANES];
-        execute();
+        execute(hash);
         wrong += check_results();
-        views(hash);
         for (unsigned lane = 0; lane < LANES; lane++)
             sums[config_of(lane) >> honest_bits] += mix(hash[lane]);
     }
@@ -311,7 +334,8 @@ static unsigned test(const operation *op, unsigned samples) {
     stream_count = 0;
     recording = 1;
     total = 1;
-    execute();
+    uint64_t hash[LANES];
+    execute(hash);
     recording = 0;
     for (unsigned i = 0; i < op->inputs; i++)
         inputs += input_width(i);
@@ -481,6 +505,25 @@ int main(int argc, char **argv) {
          .at = {SEQ_ARG_SELECT_b, SEQ_ARG_SELECT_a},
          .bit = {1, 0},
          .result = SEQ_ARG_SELECT_d,
+         .check = check_select},
+        {.name = "select_keep",
+         .op = SEQ_OP_SELECT_KEEP,
+         .inputs = 2,
+         .arg = {[SEQ_ARG_SELECT_KEEP_n] = LANES},
+         .at = {SEQ_ARG_SELECT_KEEP_b, SEQ_ARG_SELECT_KEEP_a},
+         .bit = {1, 0},
+         .kept = SEQ_ARG_SELECT_KEEP_k,
+         .result = SEQ_ARG_SELECT_KEEP_d,
+         .check = check_select},
+        {.name = "select_kept",
+         .before = SEQ_OP_SELECT_KEEP,
+         .op = SEQ_OP_SELECT_KEPT,
+         .inputs = SMALL_BITS < 5 ? 3 : 2, /* or both select the same: there are too many values */
+         .arg = {[SEQ_ARG_SELECT_KEPT_n] = LANES},
+         .at = {SEQ_ARG_SELECT_KEPT_b, SEQ_ARG_SELECT_KEPT_a, SEQ_ARG_SELECT_KEPT_a},
+         .bit = {1, 0, 0},
+         .kept = SEQ_ARG_SELECT_KEPT_k,
+         .result = SEQ_ARG_SELECT_KEPT_d,
          .check = check_select},
         {.name = "b2a",
          .op = SEQ_OP_B2A,

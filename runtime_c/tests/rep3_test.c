@@ -400,6 +400,31 @@ static void test_select(size_t n) {
     free_result(&d);
 }
 
+/* select_keep, and two selections by what it kept. */
+static void test_select_kept(size_t n) {
+    BEGIN;
+    vec b = new_bits(n, 1);
+    result k = set_result(reg, SEQ_ARG_SELECT_KEPT_k, n);
+    set(reg, SEQ_ARG_SELECT_KEPT_b, &b);
+    arg[SEQ_ARG_SELECT_KEPT_n] = (int64_t)n;
+    for (unsigned round = 0; round < 3; round++) {
+        const char *what = round ? "select_kept" : "select_keep";
+        vec a = new_vec(n, BITS);
+        set(reg, SEQ_ARG_SELECT_KEPT_a, &a);
+        result d = set_result(reg, SEQ_ARG_SELECT_KEPT_d, n);
+        call(what, round ? SEQ_OP_SELECT_KEPT : SEQ_OP_SELECT_KEEP, arg, reg, n);
+        for (size_t i = 0; i < n; i++) {
+            const word expected = clear_bit(&b, 0, i) ? a.x[i] : 0, got = value(&d, i, what);
+            if (got != expected)
+                fail(what, n, i, got, expected);
+        }
+        free_vec(&a);
+        free_result(&d);
+    }
+    free_vec(&b);
+    free_result(&k);
+}
+
 static void test_b2a(size_t n, size_t planes) {
     BEGIN;
     vec a = new_bits(n, planes);
@@ -540,6 +565,7 @@ static void test_size(size_t n) {
         test_open(n, planes, (int)planes / 2, SEQ_OP_OUTPUTB);
     }
     test_select(n);
+    test_select_kept(n);
     test_open(n, 0, -1, SEQ_OP_OPEN);
     for (int to = -1; to < 3; to++)
         test_open(n, 0, to, SEQ_OP_OUTPUT);
@@ -571,6 +597,7 @@ int main(int argc, char **argv) {
         test_mul(large, 0, 0);
         test_compare(large, 32, SEQ_OP_LTZ);
         test_select(large);
+        test_select_kept(large);
         test_b2a(large, 2);
         test_and(large, 2);
         test_open(large, 3, -1, SEQ_OP_OPENB);

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #define SEQ_OP_FIRST_INTERACTIVE 0x80
-#define SEQ_INTERACTIVE_COUNT 18
+#define SEQ_INTERACTIVE_COUNT 26
 #define SEQ_ISA_MAX_OPERANDS 19
 
 /* Hash of the instruction table, as in the header of a bytecode file. */
-static const uint8_t seq_isa_hash[16] = {0x16, 0xEE, 0x8A, 0xEB, 0xD7, 0x10, 0x4F, 0xB7, 0x98, 0x31, 0x99, 0xB9, 0x85, 0x9C, 0xFB, 0xDE};
+static const uint8_t seq_isa_hash[16] = {0x15, 0x77, 0xD0, 0x07, 0x55, 0xCB, 0x9F, 0x43, 0x60, 0xA7, 0x15, 0x5B, 0xAD, 0x57, 0x61, 0x3B};
 
 /* Instruction codes. */
 enum {
@@ -80,6 +80,8 @@ enum {
     SEQ_OP_INPUT = 0x8F, /* S[d] = the whole input `in` of its party, shared */
     SEQ_OP_OUTPUT = 0x90, /* output `out` = S[a], revealed to its receivers */
     SEQ_OP_OUTPUTB = 0x91, /* output `out` = sum of 2^i * plane i of B[a], revealed to its receivers */
+    SEQ_OP_SELECT_KEEP = 0x98, /* select; S[k] = what the protocol keeps of B[b]: only select_kept may read it */
+    SEQ_OP_SELECT_KEPT = 0x99, /* select by the bits of which select_keep has put into S[k] what is kept */
     SEQ_OP_COUTPUT = 0xC0, /* output `out` = C[a], at every receiver */
     SEQ_OP_PTEXT = 0xC1, /* append a string to the line being printed; \n ends the line */
     SEQ_OP_PVAL = 0xC2, /* append C[a]/2^f to the line being printed, formatted by fmt (a C-like %.4f or %d) */
@@ -175,6 +177,10 @@ enum { SEQ_ARG_INPUT_h, SEQ_ARG_INPUT_d, SEQ_ARG_INPUT_in, SEQ_ARG_INPUT_n };
 enum { SEQ_ARG_OUTPUT_h, SEQ_ARG_OUTPUT_out, SEQ_ARG_OUTPUT_a, SEQ_ARG_OUTPUT_n };
 enum { SEQ_ARG_OUTPUTB_h, SEQ_ARG_OUTPUTB_out, SEQ_ARG_OUTPUTB_a, SEQ_ARG_OUTPUTB_p,
     SEQ_ARG_OUTPUTB_n };
+enum { SEQ_ARG_SELECT_KEEP_h, SEQ_ARG_SELECT_KEEP_d, SEQ_ARG_SELECT_KEEP_k,
+    SEQ_ARG_SELECT_KEEP_b, SEQ_ARG_SELECT_KEEP_a, SEQ_ARG_SELECT_KEEP_n };
+enum { SEQ_ARG_SELECT_KEPT_h, SEQ_ARG_SELECT_KEPT_d, SEQ_ARG_SELECT_KEPT_k,
+    SEQ_ARG_SELECT_KEPT_b, SEQ_ARG_SELECT_KEPT_a, SEQ_ARG_SELECT_KEPT_n };
 enum { SEQ_ARG_COUTPUT_out, SEQ_ARG_COUTPUT_a, SEQ_ARG_COUTPUT_n };
 enum { SEQ_ARG_PTEXT_str };
 enum { SEQ_ARG_PVAL_a, SEQ_ARG_PVAL_n, SEQ_ARG_PVAL_f, SEQ_ARG_PVAL_fmt };
@@ -541,6 +547,18 @@ static const isa_operand isa_operands[] = {
     {"a", ISA_B, 1, 0, ISA_EXTENT_PRODUCT, 1, 3, {4}}, /* outputb */
     {"p", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* outputb */
     {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* outputb */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* select_keep */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_keep */
+    {"k", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_keep */
+    {"b", ISA_B, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_keep */
+    {"a", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_keep */
+    {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* select_keep */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* select_kept */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_kept */
+    {"k", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_kept */
+    {"b", ISA_B, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_kept */
+    {"a", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_kept */
+    {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* select_kept */
     {"out", ISA_OUT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* coutput */
     {"a", ISA_C, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {2}}, /* coutput */
     {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* coutput */
@@ -617,9 +635,11 @@ static const isa_op isa_ops[] = {
     [0x8F] = {0x8F, "input", 4, 1, 1, isa_operands + 310},
     [0x90] = {0x90, "output", 4, 1, 1, isa_operands + 314},
     [0x91] = {0x91, "outputb", 5, 1, 1, isa_operands + 318},
-    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 323},
-    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 326},
-    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 327},
+    [0x98] = {0x98, "select_keep", 6, 1, 0, isa_operands + 323},
+    [0x99] = {0x99, "select_kept", 6, 1, 0, isa_operands + 329},
+    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 335},
+    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 338},
+    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 339},
 };
 
 /* The row of an opcode, or NULL if there is none. */

@@ -235,6 +235,6 @@ def _work(run: report.RunFolder, batches: int) -> dict[str, float]:
         work["product"] += times * outputs
         work["truncation"] += times * (a["n"] if name == "trunc" else 0)
         work["comparison"] += times * (a["n"] if name in ("ltz", "eqz") else 0)
-        work["select"] += times * (a["n"] if name == "select" else 0)
+        work["select"] += times * (a["n"] if name.startswith("select") else 0)
         work["and"] += times * (a["n"] * a["p"] if name == "and" else 0)
     return work

@@ -173,6 +173,12 @@ class Case:
         self.equal("b2a", s.output(words, 3 * n, to="2"), planes)
         s.start(f"select d={words} b={a} a={self.swide} n={n}")
         self.equal("select", s.output(words, n, to="1"), self.wide * (self.full & 1))
+        k = s.reg("s", n)
+        s.start(f"select_keep d={words} k={k} b={b} a={self.swide} n={n}")
+        self.equal("select_keep", s.output(words, n), self.wide * (self.wide & 1))
+        for source, x in ((self.sfull, self.full), (self.sx, self.x)):
+            s.start(f"select_kept d={words} k={k} b={b} a={source} n={n}")
+            self.equal("select_kept", s.output(words, n), x * (self.wide & 1))
         s.start(f"open d={c} a={self.sfull} n={n}")
         self.equal("open", s.output_clear(c, n), self.full)
         s.start(f"randbit d={a} p=3 n={n}")

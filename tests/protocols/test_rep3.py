@@ -78,5 +78,7 @@ def test_sizes_of_the_flagship_operations() -> None:
     assert bits("ltz", bits=32) == (5, 175)
     assert bits("eqz", bits=32) == (5, 157)
     assert bits("select") == (2, 8 * 32)
+    assert bits("select_keep") == (2, 8 * 32)
+    assert bits("select_kept") == (2, 8 * 24)
     assert bits("b2a", p=1) == (2, 8 * 24)
     assert bits("and", p=1) == (1, 3)

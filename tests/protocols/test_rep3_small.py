@@ -14,7 +14,7 @@ import pytest
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
 SOURCES = ("tests/rep3_engine.c", "protocols/rep3.c", "protocols/rep3_[a-v]*.c")
 KERNELS = ("prg/*.c", "cpu.c", "par.c", "error.c")
-OPERATIONS = 10  # at least: mul, trunc, their rounding, ltz, eqz, a2b, and, select, b2a
+OPERATIONS = 12  # at least: mul, trunc, their rounding, ltz, eqz, a2b, and, select (3), b2a
 
 
 def build(folder: Path, ring: int, block: int, edit: tuple[str, str, str] | None = None) -> Path:
@@ -76,6 +76,11 @@ MUTANTS: dict[str, tuple[str, str, str]] = {
     ),
     "forms share a mask": ("rep3_adder.c", "REP3_FORM2) + form", "REP3_FORM2) + 0 * form"),
     "what returns to P1 shares a mask": ("rep3_word.h", "REP3_BACK3", "REP3_BACK2"),
+    "a bit and what it selects share a mask": (
+        "rep3_word.h",
+        "REP3_DEALT_WORD",
+        "REP3_DEALT_BIT",
+    ),
     "products are reshared without a mask": (
         "rep3_word.h",
         "REDUCE(v[i] + next[i] - prev[i])",

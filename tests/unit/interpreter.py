@@ -39,6 +39,7 @@ class Machine:
         self.lines: list[str] = [""]
         self.public = PublicRandomness(bytes(16))
         self.pending: dict[int, tuple[Insn, list[Any], dict[str, Any]]] = {}
+        self.kept: dict[int, Any] = {}  # by handle: what a select_keep keeps
         self.executed = [0] * len(program.code)
 
     def run(self) -> Machine:
@@ -124,7 +125,9 @@ class Machine:
     def _write(self, insn: Insn, args: dict[str, Any], result: Any) -> None:
         for o in insn.instr.operands:
             if o.writes and result is not None:
-                if o.file == "b":
+                if insn.instr.name == "select_keep" and o.name == "k":
+                    self.files["s"][args["k"] : args["k"] + args["n"]] = self.kept[args["h"]]
+                elif o.file == "b":
                     self._put_bits(args[o.name], result)
                 elif "dstr" not in args and "dst" not in args:
                     at = args[o.name]
@@ -308,6 +311,14 @@ class Machine:
 
     def _i_select(self, g: dict[str, Any], b: Any, a: Any) -> Any:
         return np.where(b[0] == 1, a, self.ring.zeros(()))
+
+    def _i_select_keep(self, g: dict[str, Any], b: Any, a: Any) -> Any:
+        self.kept[g["h"]] = self.ring.array(b[0].astype(np.int64))
+        return self._i_select(g, b, a)
+
+    def _i_select_kept(self, g: dict[str, Any], k: Any, b: Any, a: Any) -> Any:
+        assert (k == b[0]).all()
+        return self._i_select(g, b, a)
 
     def _i_b2a(self, g: dict[str, Any], a: Any) -> Any:
         return self.ring.array(a.astype(np.int64))

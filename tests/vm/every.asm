@@ -63,6 +63,10 @@
     bmove d=b5120 a=b4096 p=9 n=150
     bandc d=b5120 a=b5120 b=c0 p=9 n=150
     and h=0 d=b6144 a=b1024 b=b4096 p=9 n=150
+    select_keep h=1 d=s2850 k=s3000 b=b0 a=s150 n=150
+    join h=1
+    select_kept h=1 d=s2700 k=s3000 b=b0 a=s2850 n=150
+    join h=1
     select h=1 d=s2850 b=b0 a=s150 n=150
     b2a h=2 d=s3000 a=b128 p=2 n=150
     join h=0

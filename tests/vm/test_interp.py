@@ -281,6 +281,19 @@ CASES: dict[str, tuple[str, str, int, Expect]] = {
         6,
         each(lambda x, y: x if y & 1 else 0),
     ),
+    "select_keep": (
+        "s",
+        "select_keep h=0 d=s0 k=s300 b=b2000 a=s100 n=6",
+        6,
+        each(lambda x, y: x if y & 1 else 0),
+    ),
+    "select_kept": (
+        "s",
+        "select_keep h=0 d=s6 k=s300 b=b2000 a=s200 n=6\njoin h=0\n"
+        "select_kept h=0 d=s0 k=s300 b=b2000 a=s100 n=6",
+        6,
+        each(lambda x, y: x if y & 1 else 0),
+    ),
     "b2a": (
         "s",
         "b2a h=0 d=s0 a=b1000 p=2 n=6",
