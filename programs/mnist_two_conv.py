@@ -16,7 +16,7 @@ Expected output with the sample in programs/data, one epoch: a mean loss of abou
 accuracy of about 93 %.
 """
 
-from sequester import Party, nn, optim, output, program
+from sequester import Party, nn, output, program
 
 
 def network() -> nn.Module:
@@ -32,8 +32,10 @@ def network() -> nn.Module:
 def two_conv(
     epochs: int = 1,
     batch: int = 32,
+    optimizer: str = "sgd",
     lr: float = 0.05,
     momentum: float = 0.9,
+    schedule: str = "constant",
     test_batch: int = 100,
     watch: bool = False,
     load: bool = False,
@@ -43,10 +45,10 @@ def two_conv(
     model = network()
     if load:
         model.load(Party(0), "model")
-    opt = optim.SGD(model.parameters(), lr=lr, momentum=momentum)
+    opt = nn.optimizer_named(optimizer, model.parameters(), lr, momentum)
     nn.fit(
-        model, train, opt, epochs=epochs, batch=batch, classes=10, test=test,
-        test_batch=test_batch, watch=watch,
+        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, classes=10,
+        test=test, test_batch=test_batch, watch=watch,
     )  # fmt: skip
     if save:
         output("model", model, to=Party(0))

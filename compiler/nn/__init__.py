@@ -24,10 +24,11 @@ from .losses import (
     one_hot,
 )
 from .module import Module, Sequential
-from .training import accuracy, fit
+from .training import accuracy, fit, optimizer_named, schedule_named
 
 __all__ = [
     "AvgPool2d", "Conv2d", "Flatten", "Linear", "MaxPool2d", "Module", "ReLU", "Sequential",
     "Sigmoid", "Softmax", "Tanh", "accuracy", "binary_cross_entropy_with_logits", "count_correct",
-    "cross_entropy", "evaluate", "fit", "mse_loss", "one_hot", "optim", "utils",
+    "cross_entropy", "evaluate", "fit", "mse_loss", "one_hot", "optim",
+    "optimizer_named", "schedule_named", "utils",
 ]  # fmt: skip

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Callable, Iterable
 
-from ..lang import Operators, Tensor, current, loop, print_
+from ..lang import Operators, Tensor, Variable, current, loop, print_
 from .losses import cross_entropy, evaluate, one_hot
 from .module import Module
+from .optim import SGD, Adam, AdamW, Optimizer
+from .optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 
 Rows = tuple[Operators, Operators]
 Loss = Callable[[Tensor, Operators], Tensor]
 
+OPTIMIZERS = ("sgd", "adam", "adamw", "amsgrad")
+SCHEDULES = ("constant", "cosine", "step")
 
-class Optimizer(Protocol):
-    """What `fit` asks of an optimiser (`optim.SGD` and the others)."""
 
-    def minimize(self, loss: Operators) -> None: ...
+def optimizer_named(
+    name: str, parameters: Iterable[Variable], lr: float, momentum: float = 0.9
+) -> Optimizer:
+    """An optimiser by a word of OPTIMIZERS, for programs that leave the choice to an option.
+
+    Args:
+        momentum: of SGD; the others have none.
+
+    Raises:
+        ProgramError: any other word.
+    """
+    if name == "sgd":
+        return SGD(parameters, lr=lr, momentum=momentum)
+    if name not in OPTIMIZERS:
+        raise current().error(f"no optimiser {name!r}", f"there are {', '.join(OPTIMIZERS)}")
+    if name == "adamw":
+        return AdamW(parameters, lr=lr)
+    return Adam(parameters, lr=lr, amsgrad=name == "amsgrad")
+
+
+def schedule_named(name: str, optimizer: Optimizer, epochs: int) -> LRScheduler | None:
+    """A schedule over so many epochs by a word of SCHEDULES; None for "constant".
+
+    "cosine" falls from the optimiser's rate towards 0, "step" divides it by 10 after half of the
+    epochs and again after three quarters.
+
+    Raises:
+        ProgramError: any other word.
+    """
+    if name not in SCHEDULES:
+        raise current().error(f"no schedule {name!r}", f"there are {', '.join(SCHEDULES)}")
+    if name == "constant" or epochs < 1:
+        return None
+    if name == "cosine":
+        return CosineAnnealingLR(optimizer, T_max=epochs)
+    return MultiStepLR(optimizer, milestones=[max(1, epochs // 2), max(1, epochs * 3 // 4)])
 
 
 def fit(
@@ -26,6 +62,7 @@ def fit(
     *,
     epochs: int,
     batch: int,
+    schedule: str = "constant",
     classes: int | None = None,
     loss: Loss = cross_entropy,
     test: Rows | None = None,
@@ -41,6 +78,7 @@ def fit(
     Args:
         train: samples (n, ...) and labels or targets (n, ...).
         optimizer: of the model's parameters.
+        schedule: of its learning rate, epoch by epoch; see `schedule_named`.
         classes: turn integer labels (n,) of `train` into one-hot rows once, before the first epoch,
             rather than in every batch of every epoch.
         loss: function of the model's output and the labels of a batch; a scalar.
@@ -51,6 +89,7 @@ def fit(
         ProgramError: rows that do not go together, batches larger than the data.
     """
     x, y = train
+    rates = schedule_named(schedule, optimizer, epochs)
     if classes is not None:
         y = one_hot(y, classes)
     for epoch in loop(epochs):
@@ -68,6 +107,8 @@ def fit(
         else:
             found = accuracy(model, *test, batch=test_batch)
             print_("epoch {}: mean loss {:.4f}, test accuracy {:.2f} %", epoch, mean, found)
+        if rates is not None:
+            rates.step()
     if not epochs and test is not None:
         print_("test accuracy {:.2f} %", accuracy(model, *test, batch=test_batch))
 
