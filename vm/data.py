@@ -1,7 +1,7 @@
-"""Inputs of a party: arrays in `.npy`, `.npz`, IDX (`.gz` too) and CSV files.
+"""Inputs of a party: arrays in `.npy`, `.npz`, IDX (`.gz` too) and CSV files; sets of pictures.
 
 Each array is a `Source`: name, shape and kind are read from the file's header, the elements only by
-`read`. Nothing is unpickled. Conversions, all of them here:
+`read`. Conversions, all of them here (and for other sets of pictures in `pictures.py`):
 
 * IDX files of unsigned bytes with rank 3 are pictures: they become floats in [0, 1] (byte / 255) of
   shape (n, 1, height, width). Every other array keeps its values and shape.
@@ -16,14 +16,16 @@ import math
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
+from . import pictures
 from .errors import ConfigError
 
 Array = NDArray[Any]
@@ -40,21 +42,21 @@ _BLOCK = 1 << 20  # elements converted at a time
 
 @dataclass(frozen=True)
 class Source:
-    """One array in a file: what an input named `name` is read from.
+    """One array in a file or folder: what an input named `name` is read from.
 
-    `kind` is "int" or "float". `member` is the array's name inside an `.npz`.
+    `kind` is "int" or "float"; `load` reads the elements.
     """
 
     name: str
     path: Path
     shape: tuple[int, ...]
     kind: str
-    member: str | None = None
+    load: Callable[[], Array]
 
     def read(self) -> Array:
         """The elements: int64 or float64, of `shape`. Raises ConfigError naming the file."""
         try:
-            array = _read(self)
+            array = self.load()
         except _UNREADABLE as e:
             raise ConfigError(f"{self.path}: cannot be read: {e}") from e
         if array.shape != self.shape:
@@ -71,7 +73,8 @@ def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
 
     FILE may be an `.npz`, whose array K becomes NAME.K (and one already called NAME.K stays so: the
     outputs of a run are inputs of the next), or a folder with IDX files
-    `NAME-images*` and `NAME-labels*` (for `test` also `t10k-…`), which become NAME.x and NAME.y.
+    `NAME-images*` and `NAME-labels*` (for `test` also `t10k-…`), with the batches of CIFAR-10, or
+    with a folder of image files for each class, which become NAME.x and NAME.y.
     """
     found: dict[tuple[int, str], Source] = {}
     for spec in specs:
@@ -113,7 +116,7 @@ def sources(name: str, path: Path) -> list[Source]:
             return list(_npz(name, path))
         if path.suffix == ".npy":
             with path.open("rb") as file:
-                return [_source(name, path, *_npy_header(file))]
+                return [_source(name, path, *_npy_header(file), partial(_read_npy, path))]
         if path.suffix == ".csv":
             return [_csv(name, path)]
         shape, dtype = _idx_header(path)
@@ -179,18 +182,23 @@ def from_words(words: Words, *, f: int, shape: tuple[int, ...], ring_bits: int) 
 # ---- readers, one format each ----
 
 
-def _read(source: Source) -> Array:
-    path = source.path
-    if path.suffix == ".npz":
-        with zipfile.ZipFile(path) as archive, archive.open(f"{source.member}.npy") as member:
-            npz: Array = np.lib.format.read_array(member, allow_pickle=False)
-            return npz
-    if path.suffix == ".npy":
-        npy: Array = np.load(path, allow_pickle=False)
-        return npy
-    if path.suffix == ".csv":
-        rows = np.array([[float(x) for x in row] for row in _csv_rows(path)])
-        return rows.reshape(source.shape)
+def _read_npy(path: Path) -> Array:
+    array: Array = np.load(path, allow_pickle=False)
+    return array
+
+
+def _read_npz(path: Path, member: str) -> Array:
+    with zipfile.ZipFile(path) as archive, archive.open(f"{member}.npy") as file:
+        array: Array = np.lib.format.read_array(file, allow_pickle=False)
+        return array
+
+
+def _read_csv(path: Path, shape: tuple[int, ...]) -> Array:
+    rows = np.array([[float(x) for x in row] for row in _csv_rows(path)])
+    return rows.reshape(shape)
+
+
+def _read_idx(path: Path) -> Array:
     shape, dtype = _idx_header(path)
     with _open(path) as file:
         file.seek(4 + 4 * len(shape))
@@ -201,20 +209,24 @@ def _read(source: Source) -> Array:
         raise ConfigError(f"{path}: {size} bytes of elements announced, {found} there")
     array = np.frombuffer(raw, dtype).reshape(shape)
     if _pictures(shape, dtype):
-        pictures = array.astype(np.float64)[:, None]
-        pictures /= 255.0
-        return pictures
+        scaled = array.astype(np.float64)[:, None]
+        scaled /= 255.0
+        return scaled
     return array
 
 
 def _source(
-    name: str, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], member: str | None = None
+    name: str,
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    load: Callable[[], Array],
 ) -> Source:
     if dtype.kind not in "iufb":
         raise ConfigError(f"{path}: elements are {dtype}; integers or floats are wanted")
     if math.prod(shape) >= _MAX_ELEMENTS:
         raise ConfigError(f"{path}: shape {shape} is too large")
-    return Source(name, path, tuple(shape), "float" if dtype.kind == "f" else "int", member)
+    return Source(name, path, tuple(shape), "float" if dtype.kind == "f" else "int", load)
 
 
 def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -234,7 +246,8 @@ def _npz(name: str, path: Path) -> Iterator[Source]:
             member = info.removesuffix(".npy")
             with archive.open(info) as file:
                 called = member if member.startswith(f"{name}.") else f"{name}.{member}"
-                yield _source(called, path, *_npy_header(file), member)
+                load = partial(_read_npz, path, member)
+                yield _source(called, path, *_npy_header(file), load)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -261,20 +274,36 @@ def _pictures(shape: tuple[int, ...], dtype: np.dtype[Any]) -> bool:
 
 def _idx_source(name: str, path: Path, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Source:
     if _pictures(shape, dtype):
-        return _source(name, path, (shape[0], 1, *shape[1:]), np.dtype(np.float64))
-    return _source(name, path, shape, dtype)
+        shape, dtype = (shape[0], 1, *shape[1:]), np.dtype(np.float64)
+    return _source(name, path, shape, dtype, partial(_read_idx, path))
 
 
 def _folder(name: str, path: Path) -> list[Source]:
-    found = []
-    for part, what in (("x", "images"), ("y", "labels")):
-        stems = [name] if name != "test" else ["test", "t10k"]
-        files = [p for stem in stems for p in sorted(path.glob(f"{stem}-{what}*")) if p.is_file()]
-        if not files:
+    stems = [name] if name != "test" else ["test", "t10k"]
+    parts = [_idx_part(path, stems, what) for what in ("images", "labels")]
+    if not any(parts):
+        found = pictures.find(name, path)
+        if found is None:
+            raise ConfigError(
+                f"{path}: no file {name}-images* in this folder, no batches of CIFAR-10, and no "
+                "folders of image files, one a class"
+            )
+        floats, integers = np.dtype(np.float64), np.dtype(np.int64)
+        return [
+            _source(f"{name}.x", path, found.shape, floats, found.pictures),
+            _source(f"{name}.y", path, found.shape[:1], integers, found.labels),
+        ]
+    sources = []
+    for file, part, what in zip(parts, "xy", ("images", "labels"), strict=True):
+        if file is None:
             raise ConfigError(f"{path}: no file {name}-{what}* in this folder")
-        shape, dtype = _idx_header(files[0])
-        found.append(_idx_source(f"{name}.{part}", files[0], shape, dtype))
-    return found
+        sources.append(_idx_source(f"{name}.{part}", file, *_idx_header(file)))
+    return sources
+
+
+def _idx_part(path: Path, stems: list[str], what: str) -> Path | None:
+    files = (p for stem in stems for p in sorted(path.glob(f"{stem}-{what}*")) if p.is_file())
+    return next(files, None)
 
 
 def _csv_rows(path: Path) -> Iterator[list[str]]:
@@ -311,4 +340,6 @@ def _csv(name: str, path: Path) -> Source:
     if not count:
         raise ConfigError(f"{path}: no rows of numbers")
     shape = (count,) if width == 1 else (count, width)
-    return Source(name, path, shape, "int" if integral else "float")
+    return Source(
+        name, path, shape, "int" if integral else "float", partial(_read_csv, path, shape)
+    )
