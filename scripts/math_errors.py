@@ -87,6 +87,11 @@ def _exp(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
     return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
 
 
+def _exp2(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    top = c.k - 1 - c.f - 2.0**-9
+    return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
+
+
 def _whole(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
     far = 2.0 ** (c.k - 2 - c.f)
     return [np.concatenate([grid(-1.2 * c.f, 1.2 * c.f, c, n), [-far, far - 1]])]
@@ -129,14 +134,16 @@ CASES: tuple[Case, ...] = (
     Case("reduce_max", "all; of 10", lambda c, n, r: [_rows(c, n, r)], lambda x: x.max(axis=1), 0.0,
          (("axis", 1),)),
     Case("exp", "x < (k - 1 - f) ln 2", _exp, np.exp, 1.4),
+    Case("exp2", "x < k - 1 - f", _exp2, np.exp2, 1.4),
     Case("log", "x > 0", lambda c, n, r: [positive(c, n)], np.log, 1.3),
+    Case("log2", "x > 0", lambda c, n, r: [positive(c, n)], np.log2, 1.3),
     Case("reciprocal", "abs(x) > 2^(f - k + 1)",
-         lambda c, n, r: [_signed(c, n, 2.0 ** (c.f - c.k + 2))], lambda x: 1 / x, 1.1),
+         lambda c, n, r: [_signed(c, n, 2.0 ** (c.f - c.k + 2))], lambda x: 1 / x, 1.2),
     Case("div", "b != 0, a/b in range", _div, lambda a, b: a / b, 3.1),
-    Case("sqrt", "x >= 0", lambda c, n, r: [np.append(positive(c, n), 0.0)], np.sqrt, 1.2),
+    Case("sqrt", "x >= 0", lambda c, n, r: [np.append(positive(c, n), 0.0)], np.sqrt, 1.3),
     Case("rsqrt", "x > 0", lambda c, n, r: [positive(c, n)], lambda x: 1 / np.sqrt(x), 1.2),
     Case("sigmoid", "all", _whole, lambda x: 1 / (1 + np.exp(-x)), 1.2),
-    Case("tanh", "all", _whole, np.tanh, 2.4),
+    Case("tanh", "all", _whole, np.tanh, 1.3),
     Case("softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)],
          lambda z: np.exp(_log_softmax(z)), 1.2, (("axis", 1),)),
     Case("log_softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)], _log_softmax, 1.4,

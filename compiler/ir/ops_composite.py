@@ -6,6 +6,7 @@ they do not depend on how it is approximated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,13 @@ def _fixed(t: Type) -> None:
 def _unary(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     _fixed(x[0])
     return x[0]
+
+
+def _rsqrt(x: Sequence[Type], a: Attrs, c: Config) -> Type:
+    known = ("none", "quartic")
+    need(a["approximate"] in known, f"an rsqrt of approximate={a['approximate']!r}",
+         'write approximate="none" or approximate="quartic"')  # fmt: skip
+    return _unary(x, a, c)
 
 
 def _any_unary(x: Sequence[Type], a: Attrs, c: Config) -> Type:
@@ -217,6 +225,14 @@ def _grad_log(s: Step) -> Sequence[Any]:
     return (s.g / s.x[0],)
 
 
+def _grad_exp2(s: Step) -> Sequence[Any]:
+    return (s.scaled(s.times(s.y), math.log(2)),)
+
+
+def _grad_log2(s: Step) -> Sequence[Any]:
+    return (s.scaled(s.g / s.x[0], 1 / math.log(2)),)
+
+
 def _grad_reciprocal(s: Step) -> Sequence[Any]:
     return (s.scaled(s.times(s.y) * s.y, -1.0),)
 
@@ -227,7 +243,7 @@ def _grad_div(s: Step) -> Sequence[Any]:
 
 
 def _grad_sqrt(s: Step) -> Sequence[Any]:
-    return (s.scaled(s.times(s.call("rsqrt", s.x[0])), 0.5),)
+    return (s.scaled(s.times(s.call("rsqrt", s.x[0], approximate="none")), 0.5),)
 
 
 def _grad_rsqrt(s: Step) -> Sequence[Any]:
@@ -298,11 +314,13 @@ _composite("max_pool2d", _pool, _max_pool2d_value, _grad_max_pool2d, "kernel str
 _composite("max_pool2d_grad", _pool_grad, _max_pool2d_grad_value,
            _no_second_derivative, "kernel stride", arity=2)  # fmt: skip
 _composite("exp", _unary, lambda n, x: np.exp(x), _grad_exp)
+_composite("exp2", _unary, lambda n, x: np.exp2(x), _grad_exp2)
 _composite("log", _unary, lambda n, x: np.log(x), _grad_log)
+_composite("log2", _unary, lambda n, x: np.log2(x), _grad_log2)
 _composite("reciprocal", _unary, lambda n, x: 1.0 / x, _grad_reciprocal)
 _composite("div", _div, lambda n, a, b: a / b, _grad_div, arity=2)
 _composite("sqrt", _unary, lambda n, x: np.sqrt(x), _grad_sqrt)
-_composite("rsqrt", _unary, lambda n, x: 1.0 / np.sqrt(x), _grad_rsqrt)
+_composite("rsqrt", _rsqrt, lambda n, x: 1.0 / np.sqrt(x), _grad_rsqrt, "approximate")
 _composite("sigmoid", _unary, lambda n, x: sigmoid(x), _grad_sigmoid)
 _composite("tanh", _unary, lambda n, x: np.tanh(x), _grad_tanh)
 _composite("softmax", _along, lambda n, x: softmax(x, n.attrs["axis"]), _grad_softmax, "axis")

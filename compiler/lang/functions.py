@@ -89,9 +89,19 @@ def exp(x: Value) -> Tensor:
     return emit("exp", _secret_fixed(x))
 
 
+def exp2(x: Value) -> Tensor:
+    """2^x."""
+    return emit("exp2", _secret_fixed(x))
+
+
 def log(x: Value) -> Tensor:
     """Natural logarithm, x > 0."""
     return emit("log", _secret_fixed(x))
+
+
+def log2(x: Value) -> Tensor:
+    """Logarithm to base 2, x > 0."""
+    return emit("log2", _secret_fixed(x))
 
 
 def reciprocal(x: Value) -> Tensor:
@@ -104,9 +114,13 @@ def sqrt(x: Value) -> Tensor:
     return emit("sqrt", _secret_fixed(x))
 
 
-def rsqrt(x: Value) -> Tensor:
-    """1 / sqrt(x), x > 0."""
-    return emit("rsqrt", _secret_fixed(x))
+def rsqrt(x: Value, approximate: str = "none") -> Tensor:
+    """1 / sqrt(x), x > 0.
+
+    Args:
+        approximate: "none", or "quartic" for a cheaper one with relative error below 2^-7.
+    """
+    return emit("rsqrt", _secret_fixed(x), approximate=approximate)
 
 
 def sigmoid(x: Value) -> Tensor:
@@ -186,7 +200,7 @@ def uniform(lo: float, hi: float, shape: tuple[int, ...]) -> Tensor:
 
 
 __all__ = [
-    "argmax", "conv2d", "cross_entropy", "exp", "log", "log_softmax", "max_pool2d", "maximum",
-    "minimum", "pair", "permutation", "random_bits", "reciprocal", "reduce_max", "relu", "rsqrt",
-    "sbit", "select", "sigmoid", "softmax", "sqrt", "tanh", "uniform", "where",
+    "argmax", "conv2d", "cross_entropy", "exp", "exp2", "log", "log2", "log_softmax", "max_pool2d",
+    "maximum", "minimum", "pair", "permutation", "random_bits", "reciprocal", "reduce_max", "relu",
+    "rsqrt", "sbit", "select", "sigmoid", "softmax", "sqrt", "tanh", "uniform", "where",
 ]  # fmt: skip

@@ -21,6 +21,8 @@ from ..lang.builder import current
 from ..lang.tensor import Tensor, emit
 
 _IMMEDIATE = 1 << 63
+GUARD = 4  # bits kept below the last place until the last rounding
+MOST_FRACTION = 43  # coefficients and their errors are found in float64
 
 
 def config() -> Config:
@@ -33,9 +35,24 @@ def product_bits() -> int:
     return config().ring_bits - 2
 
 
-def third() -> int:
-    """The precision at which three factors below 1 (2 once) fit into one product."""
-    return (product_bits() - 2) // 3
+def working() -> int:
+    """The precision at which functions compute, f + GUARD or more.
+
+    Three factors below 1 (2 once) fit into one product if the ring has room for that, and values
+    below 2^7 fit k bits.
+
+    Raises:
+        ProgramError: the ring has no room for the program's k and f.
+    """
+    c = config()
+    most = min(c.k - 8, (product_bits() - 2) // 2, MOST_FRACTION + GUARD)
+    if c.k + c.f + GUARD > c.ring_bits or c.f + GUARD > most:
+        raise current().error(
+            f"functions of secret values need f <= k - {8 + GUARD}, f <= {most - GUARD} and "
+            f"k + f <= {c.ring_bits - GUARD} in the ring 2^{c.ring_bits}, not k = {c.k}, f = {c.f}",
+            "choose another k or f" + (", or use --ring 128" if c.ring_bits < 128 else ""),
+        )
+    return max(c.f + GUARD, min(most, (product_bits() - 2) // 3, c.f + GUARD + 2))
 
 
 def precision(x: Tensor) -> int:
@@ -90,6 +107,12 @@ def rounded(x: Tensor, f: int) -> Tensor:
     """x at the lower precision f. One truncation, or nothing if x has it."""
     drop = precision(x) - f
     return emit("trunc", x, m=drop, mode=config().mode) if drop else x
+
+
+def at_precision(x: Tensor, f: int) -> Tensor:
+    """x at precision f: `rounded` if that is lower, exact if it is higher."""
+    extra = f - precision(x)
+    return scaled(x, 1.0, extra) if extra > 0 else rounded(x, f)
 
 
 def product(a: Tensor, b: Tensor, f: int) -> Tensor:

@@ -5,35 +5,63 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..lang.lowering import lowering
 from ..lang.tensor import Tensor
-from .fixed import add, config, plus, precision, rounded, scaled, shifted, third, weighted
+from .fixed import (
+    GUARD,
+    add,
+    at_precision,
+    config,
+    minus_from,
+    plus,
+    precision,
+    rounded,
+    scaled,
+    shifted,
+    working,
+)
 from .normalise import normalise
-from .polynomial import chebyshev, polynomial
+from .polynomial import fitted, polynomial
 
 
-def logarithm(x: Tensor, low: int, high: int, f: int) -> Tensor:
-    """ln(x) at precision f for 2^low <= x in units < 2^high.
+def _log(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln(u) on [1/2, 1] as a function of t = 4 u - 3."""
+    return np.log((t + 3) / 4)
 
-    ln(u 2^e) = ln(u) + e ln(2), with a polynomial of degree 8 (f = 16) or 16 for ln(u) on
-    [1/2, 1] [AlySmart2019] has the idea, with a rational function there.
 
-    Error: 1.1 units of 2^-f and 2^-19 at f = 16, 2^-36 at f = 32.
-    Rounds: normalisation, 3 or 4 products with truncation, a truncation.
+def _log2(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.log2((t + 3) / 4)
+
+
+def logarithm(x: Tensor, low: int, high: int, f: int, base: float = math.e) -> Tensor:
+    """The logarithm of x at precision f for 2^low <= x in units < 2^high.
+
+    log(u 2^e) = log(u) + e log(2), with a polynomial for log(u) on [1/2, 1], whose degree follows
+    f: 7 at f = 16, 13 at f = 32 ([AlySmart2019] has the idea, with a rational function there).
+    Nothing is rounded between the polynomial's last product and the result.
+
+    Error: 1.2 units of 2^-f. Rounds: `normalise`, 3 or 4 products with truncation, a truncation.
     """
-    fine = third()
+    fine = working()
     n = normalise(x, low, high, fine + 2)
     # u in [1/2, 1] is t in [-1, 1].
-    t = plus(shifted(n.mantissa, 2), -3.0)
-    degree = 8 if config().f <= 16 else 16
-    fraction = polynomial(t, chebyshev(np.log, 0.5, 1.0, degree))
-    exponent = weighted(n.bits, [1 << i for i in range(len(n.bits))])
-    whole = scaled(plus(exponent, low + 1 - precision(x)), math.log(2), fine)
-    return rounded(add(fraction, whole), f)
+    t = plus(shifted(at_precision(n.mantissa, fine + 2), 2), -3.0)
+    function = _log if base == math.e else _log2
+    fraction = polynomial(t, fitted(function, f + GUARD), 2 * fine)
+    exponent = minus_from(high - precision(x), n.zeros)
+    whole = scaled(exponent, 1 / math.log2(base), fine)
+    return rounded(add(fraction, at_precision(whole, 2 * fine)), f)
 
 
 @lowering("log")
 def log(x: Tensor) -> Tensor:
     """ln(x) for x > 0; some number otherwise. Error and rounds: see `logarithm`."""
     return logarithm(x, 0, config().k - 1, precision(x))
+
+
+@lowering("log2")
+def log2(x: Tensor) -> Tensor:
+    """log2(x) for x > 0; some number otherwise. Error and rounds: see `logarithm`."""
+    return logarithm(x, 0, config().k - 1, precision(x), 2.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..lang.tensor import Tensor, emit
@@ -18,45 +19,60 @@ from .fixed import (
     precision,
     product,
     public_bit,
-    scaled,
     shifted,
+    sub,
     times,
+    weighted,
 )
 
 
 @dataclass(frozen=True)
 class Normal:
-    """A value x = +-u * 2^(low + e + 1) units, split.
+    """A value x = u * 2^(high - c) units, split.
 
     Attributes:
-        mantissa: u in [1/2, 1], at the precision asked for.
-        bits: those of e, least significant first, as integers 0 or 1.
-        inverse: +-2^-e with the sign of x, exact (its precision is span - 1).
+        mantissa: u in [1/2, 1], at the precision asked for or exact.
+        power: +-2^c with the sign of x, exact, with no fractional bits.
+        zeros: c, how far the top bit is below `high` - 1, an integer.
     """
 
     mantissa: Tensor
-    bits: list[Tensor]
-    inverse: Tensor
-
-    @property
-    def span(self) -> int:
-        """0 <= e < span."""
-        span: int = 1 << len(self.bits)
-        return span
+    power: Tensor
+    zeros: Tensor
 
 
 def normalise(x: Tensor, low: int, high: int, f: int, *, signed: bool = False) -> Normal:
-    """The mantissa (at precision f) and exponent of x, for 2^low <= |x in units| < 2^high.
+    """The mantissa and exponent of x, for 2^low <= |x in units| < 2^high.
+
+    The mantissa has precision f, or is exact with `high` fractional bits if that is less. With
+    `signed`, x may be negative. Zero gives the mantissa 0.
+
+    Rounds: `leading_zeros`, b2a, ceil(log2(number of bits)) products without truncation and one
+    with.
+    """
+    found = numbers(leading_zeros(x, low, high, signed=signed))
+    bits = found[:-1] if signed else found
+    factors = power_factors(bits)
+    factors += [minus_from(1.0, times(s, 2)) for s in found[len(bits) :]]
+    power = exact_product(factors)
+    operand = shifted(x, precision(x) - high)
+    count = weighted(bits, [1 << i for i in range(len(bits))])
+    return Normal(product(operand, power, min(f, high)), power, count)
+
+
+def leading_zeros(
+    x: Tensor, low: int, high: int, *, signed: bool = False, pairs: bool = False
+) -> Tensor:
+    """The planes, lowest first, of c: how far the top bit of |x in units| is below high - 1.
 
     Ones are spread downwards from the top bit by a prefix AND of the complements, as in
     [CatrinaSaxena2010]; where neighbours differ is the top bit, and XORs of such places, which
-    are local, are its position in binary: only ceil(log2(high - low)) bits become numbers, not
-    high - low. With `signed`, x may be negative: -x - 1 has the complemented bits, which moves the
-    top bit only for powers of two, whose mantissa is then 1 instead of 1/2. Zero gives the
-    mantissa 0.
+    are local, are its position in binary: only ceil(log2(high - low)) bits need to become
+    numbers, not high - low. Zero counts as having the lowest bit. With `signed`, the sign's plane
+    comes last; -x - 1 has the complemented bits of x, which moves the top bit only for powers of
+    two, whose mantissa is then 1 instead of 1/2. With `pairs`, it is c // 2, which is cheaper.
 
-    Rounds: a2b, ceil(log2(high - low)) ANDs, b2a, ceil(log2(len(bits))) products without
-    truncation and one with.
+    Rounds: a2b and ceil(log2(high - low)) ANDs.
     """
     width = high - low
     everything = emit("a2b", x, bits=high + signed)
@@ -66,50 +82,52 @@ def normalise(x: Tensor, low: int, high: int, f: int, *, signed: bool = False) -
         sign = planes(everything, high, high + 1)
         inner = differ(inner, join_planes([sign] * width))
         signs.append(sign)
+    empty = invert(inner)
+    if pairs:
+        empty, width = _pairs(empty, width)
+    edges = _edges(empty, width)
     count = max(1, (width - 1).bit_length())
-    edges = _edges(invert(inner), width)
-    found = numbers(join_planes([_position_bit(edges, j) for j in range(count)] + signs))
-    bits = found[:count]
-    # 2^-(bit 2^j) is 1 - bit (1 - 2^-(2^j)), with 2^j fractional bits.
-    factors = [
-        minus_from(1.0, scaled(bit, 1.0 - 2.0 ** -(1 << j), 1 << j)) for j, bit in enumerate(bits)
-    ]
-    factors += [minus_from(1.0, times(s, 2)) for s in found[count:]]
-    inverse = exact_product(factors)
-    operand = shifted(x, precision(x) - low - 1)
-    spare = precision(operand) + precision(inverse) - f
-    if spare < 0:
-        operand = scaled(operand, 1.0, -spare)
-    return Normal(product(operand, inverse, f), bits, inverse)
+    return join_planes([_position_bit(edges, j) for j in range(count)] + signs)
 
 
-def half_power(bits: list[Tensor], factor: float, f: int, *, complement: bool) -> Tensor:
-    """factor * 2^(e / 2), e = sum of bits[i] * 2^i (or of (1 - bits[i]) * 2^i), at precision f.
-
-    Only the factors 2^(1/2) and `factor` are rounded. Rounds: ceil(log2(len(bits))) products
-    without truncation.
-    """
+def power_factors(bits: Sequence[Tensor]) -> list[Tensor]:
+    """Factors, exact, whose product is 2^(sum of bits[i] * 2^i). Local."""
     factors = []
     for i, bit in enumerate(bits):
-        unit, places = (factor, f) if i == 0 else (1.0, 0)
-        root = unit * 2.0 ** (2**i / 2)
-        zero, one = (root, unit) if complement else (unit, root)
-        factors.append(plus(scaled(bit, one - zero, places), zero))
-    return exact_product(factors)
+        high = bit
+        for _ in range(1 << max(i - 5, 0)):  # in steps that an immediate holds
+            high = times(high, 1 << (1 << min(i, 5)))
+        factors.append(plus(sub(high, bit), 1))
+    return factors
+
+
+def _pairs(zeros: Tensor, width: int) -> tuple[Tensor, int]:
+    """ANDs of neighbouring planes, paired from the top, and how many."""
+    odd = width % 2
+    lower = join_planes([planes(zeros, i, i + 1) for i in range(odd, width, 2)])
+    upper = join_planes([planes(zeros, i, i + 1) for i in range(odd + 1, width, 2)])
+    merged = both(lower, upper)
+    return (join_planes([planes(zeros, 0, 1), merged]) if odd else merged), (width + 1) // 2
 
 
 def _edges(zeros: Tensor, width: int) -> list[Tensor]:
-    """Bit i (0..width): whether all of `zeros`' planes i, i + 1, ... are one."""
-    distance = 1
-    while distance < width:
-        merged = both(planes(zeros, 0, width - distance), planes(zeros, distance, width))
-        zeros = join_planes([merged, planes(zeros, width - distance, width)])
+    """Entry i (0..width): whether the top i of `zeros`' planes are one; the last entry is 0, so
+    that what has no top bit counts as having the lowest."""
+    ends = public_bit(1, zeros.shape), public_bit(0, zeros.shape)
+    if width == 1:
+        return [*ends]
+    zeros, count, distance = planes(zeros, 1, width), width - 1, 1
+    while distance < count:
+        merged = both(planes(zeros, 0, count - distance), planes(zeros, distance, count))
+        zeros = join_planes([merged, planes(zeros, count - distance, count)])
         distance *= 2
-    return [planes(zeros, i, i + 1) for i in range(width)] + [public_bit(1, zeros.shape)]
+    top_down = [planes(zeros, i, i + 1) for i in reversed(range(count))]
+    return [ends[0], *top_down, ends[1]]
 
 
 def _position_bit(edges: list[Tensor], j: int) -> Tensor:
-    """Bit j of the top bit's position: whether it is in a block [m 2^j, (m + 1) 2^j), m odd."""
+    """Bit j of the top bit's distance from the top: whether it is in a block
+    [m 2^j, (m + 1) 2^j), m odd."""
     width = len(edges) - 1
     total: Tensor | None = None
     for start in range(1 << j, width, 2 << j):

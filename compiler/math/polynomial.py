@@ -9,53 +9,80 @@ from typing import Any
 import numpy as np
 
 from ..lang.tensor import Tensor
-from .fixed import add, plus, precision, product, rounded, scaled, third
+from .fixed import (
+    add,
+    at_precision,
+    config,
+    plus,
+    precision,
+    product,
+    product_bits,
+    rounded,
+    scaled,
+)
+
+Function = Callable[[Any], Any]
+_MOST = 32  # the largest degree that `fitted` tries
 
 
 @cache
-def chebyshev(
-    function: Callable[[Any], Any], low: float, high: float, degree: int
-) -> tuple[float, ...]:
-    """Coefficients in t, lowest first, that interpolate function(x) at Chebyshev's points.
+def chebyshev(function: Function, degree: int, high: float = 1.0) -> tuple[float, ...]:
+    """Coefficients, lowest first, that interpolate function(t) at Chebyshev's points of [-1, high].
 
-    t runs over [-1, 1] as x runs over [low, high]. The error is within a small factor of the best
-    possible one [Trefethen2013, chapter 16].
+    The error is within a small factor of the best possible one [Trefethen2013, chapter 16].
     """
-    series = np.polynomial.chebyshev.Chebyshev.interpolate(
-        lambda t: function((low + high) / 2 + t * (high - low) / 2), degree
-    )
+    series = np.polynomial.chebyshev.Chebyshev.interpolate(function, degree, domain=[-1, high])
     return tuple(float(c) for c in series.convert(kind=np.polynomial.Polynomial).coef)
 
 
-def polynomial(t: Tensor, coefficients: Sequence[float]) -> Tensor:
-    """sum of coefficients[i] * t^i, for |t| <= 1 (a little more is fine), |coefficients| < 2.
+@cache
+def fitted(function: Function, bits: int, high: float = 1.0) -> tuple[float, ...]:
+    """Coefficients as those of `chebyshev`, of the least degree whose error is below 2^-bits.
 
-    The precision of t must be `third()`, so that two powers of t and a coefficient fit into one
-    product. [PatersonStockmeyer1973] with one split: with h the power of two in
-    [degree / 2, degree), the result is low(t) + t^h * high(t); powers up to t^h come from a
-    tree, and coefficients are public, so they cost nothing.
+    `bits` is at most 47, so that float64 can tell.
+    """
+    assert bits < 48, "an error that float64 cannot measure"
+    t = (high - 1) / 2 + (high + 1) / 2 * np.cos(np.linspace(0, np.pi, 1001))
+    for degree in range(3, _MOST + 1):
+        coefficients = chebyshev(function, degree, high)
+        error = np.abs(np.polynomial.polynomial.polyval(t, coefficients) - function(t)).max()
+        if error < 2.0**-bits:
+            return coefficients
+    raise AssertionError(f"no polynomial of degree {_MOST} is that close")
 
-    Rounds: ceil(log2(degree)) products with truncation in a row; h products and one truncation
-    in all. Error: about two units of t's last place, and that of the coefficients.
+
+def polynomial(t: Tensor, coefficients: Sequence[float], f: int) -> Tensor:
+    """sum of coefficients[i] * t^i at precision f, for |t| <= 1 (a little more is fine) and
+    |coefficients| < 2.
+
+    [PatersonStockmeyer1973] with one split: with h the power of two in [degree / 2, degree), the
+    result is low(t) + t^h * high(t); powers up to t^h come from a tree, and coefficients are
+    public, so they cost nothing. Where two powers of t and a coefficient do not fit into one
+    product, high(t) is rounded before it.
+
+    Rounds: ceil(log2(degree)) products with truncation in a row, and perhaps that rounding; h
+    products and one truncation in all. Error: about two units of t's last place, and that of the
+    coefficients.
     """
     degree = len(coefficients) - 1
-    f = precision(t)
-    assert degree >= 3 and f == third(), "the precision of a polynomial's argument"
+    bits = precision(t)
+    assert degree >= 3 and f <= 2 * bits, "a polynomial's degree and precision"
     half = 1
     while 2 * half < degree:
         half *= 2
     powers = {1: t}
     for i in range(2, half + 1):
         left = 1 << ((i - 1).bit_length() - 1)
-        powers[i] = product(powers[left], powers[i - left], f)
-    low = _combination(powers, coefficients[:half])
-    high = _combination(powers, coefficients[half:])
-    return add(product(powers[half], high, f), rounded(low, f))
+        powers[i] = product(powers[left], powers[i - left], bits)
+    low = _combination(powers, coefficients[:half], bits)
+    high = _combination(powers, coefficients[half:], bits)
+    high = rounded(high, min(2 * bits, product_bits() - 2 - bits))
+    top = product(powers[half], high, min(f, config().k - 3))
+    return add(at_precision(top, f), rounded(low, f))
 
 
-def _combination(powers: dict[int, Tensor], coefficients: Sequence[float]) -> Tensor:
-    """sum of coefficients[i] * t^i, not rounded."""
-    bits = third()
+def _combination(powers: dict[int, Tensor], coefficients: Sequence[float], bits: int) -> Tensor:
+    """sum of coefficients[i] * t^i with coefficients of so many bits, not rounded."""
     total: Tensor | None = None
     for i, c in enumerate(coefficients):
         if i > 0:

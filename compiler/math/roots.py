@@ -3,83 +3,144 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..lang.lowering import lowering
-from ..lang.tensor import Tensor
+from ..lang.tensor import Tensor, emit
 from .fixed import (
+    GUARD,
+    add,
+    at_precision,
     config,
-    minus_from,
+    exact_product,
+    numbers,
     plus,
     precision,
     product,
     product_bits,
     rounded,
+    scaled,
     shifted,
-    third,
+    working,
 )
-from .normalise import Normal, half_power, normalise
-from .polynomial import chebyshev, polynomial
+from .normalise import leading_zeros, power_factors
+from .polynomial import fitted, polynomial
+
+_QUARTIC_BITS = 9  # of its argument
 
 
-def _inverse_root(u: NDArray[np.float64]) -> NDArray[np.float64]:
-    return 1.0 / np.sqrt(u)
+def _inverse_root(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """u^(-1/2) on [1/2, 1] as a function of t = 4 u - 3."""
+    return 2.0 / np.sqrt(t + 3)
 
 
-def _roots(x: Tensor, places: int) -> tuple[Tensor, Tensor, Normal]:
-    """sqrt(u) and 1/(2 sqrt(u)) at the precision `places` for x's mantissa u, and the rest of x.
+@dataclass(frozen=True)
+class _Halves:
+    """x = u 2^(k - 1 - c) units with u in [1/2, 1], c = 2 d + r.
 
-    From a polynomial y for 1/sqrt(u), the coupled iteration g = u y, h = y / 2;
-    r = 1/2 - g h; g += g r; h += h r [Goldschmidt1964], once at f = 16 and twice beyond.
+    Attributes:
+        inverse: u^(-1/2), in [1, sqrt(2)], at a precision of f + GUARD or more.
+        odd: r, as an integer.
+        power: 2^d, exact.
+        scaled: u 2^(-d - r), exact, with k - 1 fractional bits.
     """
-    fine = third()
-    n = normalise(x, 0, config().k - 1, places)
-    t = plus(shifted(rounded(n.mantissa, fine + 2), 2), -3.0)
-    y = polynomial(t, chebyshev(_inverse_root, 0.5, 1.0, 4))
-    g, h = product(n.mantissa, y, places), shifted(y, -1)
-    for _ in range(1 if config().f <= 16 else 2):
-        r = plus(minus_from(0.5, product(g, h, places)), 1.0)
-        g, h = product(g, r, places), product(h, r, places)
-    return g, h, n
+
+    inverse: Tensor
+    odd: Tensor
+    power: Tensor
+    scaled: Tensor
 
 
-def _split() -> tuple[int, int]:
-    """Precisions of a mantissa's root and of the factor sqrt(2) of its exponent, which together
-    with half the exponent's range fit into one product."""
-    span = 1 << (config().k - 2).bit_length()
-    room = product_bits() - 4 - span // 2
-    return room // 2 + 1, room - room // 2 - 1
+def _halves(x: Tensor, f: int) -> _Halves:
+    """x, in units of 2^-f, split for a root."""
+    high, fine = config().k - 1, working()
+    odd, *bits = numbers(leading_zeros(x, 0, high))
+    power = exact_product(power_factors(bits))
+    whole = emit("mul", shifted(x, f - high), power, m=0, mode=0)
+    again = emit("mul", power, plus(odd, 1), m=0, mode=0)
+    u = product(whole, again, min(fine + 2, high))  # u = x 2^(2 d) (1 + r)
+    t = plus(shifted(at_precision(u, fine + 2), 2), -3.0)
+    y = polynomial(t, fitted(_inverse_root, config().f + GUARD), fine)
+    return _Halves(y, odd, power, whole)
+
+
+def _root_of_two(odd: Tensor, exponent: int, f: int) -> Tensor:
+    """2^(odd / 2), times 2^(1/2) if the exponent is odd. Local."""
+    unit = math.sqrt(2.0) if exponent % 2 else 1.0
+    return plus(scaled(odd, (math.sqrt(2.0) - 1.0) * unit, f), unit)
 
 
 @lowering("sqrt")
 def sqrt(x: Tensor) -> Tensor:
     """sqrt(x) for x >= 0; some number otherwise.
 
-    Error: 1.2 units.
-    Rounds: normalisation, 5 (f = 16) or 7 products with truncation, and one.
+    With x = u 2^(e - c), e = k - 1 - f and c = 2 d + r: sqrt(x) =
+    u^(-1/2) (u 2^(-d - r)) 2^((r + e) / 2), where the polynomial for u^(-1/2) runs beside the rest.
+
+    Error: 1.2 units. Rounds: those of `rsqrt`.
     """
-    places, root_places = _split()
-    g, _, n = _roots(x, places)
     f = precision(x)
-    # x in units is u 2^(e + 1), the result in units sqrt(u) 2^(e / 2) 2^((f + 1) / 2).
-    whole, half = divmod(1 - f, 2)
-    power = half_power(n.bits, math.sqrt(2.0) if half else 1.0, root_places, complement=False)
-    return product(g, shifted(power, whole), f)
+    h = _halves(x, f)
+    exponent = config().k - 1 - f
+    fine = f + exponent // 2 + 2
+    factor = _root_of_two(h.odd, exponent, min(f + GUARD, product_bits() - config().k))
+    whole = product(h.scaled, factor, fine)
+    room = product_bits() - fine - 1
+    y = rounded(h.inverse, min(precision(h.inverse), room))
+    return product(shifted(whole, exponent // 2), y, f)
 
 
 @lowering("rsqrt")
-def rsqrt(x: Tensor) -> Tensor:
-    """1/sqrt(x) for x > 0; some number otherwise.
+def rsqrt(x: Tensor, *, approximate: str) -> Tensor:
+    """1/sqrt(x) for x > 0 whose result fits; some number otherwise.
 
-    Error: 1.2 units.
-    Rounds: those of `sqrt`.
+    With x as in `sqrt`, it is u^(-1/2) 2^d 2^((r - e) / 2). The polynomial in the top bit's scale
+    is the inverse square root of [Lu2020] that [KellerSun2022] uses, which has a quadratic one;
+    here its degree follows f. `approximate="quartic"` is that idea with d = c // 2 alone, so u in
+    [1/4, 1], and a polynomial of degree 4 that is not rounded: relative error below 2^-7, and
+    half the bytes.
+
+    Error: 1.2 units. Rounds: `leading_zeros`, b2a, 2 products without truncation to the power (3
+    at f = 32), another and one with; 3 products of the polynomial (4 at f = 32); one product.
     """
-    places, root_places = _split()
-    _, h, n = _roots(x, places)
     f = precision(x)
-    # With c = span - 1 - e, the result is u^(-1/2) 2^(c / 2) 2^((f - span) / 2).
-    whole, half = divmod(f - n.span, 2)
-    power = half_power(n.bits, math.sqrt(2.0) if half else 1.0, root_places, complement=True)
-    return product(shifted(h, 1), shifted(power, whole), f)
+    if approximate == "quartic":
+        return _quartic(x, f)
+    h = _halves(x, f)
+    exponent = f - config().k + 1
+    factor = _root_of_two(h.odd, exponent, f + GUARD)
+    room = product_bits() - 3 - precision(h.inverse) - (config().k - 2) // 2
+    power = product(h.power, factor, min(f + GUARD, room))
+    return product(h.inverse, shifted(power, exponent // 2), f)
+
+
+@cache
+def _quartic_coefficients(factor: float) -> tuple[float, ...]:
+    """Of factor * u^(-1/2) in v = 2 u - 5/4, u in [1/4, 1]: near-minimax in relative error."""
+    u = 0.625 + 0.375 * np.cos(np.linspace(0, np.pi, 1001))
+    curve = np.polynomial.Polynomial.fit(
+        2 * u - 1.25, factor / np.sqrt(u), 4, domain=[-1, 1], w=np.sqrt(u)
+    )
+    return tuple(float(c) for c in curve.coef)
+
+
+def _quartic(x: Tensor, f: int) -> Tensor:
+    """`rsqrt`, roughly: see there."""
+    high, bits = config().k - 1, _QUARTIC_BITS
+    exponent = f - high
+    power = exact_product(power_factors(numbers(leading_zeros(x, 0, high, pairs=True))))
+    whole = emit("mul", shifted(x, f - high), power, m=0, mode=0)
+    v = plus(shifted(product(whole, power, min(bits + 1, high)), 1), -1.25)
+    bits = precision(v)
+    square = emit("mul", v, v, m=0, mode=0)
+    c = _quartic_coefficients(math.sqrt(2.0) if exponent % 2 else 1.0)
+    room = product_bits() - 3 - (high - 1) // 2
+    upper = add(scaled(v, c[3], 2 * bits), scaled(square, c[4], bits))
+    top = product(square, upper, min(5 * bits, room))
+    rest = add(scaled(v, c[1], 2 * bits), scaled(square, c[2], bits))
+    y = add(top, scaled(plus(rest, c[0]), 1.0, precision(top) - 3 * bits))
+    return product(y, shifted(power, exponent // 2), f)
