@@ -23,6 +23,12 @@ class Module:
     training: bool = True
     _label: str = ""
     _buffers: frozenset[str] = frozenset()
+    made_with: tuple[tuple[Any, ...], dict[str, Any]]  # the constructor's arguments
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        made = super().__new__(cls)
+        made.made_with = (args, kwargs)
+        return made
 
     def forward(self, *inputs: Any) -> Any:
         """The module's result."""
@@ -123,6 +129,12 @@ class Module:
         for key, variable in self.state_dict().items():
             variable.set(party.input(f"{name}.{key}", shape=variable.shape))
         return self
+
+    def to_torch(self, weights: Any = None, name: str = "model") -> Any:
+        """The PyTorch module that computes the same; see `to_torch`."""
+        from .bridge import to_torch
+
+        return to_torch(self, weights, name)
 
 
 class Identity(Module):

@@ -1,0 +1,271 @@
+"""To PyTorch and back: `from_torch` makes a module of a PyTorch module, `to_torch` the reverse.
+
+A layer is translated by its constructor: PyTorch's options are read from the module (or from the
+call that made ours) and given to the class of the same name on the other side. An option that the
+other side does not have must have PyTorch's default value; anything else is an error that names
+the module's path and the option. PyTorch itself is imported only when one of the two is called.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from ..lang import Party, ProgramError, Variable, current, program, sfix
+from . import bridge_fx
+from .module import Module, Sequential
+
+Weights = Mapping[str, Any] | str | PathLike[str]
+
+_HERE = __name__.rpartition(".")[0]  # the package of all layers
+
+# Where memory lies and of which type it is does not change what a layer computes.
+_IGNORED = ("self", "device", "dtype", "inplace")
+
+
+def torch() -> Any:
+    """PyTorch; ProgramError if it is not installed."""
+    try:
+        return importlib.import_module("torch")
+    except ImportError:
+        raise ProgramError("PyTorch is not installed", hint="pip install torch") from None
+
+
+def from_torch(module: Any, weights: Party | None = None, name: str = "model") -> Module:
+    """A module that computes what a PyTorch module computes, with its parameters and buffers.
+
+    Sequential models, known layers in lists and dictionaries of their own, and modules whose
+    `forward` torch.fx can trace (residual connections, concatenations, functions of
+    `torch.nn.functional` and of tensors that are known here).
+
+    Args:
+        weights: None: the weights of `module` become constants of the program, which everybody who
+            has the program can read. A party: its inputs `name.key`, secret; `save_torch` writes
+            the file.
+        name: of these inputs.
+
+    Raises:
+        ProgramError: a layer, a function or an option that is not known, with the module's path.
+    """
+    made = _of_torch(module, name)
+    made.train(bool(module.training))
+    if weights is not None:
+        return made.load(weights, name)
+    given = {key: value.detach().cpu().numpy() for key, value in module.state_dict().items()}
+    for key, variable in made.state_dict().items():
+        if key not in given:
+            raise current().error(f"{name}.{key} has no weights in the PyTorch module")
+        if tuple(given[key].shape) != variable.shape:
+            raise current().error(
+                f"{name}.{key} has shape {tuple(given[key].shape)} in PyTorch, not {variable.shape}"
+            )
+        variable.set(sfix(given[key].astype(np.float64)))
+    return made
+
+
+def save_torch(module: Any, path: str | PathLike[str]) -> None:
+    """Write the weights of a PyTorch module as an `.npz` for `--input PARTY:NAME=FILE`."""
+    arrays = {key: value.detach().cpu().numpy() for key, value in module.state_dict().items()}
+    np.savez(path, **{key: value for key, value in arrays.items() if _trained(key)})
+
+
+def _trained(key: str) -> bool:
+    return not key.endswith("num_batches_tracked")  # PyTorch's own count, which computes nothing
+
+
+# --- from PyTorch --------------------------------------------------------------------------------
+
+
+def _of_torch(module: Any, path: str) -> Module:
+    kind = type(module)
+    for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
+        if getattr(module, hooks, None):
+            raise current().error(f"{path} ({kind.__name__}) has {hooks}", "remove them first")
+    if kind is torch().nn.Sequential:
+        return Sequential(
+            {key: _of_torch(m, f"{path}.{key}") for key, m in module.named_children()}
+        )
+    if kind.__module__.startswith("torch.nn.modules."):
+        return _layer(module, path)
+    return bridge_fx.Traced(module, path, _of_torch)
+
+
+def _layer(module: Any, path: str) -> Module:
+    """A known layer, from the options that its PyTorch object keeps."""
+    kind = type(module).__name__
+    ours: Any = getattr(importlib.import_module(_HERE), kind, None)
+    if ours is None:
+        raise current().error(f"{path}: there is no layer {kind} here", "write it as an nn.Module")
+    known = inspect.signature(ours.__init__).parameters
+    given = {}
+    for option, parameter in _options(type(module)).items():
+        value = _kept(module, option, path)
+        if option in known:
+            given[option] = value
+        elif not _equal(value, parameter.default):
+            raise current().error(
+                f"{path} ({kind}): the option {option}={value!r} is not known here",
+                f"only {option}={parameter.default!r} is",
+            )
+    try:
+        return ours(**given)  # type: ignore[no-any-return]
+    except ProgramError as error:
+        raise current().error(f"{path} ({kind}): {error.message}", error.hint) from None
+
+
+def _equal(value: Any, default: Any) -> bool:
+    """Whether an option has its default value, which may stand for one along each axis."""
+    return bool(value == default or (isinstance(value, tuple) and set(value) == {default}))
+
+
+def _options(kind: Any) -> dict[str, inspect.Parameter]:
+    """The options of a PyTorch class's constructor that change what it computes."""
+    for cls in kind.__mro__:  # some classes take *args and pass them on
+        found = inspect.signature(cls.__init__).parameters
+        if not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in found.values()):
+            return {key: p for key, p in found.items() if key not in _IGNORED}
+    return {}
+
+
+def _kept(module: Any, option: str, path: str) -> Any:
+    """What an object keeps of an option of its constructor."""
+    if not hasattr(module, option):
+        raise current().error(f"{path} ({type(module).__name__}) does not tell its {option}")
+    value = getattr(module, option)
+    if option == "bias":
+        return value is not None and value is not False
+    if isinstance(value, list):
+        return tuple(value)
+    return value
+
+
+# --- to PyTorch ----------------------------------------------------------------------------------
+
+
+def to_torch(
+    model: Module | Callable[[], Module], weights: Weights | None = None, name: str = "model"
+) -> Any:
+    """A PyTorch module that computes, on real numbers, what a module computes.
+
+    Args:
+        model: a module, or a function that makes one (outside of a program there is no other way).
+            A module with a `forward` of its own becomes a PyTorch module with the same `forward`,
+            which may use operators, methods and sub-modules, but no function of the language.
+        weights: an `.npz` file that a run wrote (`output("model", model)`), or arrays by name;
+            None: PyTorch's own start.
+        name: of the model among the outputs; keys are `name.key`, or `key` alone.
+
+    Raises:
+        ProgramError: a layer or an option that PyTorch does not have, weights that do not fit.
+    """
+    if not isinstance(model, Module):
+        model = _sketched(model)
+    made = _to_torch(model, name)
+    made.train(model.training)
+    if weights is not None:
+        _load(made, weights, name)
+    return made
+
+
+def _sketched(make: Callable[[], Module]) -> Module:
+    """What a function makes inside of a program that nobody runs."""
+    found: list[Module] = []
+
+    def sketch() -> None:
+        found.append(make())
+
+    program(sketch).trace()
+    return found[0]
+
+
+def _to_torch(module: Module, path: str) -> Any:
+    if isinstance(module, bridge_fx.Traced):
+        return copy.deepcopy(module.source)
+    t, kind = torch(), type(module)
+    if kind is Sequential:
+        parts = ((key, _to_torch(m, f"{path}.{key}")) for key, m in module.named_children())
+        return t.nn.Sequential(OrderedDict(parts))
+    theirs = getattr(t.nn, kind.__name__, None)
+    if kind.__module__.startswith(_HERE + ".") and theirs is not None:
+        return _torch_layer(module, theirs, path)
+    return _with_own_forward(module, path)
+
+
+def _torch_layer(module: Module, theirs: Any, path: str) -> Any:
+    """PyTorch's layer of the same name, by the arguments that made ours."""
+    args, kwargs = module.made_with
+    bound = inspect.signature(type(module).__init__).bind(module, *args, **kwargs)
+    known = _options(theirs)
+    given = {}
+    for option, value in list(bound.arguments.items())[1:]:
+        default = bound.signature.parameters[option].default
+        if option in known:
+            given[option] = value
+        elif value != default:
+            raise ProgramError(
+                f"{path} ({type(module).__name__}): PyTorch has no option {option}={value!r}"
+            )
+    return theirs(**given)
+
+
+def _with_own_forward(module: Module, path: str) -> Any:
+    """A PyTorch module whose `forward` is that of our class: Python code fits both sides."""
+    t, kind = torch(), type(module)
+
+    def forward(self: Any, *inputs: Any) -> Any:
+        try:
+            return kind.forward(self, *inputs)
+        except ProgramError as error:
+            raise ProgramError(
+                f"{path} ({kind.__name__}): its forward needs the language: {error.message}",
+                hint="use modules such as nn.ReLU(), operators and methods of tensors",
+            ) from None
+
+    methods = {
+        name: value
+        for cls in reversed(kind.__mro__[: kind.__mro__.index(Module)])
+        for name, value in vars(cls).items()
+        if inspect.isfunction(value) and not name.startswith("__")
+    }
+    made = type(kind.__name__, (t.nn.Module,), {**methods, "forward": forward})()
+    for key, value in vars(module).items():
+        if isinstance(value, Module):
+            setattr(made, key, _to_torch(value, f"{path}.{key}"))
+        elif isinstance(value, list | tuple) and any(isinstance(m, Module) for m in value):
+            parts = [_to_torch(m, f"{path}.{key}.{i}") for i, m in enumerate(value)]
+            setattr(made, key, t.nn.ModuleList(parts))
+        elif isinstance(value, Variable) and key in module._buffers:
+            made.register_buffer(key, t.zeros(value.shape))
+        elif isinstance(value, Variable):
+            setattr(made, key, t.nn.Parameter(t.zeros(value.shape)))
+        elif not key.startswith("_") and key != "made_with":
+            setattr(made, key, value)
+    return made
+
+
+def _load(made: Any, weights: Weights, name: str) -> None:
+    """Set the weights of a PyTorch module from arrays called `name.key` or `key`."""
+    arrays = dict(weights if isinstance(weights, Mapping) else np.load(weights))
+    found = {key.removeprefix(f"{name}."): value for key, value in arrays.items()}
+    state = made.state_dict()
+    lacking = [key for key in state if key not in found and _trained(key)]
+    if lacking:
+        raise ProgramError(
+            f"no weights for {', '.join(lacking)}",
+            hint=f"they are called {name}.{lacking[0]} and so on where output({name!r}, model) "
+            "wrote them",
+        )
+    for key, tensor in state.items():
+        if not _trained(key):
+            continue
+        value = np.asarray(found[key])
+        if value.shape != tuple(tensor.shape):
+            raise ProgramError(f"{key} has shape {value.shape}, not {tuple(tensor.shape)}")
+        tensor.copy_(torch().from_numpy(value.astype(np.float64)))

@@ -1,0 +1,191 @@
+"""The bridge to PyTorch, both ways, against PyTorch's own results. Skipped without PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sequester import Party, ProgramError, nn, output, program
+from sequester.compiler.ir import reference
+from sequester.compiler.ir.graph import Config
+
+torch = pytest.importorskip("torch")
+tnn = torch.nn
+WIDE = Config(ring_bits=128, k=63, f=32)
+
+
+class Residual(tnn.Module):
+    """Two convolutions, a shortcut, a scale of its own, functions and methods."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = tnn.Conv2d(2, 4, 3, padding=1)
+        self.block = tnn.Sequential(tnn.Conv2d(4, 4, 3, padding=1), tnn.ReLU())
+        self.scale = tnn.Parameter(torch.tensor([0.5, 1.5, -1.0, 2.0]))
+        self.last = tnn.Linear(4 * 9, 3)
+
+    def forward(self, x: Any) -> Any:
+        y = torch.relu(self.first(x))
+        y = y + self.block(y) * self.scale.view(1, 4, 1, 1)
+        y = tnn.functional.max_pool2d(y, 2)
+        return self.last(torch.flatten(y, 1))
+
+
+def sequential() -> Any:
+    return tnn.Sequential(
+        tnn.Conv2d(2, 3, 3, stride=2, padding=1, bias=False), tnn.ReLU(inplace=True),
+        tnn.MaxPool2d(2), tnn.Sequential(tnn.Flatten(), tnn.Linear(3, 5)), tnn.Tanh(),
+        tnn.Linear(5, 2),
+    )  # fmt: skip
+
+
+def inputs(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(0).uniform(-1, 1, shape)
+
+
+def run(make: Callable[[], nn.Module], given: dict[tuple[int, str], Any]) -> reference.Result:
+    """Outputs `y` and `model` of a module that a function makes, on x of party 0."""
+
+    @program
+    def main() -> None:
+        model = make()
+        output("y", model(Party(0).input("x")))
+        output("model", model)
+
+    shapes = {key: np.shape(value) for key, value in given.items()}
+    return reference.run(main.trace(WIDE, shapes), given)
+
+
+@pytest.mark.parametrize(
+    "make,shape", [(sequential, (4, 2, 6, 6)), (Residual, (2, 2, 6, 6))], ids=["chain", "residual"]
+)
+def test_a_torch_module_computes_the_same_here(
+    make: Callable[[], Any], shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    torch.manual_seed(1)
+    theirs = make().double()
+    x = inputs(shape)
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    public = run(lambda: nn.from_torch(theirs), {(0, "x"): x})
+    np.testing.assert_allclose(public.outputs["y"], expected, atol=1e-6)
+
+    nn.save_torch(theirs, tmp_path / "model.npz")
+    weights = {(1, f"model.{k}"): v for k, v in np.load(tmp_path / "model.npz").items()}
+    assert set(weights) == {(1, f"model.{k}") for k in theirs.state_dict()}
+    secret = run(lambda: nn.from_torch(theirs, Party(1)), {(0, "x"): x, **weights})
+    np.testing.assert_allclose(secret.outputs["y"], expected, atol=1e-6)
+
+    back = nn.to_torch(lambda: nn.from_torch(theirs), secret.outputs).double()
+    np.testing.assert_allclose(back(torch.from_numpy(x)).detach().numpy(), expected, atol=1e-6)
+    assert back.state_dict().keys() == theirs.state_dict().keys()
+
+
+class Skip(nn.Module):
+    def __init__(self) -> None:
+        self.inner = nn.Sequential(nn.Linear(3, 3), nn.ReLU())
+        self.branches = [nn.Linear(3, 3), nn.Linear(3, 3, bias=False)]
+        self.half = 0.5
+
+    def forward(self, x: Any) -> Any:
+        return self.inner(x) + self.mixed(x)
+
+    def mixed(self, x: Any) -> Any:
+        return self.branches[0](x) * self.half + self.branches[1](x)
+
+
+def test_our_module_goes_to_torch_with_its_weights(tmp_path: Path) -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 3), Skip(), nn.Linear(3, 2))
+
+    x = inputs((5, 4))
+    ours = run(make, {(0, "x"): x}).outputs
+    np.savez(tmp_path / "outputs.npz", **ours)
+    theirs = nn.to_torch(make, tmp_path / "outputs.npz").double()
+    assert isinstance(theirs[0], tnn.Linear) and len(theirs) == 3
+    np.testing.assert_allclose(theirs(torch.from_numpy(x)).detach().numpy(), ours["y"], atol=1e-5)
+
+
+def test_evaluation_mode_goes_both_ways() -> None:
+    found = []
+    run(lambda: found.append(nn.from_torch(sequential().eval())) or found[0],
+        {(0, "x"): inputs((1, 2, 6, 6))})  # fmt: skip
+    assert not found[0].training and not any(m.training for m in found[0].modules())
+    assert not found[0].to_torch().training
+
+
+class Branch(tnn.Module):
+    def forward(self, x: Any) -> Any:
+        return x if x.sum() > 0 else -x
+
+
+class Unknown(tnn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = tnn.Linear(2, 2)
+
+    def forward(self, x: Any) -> Any:
+        return torch.cumsum(self.inner(x), 1)
+
+
+@pytest.mark.parametrize(
+    "make,words",
+    [
+        (lambda: tnn.Sequential(tnn.Conv2d(2, 2, 3, padding_mode="reflect", padding=1)),
+         ["model.0 (Conv2d)", "padding_mode='reflect'"]),
+        (lambda: tnn.Sequential(tnn.ReLU(), tnn.Sequential(tnn.MaxPool2d(2, return_indices=True))),
+         ["model.1.0 (MaxPool2d)", "return_indices=True"]),
+        (lambda: tnn.Sequential(tnn.PixelShuffle(2)), ["model.0", "PixelShuffle"]),
+        (Branch, ["model (Branch)", "cannot trace"]),
+        (Unknown, ["model (Unknown)", "cumsum"]),
+        (lambda: tnn.Sequential(Unknown()), ["model.0 (Unknown)", "cumsum"]),
+    ],
+    ids=["option", "nested option", "layer", "branch", "function", "nested function"],
+)  # fmt: skip
+def test_what_is_not_known_is_an_error_that_names_it(
+    make: Callable[[], Any], words: list[str]
+) -> None:
+    with pytest.raises(ProgramError) as caught:
+        run(lambda: nn.from_torch(make()), {(0, "x"): inputs((1, 2, 4, 4))})
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_options_of_functions_are_errors_too() -> None:
+    class Pool(tnn.Module):
+        def forward(self, x: Any) -> Any:
+            return tnn.functional.max_pool2d(x, 2, ceil_mode=True)
+
+    with pytest.raises(ProgramError, match="max_pool2d"):
+        run(lambda: nn.from_torch(Pool()), {(0, "x"): inputs((1, 2, 5, 5))})
+
+
+def test_hooks_are_refused() -> None:
+    layer = tnn.Linear(2, 2)
+    layer.register_forward_hook(lambda module, given, out: out * 2)
+    with pytest.raises(ProgramError, match="_forward_hooks"):
+        run(lambda: nn.from_torch(layer), {(0, "x"): inputs((1, 2))})
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    def make() -> nn.Module:
+        return nn.Sequential(nn.Linear(2, 2))
+
+    with pytest.raises(ProgramError, match=r"no weights for 0\.bias"):
+        nn.to_torch(make, {"model.0.weight": np.zeros((2, 2))})
+    with pytest.raises(ProgramError, match=r"0\.bias has shape \(3,\)"):
+        nn.to_torch(make, {"0.weight": np.zeros((2, 2)), "0.bias": np.zeros(3)})
+
+
+def test_a_forward_that_needs_the_language_says_so() -> None:
+    class Own(nn.Module):
+        def forward(self, x: Any) -> Any:
+            from sequester import relu
+
+            return relu(x)
+
+    with pytest.raises(ProgramError, match="needs the language"):
+        nn.to_torch(Own)(torch.zeros(1))
