@@ -193,8 +193,9 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     Raises ValueError for an instruction that rep3 does not offer.
     """
     word = setting.ring_bits // 8
-    if name in _RESULT:
-        return _rounded(_product(args, _RESULT[name]), args, word)
+    product = name.removesuffix("_add")
+    if product in _RESULT:
+        return _rounded(_product(args, _RESULT[product]), args, word)
     n = args["n"] if args.get("p", 1) else 0
     planes = 8 * args.get("p", 1) * _blocks(n)
     t = _Traffic(n)

@@ -49,18 +49,22 @@ def _offset(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     return x[0]
 
 
-def product_type(p: Type, q: Type, shape: tuple[int, ...], a: Attrs, c: Config) -> Type:
-    """The type of a product with a truncation by m."""
-    need_arith(p, q)
+def product_type(x: Sequence[Type], shape: tuple[int, ...], a: Attrs, c: Config) -> Type:
+    """The type of a product of two operands, plus a secret third if given, truncated by m."""
+    need(len(x) in (2, 3), f"a product of {len(x)} operands")
+    p, q = x[:2]
+    need_arith(*x)
     f = p.f + q.f - a["m"]
     need(a["m"] >= 0 and a["mode"] in (0, 1), "bad rounding of a product")
+    for e in x[2:]:
+        need(e == arith(True, shape, p.f + q.f), f"{e} added to a product of {p} and {q}")
     need(f >= 0, f"a truncation by {a['m']} bits leaves the precision {f}")
     return arith(p.secret or q.secret, shape, f)
 
 
 def _mul(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     need(x[0].shape == x[1].shape, f"shapes {x[0].shape} and {x[1].shape} differ")
-    return product_type(x[0], x[1], x[0].shape, a, c)
+    return product_type(x, x[0].shape, a, c)
 
 
 def _trunc(x: Sequence[Type], a: Attrs, c: Config) -> Type:
@@ -70,8 +74,10 @@ def _trunc(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     return arith(x[0].secret, x[0].shape, x[0].f - a["m"])
 
 
-def rounded(s: Numbers, n: Node, z: Array) -> Array:
-    """The product z truncated as its node says; clear values round to nearest."""
+def rounded(s: Numbers, n: Node, z: Array, *added: Array) -> Array:
+    """The product z, plus what is added to it, truncated; clear values round to nearest."""
+    for e in added:
+        z = s.add(z, e)
     return s.trunc(z, n.attrs["m"], n.attrs["mode"] == 1 or not n.t.secret)
 
 
@@ -98,7 +104,7 @@ op("scale", _scale, lambda s, n, v: s.scale(v[0], n.attrs["imm"], n.attrs["f"]),
 op("offset", _offset,
    lambda s, n, v: s.add(v[0], s.from_raw(s.array(n.attrs["imm"]), n.t.f)),
    lambda s: (s.g,), attrs="imm")  # fmt: skip
-op("mul", _mul, lambda s, n, v: rounded(s, n, s.mul(v[0], v[1])), _grad_mul,
-   attrs="m mode", interactive=all_secret, arity=2)  # fmt: skip
+op("mul", _mul, lambda s, n, v: rounded(s, n, s.mul(v[0], v[1]), *v[2:]), _grad_mul,
+   attrs="m mode", interactive=all_secret, arity=None)  # fmt: skip
 op("trunc", _trunc, lambda s, n, v: rounded(s, n, v[0]), lambda s: (s.g,),
    attrs="m mode", interactive=any_secret)  # fmt: skip

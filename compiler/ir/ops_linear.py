@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def _matmul(x: Sequence[Type], a: Attrs, c: Config) -> Type:
-    p, q = x
+    p, q = x[:2]
     need(len(p.shape) == 2 and len(q.shape) == 2, f"a matrix product of {p.shape} and {q.shape}")
     m, k = p.shape[::-1] if a["ta"] else p.shape
     k2, n = q.shape[::-1] if a["tb"] else q.shape
     need(k == k2, f"a matrix product of ({m}, {k}) and ({k2}, {n}): {k} and {k2} differ")
-    return product_type(p, q, (m, n), a, c)
+    return product_type(x, (m, n), a, c)
 
 
 def _matmul_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
     a = v[0].T if n.attrs["ta"] else v[0]
     b = v[1].T if n.attrs["tb"] else v[1]
-    return rounded(s, n, s.matmul(a, b))
+    return rounded(s, n, s.matmul(a, b), *v[2:])
 
 
 def _grad_matmul(s: Step) -> Sequence[Any]:
@@ -54,34 +54,36 @@ def _conv_checks(x: tuple[int, ...], w: tuple[int, ...], a: Attrs) -> tuple[int,
 
 
 def _conv2d(x: Sequence[Type], a: Attrs, c: Config) -> Type:
-    return product_type(x[0], x[1], _conv_checks(x[0].shape, x[1].shape, a), a, c)
+    return product_type(x, _conv_checks(x[0].shape, x[1].shape, a), a, c)
 
 
 def _conv2d_dx(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     out = _conv_checks(a["shape"], x[1].shape, a)
     need(x[0].shape == out, f"a gradient of shape {x[0].shape} for an output of {out}")
-    return product_type(x[0], x[1], a["shape"], a, c)
+    return product_type(x, a["shape"], a, c)
 
 
 def _conv2d_dw(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     out = _conv_checks(x[1].shape, a["shape"], a)
     need(x[0].shape == out, f"a gradient of shape {x[0].shape} for an output of {out}")
-    return product_type(x[0], x[1], a["shape"], a, c)
+    return product_type(x, a["shape"], a, c)
 
 
 def _conv2d_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
     z = numeric.conv2d(s, v[0], v[1], n.attrs["stride"], n.attrs["padding"])
-    return rounded(s, n, z)
+    return rounded(s, n, z, *v[2:])
 
 
 def _conv2d_dx_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
     a = n.attrs
-    return rounded(s, n, numeric.conv2d_dx(s, v[0], v[1], a["shape"], a["stride"], a["padding"]))
+    z = numeric.conv2d_dx(s, v[0], v[1], a["shape"], a["stride"], a["padding"])
+    return rounded(s, n, z, *v[2:])
 
 
 def _conv2d_dw_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:
     a = n.attrs
-    return rounded(s, n, numeric.conv2d_dw(s, v[0], v[1], a["shape"], a["stride"], a["padding"]))
+    z = numeric.conv2d_dw(s, v[0], v[1], a["shape"], a["stride"], a["padding"])
+    return rounded(s, n, z, *v[2:])
 
 
 def _grad_conv2d(s: Step) -> Sequence[Any]:
@@ -115,11 +117,11 @@ op(
     _grad_matmul,
     attrs="ta tb m mode",
     interactive=all_secret,
-    arity=2,
+    arity=None,
 )
 op("conv2d", _conv2d, _conv2d_value, _grad_conv2d, attrs="stride padding m mode",
-   interactive=all_secret, arity=2)  # fmt: skip
+   interactive=all_secret, arity=None)  # fmt: skip
 op("conv2d_dx", _conv2d_dx, _conv2d_dx_value, _grad_conv2d_dx, attrs="stride padding shape m mode",
-   interactive=all_secret, arity=2)  # fmt: skip
+   interactive=all_secret, arity=None)  # fmt: skip
 op("conv2d_dw", _conv2d_dw, _conv2d_dw_value, _grad_conv2d_dw, attrs="stride padding shape m mode",
-   interactive=all_secret, arity=2)  # fmt: skip
+   interactive=all_secret, arity=None)  # fmt: skip

@@ -89,16 +89,21 @@ def _offset(g: Generator, n: Node) -> Value:
 
 @lower("mul")
 def _mul(g: Generator, n: Node) -> Value:
-    a, b = (g.use(x) for x in n.inputs)
+    a, b, *added = (g.use(x) for x in n.inputs)
     m, mode = n.attrs["m"], n.attrs["mode"]
     out = g.fresh(n.t)
     if a.reg.file == b.reg.file == "s":
-        g.emit("mul", out, a, b, out.size, m, mode)
+        g.emit(_product(n), out, a, b, out.size, m, mode, *added)
         return out
     if a.reg.file == "c":
         a, b = b, a
     g.emit("smulc" if a.reg.file == "s" else "cmul", out, a, b, out.size)
     return g.truncated(out, m, mode)
+
+
+def _product(n: Node) -> str:
+    """The instruction of a product of secrets."""
+    return f"{n.op}_add" if len(n.inputs) == 3 else n.op
 
 
 @lower("trunc")
@@ -142,13 +147,13 @@ def _uniform(g: Generator, n: Node) -> Value:
 
 @lower("matmul")
 def _matmul(g: Generator, n: Node) -> Value:
-    a, b = (g.use(x) for x in n.inputs)
+    a, b, *added = (g.use(x) for x in n.inputs)
     ta, tb, m, mode = (n.attrs[k] for k in ("ta", "tb", "m", "mode"))
     k = a.shape[0] if ta else a.shape[1]
     out = g.fresh(n.t)
     operands = (out, a, b, n.t.shape[0], k, n.t.shape[1], int(ta), int(tb))
     if a.reg.file == b.reg.file == "s":
-        g.emit("matmul", *operands, m, mode)
+        g.emit(_product(n), *operands, m, mode, *added)
         return out
     name = {"sc": "smatmulc", "cs": "scmatmul", "cc": "cmatmul"}[a.reg.file + b.reg.file]
     g.emit(name, *operands)
@@ -159,13 +164,13 @@ def _conv(g: Generator, n: Node, x: Shape, w: Shape) -> Value:
     """A convolution or gradient, given the shapes of the image and of the weights."""
     if not n.t.secret:
         raise ProgramError("a convolution of two clear tensors", n.loc)
-    a, b = (g.shared(g.use(v)) for v in n.inputs)
+    a, b, *added = (g.shared(g.use(v)) for v in n.inputs)
     (sh, sw), (ph, pw) = n.attrs["stride"], n.attrs["padding"]
     oh = (x[2] + 2 * ph - w[2]) // sh + 1
     ow = (x[3] + 2 * pw - w[3]) // sw + 1
     geometry = (*x, w[0], w[2], w[3], oh, ow, sh, sw, ph, pw)
     out = g.fresh(n.t)
-    g.emit(n.op, out, a, b, *geometry, n.attrs["m"], n.attrs["mode"])
+    g.emit(_product(n), out, a, b, *geometry, n.attrs["m"], n.attrs["mode"], *added)
     return out
 
 

@@ -1,16 +1,16 @@
 """Selections by one bit: what the protocol makes of the bit is kept for the later ones.
 
 Requires: code from codegen.py (registers are written once, by an op or the copies into them), not
-yet scheduled. Ensures: the same meaning. Of the selections by the same bits in a block the first
-becomes `select_keep`, and those that anyway wait for it, as they need its result, `select_kept`:
-no selection waits longer than before. So the backward pass of a ReLU or of a pool uses the forward
-pass's bits again.
+yet scheduled. Ensures: the same meaning; nothing is kept across a checkpoint, which saves sharings
+only. Of the selections by the same bits in a block the first becomes `select_keep`, and those that
+anyway wait for it, as they need its result, `select_kept`: no selection waits longer than before.
+So the backward pass of a ReLU or of a pool uses the forward pass's bits again.
 """
 
 from __future__ import annotations
 
 from ..isa.table import BY_NAME
-from .lir import Code, Op, Ref, Reg, all_accesses, blocks
+from .lir import Code, Op, Ref, Reg, all_accesses, blocks, walk
 
 
 def run(code: Code) -> Code:
@@ -26,6 +26,8 @@ def _run_block(block: list[Op]) -> None:
     followers: dict[int, list[int]] = {}
     for i, op in enumerate(block):
         accesses = all_accesses(op)
+        if any(inner.name == "checkpoint" for inner in walk([op])):
+            first.clear()
         known = 0
         for a in accesses:
             if a.reads:

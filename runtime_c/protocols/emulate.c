@@ -122,6 +122,28 @@ static void check_estimates(seq_vm *vm, const seq_call *call, const double *x, s
 
 typedef void (*estimate)(const seq_call *call, double *d, const double *a, const double *b);
 
+/* A sum (mul_add and so on) is a product with one operand more, in the same order of opcodes. */
+_Static_assert(SEQ_OP_CONV2D_DW_ADD - SEQ_OP_MUL_ADD == SEQ_OP_CONV2D_DW - SEQ_OP_MUL &&
+                   SEQ_OP_MATMUL_ADD - SEQ_OP_MUL_ADD == SEQ_OP_MATMUL - SEQ_OP_MUL &&
+                   SEQ_OP_CONV2D_ADD - SEQ_OP_MUL_ADD == SEQ_OP_CONV2D - SEQ_OP_MUL,
+               "sums are ordered like products");
+
+static int is_sum(const seq_call *call) {
+    return call->op >= SEQ_OP_MUL_ADD && call->op <= SEQ_OP_CONV2D_DW_ADD;
+}
+
+static unsigned product_op(const seq_call *call) {
+    return is_sum(call) ? call->op - SEQ_OP_MUL_ADD + SEQ_OP_MUL : call->op;
+}
+
+/* What is added to a product, or NULL. */
+static const void *added(const seq_call *call) {
+    const unsigned at = product_op(call) == SEQ_OP_MUL      ? SEQ_ARG_MUL_ADD_e
+                        : product_op(call) == SEQ_OP_MATMUL ? SEQ_ARG_MATMUL_ADD_e
+                                                            : SEQ_ARG_CONV2D_ADD_e;
+    return is_sum(call) ? call->reg[at].c[0] : NULL;
+}
+
 /* Estimate a product's result in doubles and compare it with the ring: na, nb, nd elements. */
 static void check_product(seq_vm *vm, const seq_call *call, estimate fn, const void *a, size_t na,
                           const void *b, size_t nb, size_t nd) {
@@ -132,6 +154,9 @@ static void check_product(seq_vm *vm, const seq_call *call, estimate fn, const v
     double *d = calloc(nd + 1, sizeof *d);
     if (x != NULL && y != NULL && d != NULL) {
         fn(call, d, x, y);
+        for (size_t i = 0; added(call) != NULL && i < nd; i++) {
+            d[i] += (double)word_at(vm_env(vm), added(call), i);
+        }
         check_estimates(vm, call, d, nd);
     } else {
         (void)vm_fail(vm, call, SEQ_ERR_MEMORY, -1, "no memory to check ranges");
@@ -185,9 +210,9 @@ static void conv_row(const seq_call *call, double *y, double *x, double *w, cons
         if (col < 0 || col >= (ptrdiff_t)c->w) {
             continue;
         }
-        if (call->op == SEQ_OP_CONV2D) {
+        if (product_op(call) == SEQ_OP_CONV2D) {
             *y += x[col] * w[v];
-        } else if (call->op == SEQ_OP_CONV2D_DX) {
+        } else if (product_op(call) == SEQ_OP_CONV2D_DX) {
             x[col] += *y * w[v];
         } else {
             w[v] += *y * x[col];
@@ -214,9 +239,11 @@ static void conv_output(const seq_call *call, const ring_conv *c, double *y, dou
 static void estimate_conv(const seq_call *call, double *d, const double *a, const double *b) {
     ring_conv c = conv_of(call);
     double *first = (double *)(uintptr_t)a, *second = (double *)(uintptr_t)b;
-    double *y = call->op == SEQ_OP_CONV2D ? d : first;
-    double *x = call->op == SEQ_OP_CONV2D ? first : call->op == SEQ_OP_CONV2D_DX ? d : second;
-    double *w = call->op == SEQ_OP_CONV2D_DW ? d : second;
+    double *y = product_op(call) == SEQ_OP_CONV2D ? d : first;
+    double *x = product_op(call) == SEQ_OP_CONV2D      ? first
+                : product_op(call) == SEQ_OP_CONV2D_DX ? d
+                                                       : second;
+    double *w = product_op(call) == SEQ_OP_CONV2D_DW ? d : second;
     for (size_t i = 0; i < c.batch * c.cout; i++) {
         conv_output(call, &c, y + i * c.oh * c.ow, x + i / c.cout * c.cin * c.h * c.w,
                     w + i % c.cout * c.cin * c.kh * c.kw);
@@ -251,11 +278,20 @@ static void round_words(seq_vm *vm, const seq_call *call, void *d, size_t n, uns
     (void)check_range(vm, call, d, n, env->k - 1, "the result", advice);
 }
 
+/* d, a product, plus what is added to it, rounded. */
+static void finish_product(seq_vm *vm, const seq_call *call, void *d, size_t n, int64_t m,
+                           int64_t nearest) {
+    if (added(call) != NULL) {
+        vm_env(vm)->ring->add(d, d, added(call), n);
+    }
+    round_words(vm, call, d, n, (unsigned)m, nearest);
+}
+
 static void start_mul(seq_vm *vm, const seq_call *call) {
     size_t n = SIZE(MUL, n);
     check_product(vm, call, estimate_mul, REG(MUL, a), n, REG(MUL, b), n, n);
     vm_env(vm)->ring->mul(REG(MUL, d), REG(MUL, a), REG(MUL, b), n);
-    round_words(vm, call, REG(MUL, d), n, (unsigned)ARG(MUL, m), ARG(MUL, mode));
+    finish_product(vm, call, REG(MUL, d), n, ARG(MUL, m), ARG(MUL, mode));
 }
 
 static void start_matmul(seq_vm *vm, const seq_call *call) {
@@ -268,7 +304,7 @@ static void start_matmul(seq_vm *vm, const seq_call *call) {
     check_product(vm, call, estimate_matmul, REG(MATMUL, a), g.m * g.k, REG(MATMUL, b), g.k * g.n,
                   g.m * g.n);
     env->ring->gemm(REG(MATMUL, d), REG(MATMUL, a), REG(MATMUL, b), &g, 0, env->pool);
-    round_words(vm, call, REG(MATMUL, d), g.m * g.n, (unsigned)ARG(MATMUL, m), ARG(MATMUL, mode));
+    finish_product(vm, call, REG(MATMUL, d), g.m * g.n, ARG(MATMUL, m), ARG(MATMUL, mode));
 }
 
 /* The three convolutions have their operands at the same positions: result, two factors, sizes. */
@@ -279,10 +315,10 @@ static void start_conv(seq_vm *vm, const seq_call *call) {
     size_t ny = c.batch * c.cout * c.oh * c.ow;
     void *d = REG(CONV2D, d), *a = REG(CONV2D, x), *b = REG(CONV2D, w);
     size_t nd = ny;
-    if (call->op == SEQ_OP_CONV2D) {
+    if (product_op(call) == SEQ_OP_CONV2D) {
         check_product(vm, call, estimate_conv, a, nx, b, nw, ny);
         env->ring->conv(d, a, b, &c, 0, env->pool);
-    } else if (call->op == SEQ_OP_CONV2D_DX) {
+    } else if (product_op(call) == SEQ_OP_CONV2D_DX) {
         check_product(vm, call, estimate_conv, a, ny, b, nw, nx);
         env->ring->conv_dx(d, a, b, &c, 0, env->pool);
         nd = nx;
@@ -291,7 +327,7 @@ static void start_conv(seq_vm *vm, const seq_call *call) {
         env->ring->conv_dw(d, a, b, &c, 0, env->pool);
         nd = nw;
     }
-    round_words(vm, call, d, nd, (unsigned)ARG(CONV2D, m), ARG(CONV2D, mode));
+    finish_product(vm, call, d, nd, ARG(CONV2D, m), ARG(CONV2D, mode));
 }
 
 static void start_trunc(seq_vm *vm, const seq_call *call) {
@@ -450,10 +486,15 @@ const seq_protocol protocol_emulate = {
     .start =
         {
             START(MUL) = start_mul,
+            START(MUL_ADD) = start_mul,
             START(MATMUL) = start_matmul,
+            START(MATMUL_ADD) = start_matmul,
             START(CONV2D) = start_conv,
+            START(CONV2D_ADD) = start_conv,
             START(CONV2D_DX) = start_conv,
+            START(CONV2D_DX_ADD) = start_conv,
             START(CONV2D_DW) = start_conv,
+            START(CONV2D_DW_ADD) = start_conv,
             START(TRUNC) = start_trunc,
             START(LTZ) = start_ltz,
             START(EQZ) = start_eqz,
@@ -477,6 +518,12 @@ _Static_assert(SEQ_ARG_CONV2D_x == (int)SEQ_ARG_CONV2D_DX_g &&
                    SEQ_ARG_CONV2D_w == (int)SEQ_ARG_CONV2D_DW_x &&
                    SEQ_ARG_CONV2D_w == (int)SEQ_ARG_CONV2D_DX_w,
                "started alike");
+_Static_assert(SEQ_ARG_CONV2D_ADD_e == (int)SEQ_ARG_CONV2D_DX_ADD_e &&
+                   SEQ_ARG_CONV2D_ADD_e == (int)SEQ_ARG_CONV2D_DW_ADD_e &&
+                   SEQ_ARG_CONV2D_ADD_x == (int)SEQ_ARG_CONV2D_x &&
+                   SEQ_ARG_MATMUL_ADD_mode == (int)SEQ_ARG_MATMUL_mode &&
+                   SEQ_ARG_MUL_ADD_mode == (int)SEQ_ARG_MUL_mode,
+               "sums have their operands where products have them");
 _Static_assert(SEQ_ARG_LTZ_a == (int)SEQ_ARG_EQZ_a && SEQ_ARG_LTZ_a == (int)SEQ_ARG_A2B_a &&
                    SEQ_ARG_LTZ_n == (int)SEQ_ARG_A2B_n && SEQ_ARG_LTZ_n == (int)SEQ_ARG_EQZ_n,
                "checked alike");

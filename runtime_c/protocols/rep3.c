@@ -154,10 +154,15 @@ const seq_protocol protocol_rep3 = {
     .start =
         {
             [SEQ_OP_MUL - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_mul,
+            [SEQ_OP_MUL_ADD - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_mul,
             [SEQ_OP_MATMUL - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_matmul,
+            [SEQ_OP_MATMUL_ADD - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_matmul,
             [SEQ_OP_CONV2D - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d,
+            [SEQ_OP_CONV2D_ADD - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d,
             [SEQ_OP_CONV2D_DX - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d_dx,
+            [SEQ_OP_CONV2D_DX_ADD - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d_dx,
             [SEQ_OP_CONV2D_DW - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d_dw,
+            [SEQ_OP_CONV2D_DW_ADD - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_conv2d_dw,
             [SEQ_OP_TRUNC - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_trunc,
             [SEQ_OP_LTZ - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_ltz,
             [SEQ_OP_EQZ - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_eqz,

@@ -108,10 +108,11 @@ uint8_t *rep3_send(seq_task *t, unsigned peer, size_t bytes);
 
 enum { REP3_PRODUCT, REP3_ADDITIVE, REP3_REPLICATED };
 
-/* What is truncated: a*b elementwise, an additive sharing a.c[0], or a replicated sharing a. */
+/* What is truncated: a*b elementwise, an additive sharing a.c[0], or a replicated sharing a; plus,
+ * for a*b, the replicated sharing e unless e.c[0] is NULL. */
 typedef struct {
     int kind;
-    seq_reg a, b; /* element 0 of the vector */
+    seq_reg a, b, e; /* element 0 of the vector */
 } rep3_source;
 
 /* Truncation by m bits of `count` elements from `first` on, in the third in which I have this role.

@@ -333,8 +333,23 @@ static int reshare_begin(seq_task *t, rep3_source source, seq_reg d, int64_t n) 
     return reshare_step(t);
 }
 
+/* The sums have one operand more than the products, behind all others: added to the product. */
+#define SAME(op)                                                                                   \
+    _Static_assert((int)SEQ_ARG_##op##_ADD_d == (int)SEQ_ARG_##op##_d &&                           \
+                       (int)SEQ_ARG_##op##_ADD_e == (int)SEQ_ARG_##op##_mode + 1 &&                \
+                       (int)SEQ_ARG_##op##_ADD_mode == (int)SEQ_ARG_##op##_m + 1 &&                \
+                       (int)SEQ_ARG_##op##_mode == (int)SEQ_ARG_##op##_m + 1,                      \
+                   "operands of products and sums")
+SAME(MUL);
+SAME(MATMUL);
+SAME(CONV2D);
+SAME(CONV2D_DX);
+SAME(CONV2D_DW);
+
 static rep3_source mul_source(const seq_call *call) {
-    return (rep3_source){REP3_PRODUCT, call->reg[SEQ_ARG_MUL_a], call->reg[SEQ_ARG_MUL_b]};
+    const seq_reg none = {{NULL}};
+    const seq_reg added = call->op == SEQ_OP_MUL_ADD ? call->reg[SEQ_ARG_MUL_ADD_e] : none;
+    return (rep3_source){REP3_PRODUCT, call->reg[SEQ_ARG_MUL_a], call->reg[SEQ_ARG_MUL_b], added};
 }
 
 static int mul_step(seq_task *t) {
@@ -361,7 +376,7 @@ void rep3_start_mul(seq_vm *vm, const seq_call *call) {
 
 static rep3_source trunc_source(const seq_call *call) {
     const seq_reg a = call->reg[SEQ_ARG_TRUNC_a];
-    return (rep3_source){a.c[1] ? REP3_REPLICATED : REP3_ADDITIVE, a, a};
+    return (rep3_source){a.c[1] ? REP3_REPLICATED : REP3_ADDITIVE, a, a, {{NULL}}};
 }
 
 static int trunc_call_step(seq_task *t) {
@@ -391,11 +406,13 @@ void rep3_start_trunc(seq_vm *vm, const seq_call *call) {
 /* d (+)= a * b for the bilinear map of the call. */
 typedef void (*bilinear)(const seq_task *t, void *d, const void *a, const void *b, int accumulate);
 
-/* z = x_i (y_i + y_{i+1}) + x_{i+1} y_i into scratch, whose additive sharing is then truncated. */
+/* z = x_i (y_i + y_{i+1}) + x_{i+1} y_i, plus component i of what is added, into scratch, whose
+ * additive sharing is then truncated. mode: where the rounding mode is among the arguments. */
 static int bilinear_step(seq_task *t, bilinear f, seq_reg x, seq_reg y, seq_reg d, size_t y_size,
-                         size_t d_size, int64_t m, int64_t mode) {
+                         unsigned mode) {
     if (t->step_no)
         return TASK_DONE;
+    const size_t d_size = t->end;
     const size_t word = t->env->ring->word;
     void *v = task_scratch(t, d_size * word), *sum = task_scratch(t, y_size * word);
     if (!v || !sum)
@@ -403,12 +420,14 @@ static int bilinear_step(seq_task *t, bilinear f, seq_reg x, seq_reg y, seq_reg 
     t->env->ring->add(sum, y.c[0], y.c[1], y_size);
     f(t, v, x.c[0], sum, 0);
     f(t, v, x.c[1], y.c[0], 1);
+    if (t->call.op >= SEQ_OP_MUL_ADD) /* a sum, not a product */
+        t->env->ring->add(v, v, t->call.reg[mode + 1].c[0], d_size);
     seq_call sub;
     memset(&sub, 0, sizeof sub);
     sub.op = SEQ_OP_TRUNC;
     sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)d_size;
-    sub.arg[SEQ_ARG_TRUNC_m] = m;
-    sub.arg[SEQ_ARG_TRUNC_mode] = mode;
+    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[mode - 1];
+    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[mode];
     sub.reg[SEQ_ARG_TRUNC_d] = d;
     sub.reg[SEQ_ARG_TRUNC_a].c[0] = v;
     task_call(t, &sub, 1);
@@ -434,8 +453,7 @@ static int matmul_step(seq_task *t) {
     const seq_call *c = &t->call;
     const size_t y_size = (size_t)c->arg[SEQ_ARG_MATMUL_K] * (size_t)c->arg[SEQ_ARG_MATMUL_N];
     return bilinear_step(t, gemm, c->reg[SEQ_ARG_MATMUL_a], c->reg[SEQ_ARG_MATMUL_b],
-                         c->reg[SEQ_ARG_MATMUL_d], y_size, t->end, c->arg[SEQ_ARG_MATMUL_m],
-                         c->arg[SEQ_ARG_MATMUL_mode]);
+                         c->reg[SEQ_ARG_MATMUL_d], y_size, SEQ_ARG_MATMUL_mode);
 }
 
 void rep3_start_matmul(seq_vm *vm, const seq_call *call) {
@@ -486,24 +504,21 @@ static int conv_step(seq_task *t) {
     const seq_call *c = &t->call;
     const ring_conv s = conv_sizes(c->arg);
     return bilinear_step(t, conv, c->reg[SEQ_ARG_CONV2D_x], c->reg[SEQ_ARG_CONV2D_w],
-                         c->reg[SEQ_ARG_CONV2D_d], weight_size(&s), t->end,
-                         c->arg[SEQ_ARG_CONV2D_m], c->arg[SEQ_ARG_CONV2D_mode]);
+                         c->reg[SEQ_ARG_CONV2D_d], weight_size(&s), SEQ_ARG_CONV2D_mode);
 }
 
 static int conv_dx_step(seq_task *t) {
     const seq_call *c = &t->call;
     const ring_conv s = conv_sizes(c->arg);
     return bilinear_step(t, conv_dx, c->reg[SEQ_ARG_CONV2D_DX_g], c->reg[SEQ_ARG_CONV2D_DX_w],
-                         c->reg[SEQ_ARG_CONV2D_DX_d], weight_size(&s), t->end,
-                         c->arg[SEQ_ARG_CONV2D_DX_m], c->arg[SEQ_ARG_CONV2D_DX_mode]);
+                         c->reg[SEQ_ARG_CONV2D_DX_d], weight_size(&s), SEQ_ARG_CONV2D_DX_mode);
 }
 
 static int conv_dw_step(seq_task *t) {
     const seq_call *c = &t->call;
     const ring_conv s = conv_sizes(c->arg);
     return bilinear_step(t, conv_dw, c->reg[SEQ_ARG_CONV2D_DW_g], c->reg[SEQ_ARG_CONV2D_DW_x],
-                         c->reg[SEQ_ARG_CONV2D_DW_d], input_size(&s), t->end,
-                         c->arg[SEQ_ARG_CONV2D_DW_m], c->arg[SEQ_ARG_CONV2D_DW_mode]);
+                         c->reg[SEQ_ARG_CONV2D_DW_d], input_size(&s), SEQ_ARG_CONV2D_DW_mode);
 }
 
 void rep3_start_conv2d(seq_vm *vm, const seq_call *call) {

@@ -87,6 +87,11 @@ REP3_KERNEL static void FN(sum)(WORD *restrict v, const WORD *x, const WORD *y, 
         v[i] = (WORD)(x[i] + y[i]);
 }
 
+REP3_KERNEL static void FN(accumulate)(WORD *restrict v, const WORD *restrict x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        v[i] = (WORD)(v[i] + x[i]);
+}
+
 /* My part of z for n elements from e on: parts of P1, P2, P3 add up to z. */
 static void FN(load)(WORD *v, const rep3_source *s, unsigned role, size_t e, size_t n) {
     const WORD *x0 = (const WORD *)s->a.c[0] + e;
@@ -95,9 +100,11 @@ static void FN(load)(WORD *v, const rep3_source *s, unsigned role, size_t e, siz
         return;
     }
     const WORD *x1 = (const WORD *)s->a.c[1] + e;
-    if (s->kind == REP3_PRODUCT)
+    if (s->kind == REP3_PRODUCT) {
         FN(product)(v, x0, x1, (const WORD *)s->b.c[0] + e, (const WORD *)s->b.c[1] + e, n);
-    else if (role == REP3_P1)
+        if (s->e.c[0])
+            FN(accumulate)(v, (const WORD *)s->e.c[0] + e, n);
+    } else if (role == REP3_P1)
         FN(sum)(v, x0, x1, n);
     else if (role == REP3_P2)
         memcpy(v, x1, n * sizeof(WORD));

@@ -82,6 +82,7 @@ typedef struct {
     unsigned inputs, at[3], bit[3]; /* operands, and whether they are bits */
     uint16_t before; /* an instruction run before on the first two inputs; op gets the others */
     unsigned kept;   /* the operand through which the two are connected */
+    unsigned twice;  /* an operand that is the first input again */
     unsigned result, planes; /* its operand; planes of bits, or 0: words */
     unsigned leading_planes; /* nearest rounding: monomials before P1's answer to P2 */
     unsigned bit_steps;      /* and the steps after it that send bits only */
@@ -200,6 +201,8 @@ static void execute_call(uint16_t op) {
                 }
                 reg[p][OP->at[i]].c[c] = d;
             }
+            if (OP->twice)
+                reg[p][OP->twice].c[c] = buffer[p][0][c];
             if (OP->kept)
                 reg[p][OP->kept].c[c] = buffer[p][KEPT][c];
             reg[p][OP->result].c[c] = buffer[p][RESULT][c];
@@ -385,6 +388,9 @@ static int is_coin(int z, unsigned got, unsigned r) {
 static int check_mul(unsigned got, unsigned x, unsigned y, unsigned r) {
     return is_coin(to_signed(x * y & RING), got, r);
 }
+static int check_mul_add(unsigned got, unsigned x, unsigned y, unsigned r) {
+    return is_coin(to_signed((x * x + y) & RING), got, r);
+}
 static int check_trunc(unsigned got, unsigned x, unsigned y, unsigned r) {
     (void)y;
     return is_coin(to_signed(x), got, r);
@@ -438,13 +444,22 @@ static unsigned test_rounding(unsigned samples) {
                                  .at = {SEQ_ARG_TRUNC_a},
                                  .result = SEQ_ARG_TRUNC_d,
                                  .check = check_trunc};
+        /* the factors are one input: there are too many values otherwise */
+        const operation sum = {.name = "square, add and truncate",
+                               .op = SEQ_OP_MUL_ADD,
+                               .inputs = 2,
+                               .arg = {[SEQ_ARG_MUL_ADD_n] = LANES, [SEQ_ARG_MUL_ADD_m] = M},
+                               .at = {SEQ_ARG_MUL_ADD_a, SEQ_ARG_MUL_ADD_e},
+                               .twice = SEQ_ARG_MUL_ADD_b,
+                               .result = SEQ_ARG_MUL_ADD_d,
+                               .check = check_mul_add};
         operation nearest = trunc;
         nearest.name = "truncate, nearest";
         nearest.arg[SEQ_ARG_TRUNC_mode] = 1;
         nearest.leading_planes = plan.monomials;
         nearest.bit_steps = 1 + plan.levels;
         nearest.check = check_nearest;
-        bad += test(&mul, samples) + test(&trunc, samples);
+        bad += test(&mul, samples) + test(&sum, samples) + test(&trunc, samples);
         if (SMALL_BITS + 2 * plan.forms + 4 * SMALL_BITS <= 26)
             bad += test(&nearest, samples);
     }

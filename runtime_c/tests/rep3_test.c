@@ -262,21 +262,25 @@ static void check_rounding(const char *what, const result *d, size_t i, word z, 
     }
 }
 
-static void test_mul(size_t n, unsigned m, unsigned mode) {
+static void test_mul(size_t n, unsigned m, unsigned mode, int sum) {
     BEGIN;
     const unsigned size = m ? BITS / 2 - 2 : BITS / 2;
-    vec a = new_vec(n, size), b = new_vec(n, size);
+    vec a = new_vec(n, size), b = new_vec(n, size), e = new_vec(n, BITS - 3);
     set(reg, SEQ_ARG_MUL_a, &a);
     set(reg, SEQ_ARG_MUL_b, &b);
+    set(reg, SEQ_ARG_MUL_ADD_e, &e); /* no operand of mul: it must not look at it */
     result d = set_result(reg, SEQ_ARG_MUL_d, n);
     arg[SEQ_ARG_MUL_n] = (int64_t)n;
     arg[SEQ_ARG_MUL_m] = m;
     arg[SEQ_ARG_MUL_mode] = mode;
-    call("mul", SEQ_OP_MUL, arg, reg, n);
-    for (size_t i = 0; i < n; i++)
-        check_rounding("mul", &d, i, mask(a.x[i] * b.x[i]), m, mode);
+    call(sum ? "mul_add" : "mul", sum ? SEQ_OP_MUL_ADD : SEQ_OP_MUL, arg, reg, n);
+    for (size_t i = 0; i < n; i++) {
+        const word z = a.x[i] * b.x[i] + (sum ? e.x[i] : 0);
+        check_rounding(sum ? "mul_add" : "mul", &d, i, mask(z), m, mode);
+    }
     free_vec(&a);
     free_vec(&b);
+    free_vec(&e);
     free_result(&d);
 }
 
@@ -546,10 +550,12 @@ static void test_size(size_t n) {
     const unsigned ms[] = {1, 7, 8, 16, 17, 23, 32, 40, BITS - 3, BITS - 2};
     for (unsigned i = 0; i < sizeof ms / sizeof *ms; i++)
         for (unsigned mode = 0; mode < 2; mode++) {
-            test_mul(n, ms[i], mode);
+            test_mul(n, ms[i], mode, 0);
+            test_mul(n, ms[i], mode, 1);
             test_trunc(n, ms[i], mode);
         }
-    test_mul(n, 0, 0);
+    test_mul(n, 0, 0, 0);
+    test_mul(n, 0, 0, 1);
     const unsigned bits[] = {1,  2,  4,  5,  6,  8,  9,  10,       16,
                              17, 31, 32, 33, 47, 63, 64, BITS - 1, BITS};
     for (unsigned i = 0; i < sizeof bits / sizeof *bits; i++) {
@@ -592,9 +598,12 @@ int main(int argc, char **argv) {
             for (int flags = 0; flags < 8; flags++)
                 test_matmul(5, 7, 41, m, m ? flags >> 2 : 0, flags & 1, flags >> 1 & 1);
         const size_t large = 3 * 64 * REP3_CHUNK + 12345; /* two chunks, unequal */
-        test_mul(large, 16, 0);
-        test_mul(large, 16, 1);
-        test_mul(large, 0, 0);
+        test_mul(large, 16, 0, 0);
+        test_mul(large, 16, 0, 1);
+        test_mul(large, 16, 1, 0);
+        test_mul(large, 16, 1, 1);
+        test_mul(large, 0, 0, 0);
+        test_mul(large, 0, 0, 1);
         test_compare(large, 32, SEQ_OP_LTZ);
         test_select(large);
         test_select_kept(large);

@@ -7,11 +7,11 @@
 #include <stdint.h>
 
 #define SEQ_OP_FIRST_INTERACTIVE 0x80
-#define SEQ_INTERACTIVE_COUNT 26
-#define SEQ_ISA_MAX_OPERANDS 19
+#define SEQ_INTERACTIVE_COUNT 31
+#define SEQ_ISA_MAX_OPERANDS 20
 
 /* Hash of the instruction table, as in the header of a bytecode file. */
-static const uint8_t seq_isa_hash[16] = {0x15, 0x77, 0xD0, 0x07, 0x55, 0xCB, 0x9F, 0x43, 0x60, 0xA7, 0x15, 0x5B, 0xAD, 0x57, 0x61, 0x3B};
+static const uint8_t seq_isa_hash[16] = {0x18, 0xDD, 0x02, 0xA4, 0x48, 0x9F, 0xE6, 0xEA, 0xEE, 0xEB, 0x8F, 0x70, 0x1D, 0x50, 0x89, 0x47};
 
 /* Instruction codes. */
 enum {
@@ -82,6 +82,11 @@ enum {
     SEQ_OP_OUTPUTB = 0x91, /* output `out` = sum of 2^i * plane i of B[a], revealed to its receivers */
     SEQ_OP_SELECT_KEEP = 0x98, /* select; S[k] = what the protocol keeps of B[b]: only select_kept may read it */
     SEQ_OP_SELECT_KEPT = 0x99, /* select by the bits of which select_keep has put into S[k] what is kept */
+    SEQ_OP_MUL_ADD = 0x9A, /* mul, with S[e] added to the product before it is rounded */
+    SEQ_OP_MATMUL_ADD = 0x9B, /* matmul, with S[e] added to the product before it is rounded */
+    SEQ_OP_CONV2D_ADD = 0x9C, /* conv2d, with S[e] added to the product before it is rounded */
+    SEQ_OP_CONV2D_DX_ADD = 0x9D, /* conv2d_dx, with S[e] added to the product before it is rounded */
+    SEQ_OP_CONV2D_DW_ADD = 0x9E, /* conv2d_dw, with S[e] added to the product before it is rounded */
     SEQ_OP_COUTPUT = 0xC0, /* output `out` = C[a], at every receiver */
     SEQ_OP_PTEXT = 0xC1, /* append a string to the line being printed; \n ends the line */
     SEQ_OP_PVAL = 0xC2, /* append C[a]/2^f to the line being printed, formatted by fmt (a C-like %.4f or %d) */
@@ -181,6 +186,30 @@ enum { SEQ_ARG_SELECT_KEEP_h, SEQ_ARG_SELECT_KEEP_d, SEQ_ARG_SELECT_KEEP_k,
     SEQ_ARG_SELECT_KEEP_b, SEQ_ARG_SELECT_KEEP_a, SEQ_ARG_SELECT_KEEP_n };
 enum { SEQ_ARG_SELECT_KEPT_h, SEQ_ARG_SELECT_KEPT_d, SEQ_ARG_SELECT_KEPT_k,
     SEQ_ARG_SELECT_KEPT_b, SEQ_ARG_SELECT_KEPT_a, SEQ_ARG_SELECT_KEPT_n };
+enum { SEQ_ARG_MUL_ADD_h, SEQ_ARG_MUL_ADD_d, SEQ_ARG_MUL_ADD_a, SEQ_ARG_MUL_ADD_b,
+    SEQ_ARG_MUL_ADD_n, SEQ_ARG_MUL_ADD_m, SEQ_ARG_MUL_ADD_mode, SEQ_ARG_MUL_ADD_e };
+enum { SEQ_ARG_MATMUL_ADD_h, SEQ_ARG_MATMUL_ADD_d, SEQ_ARG_MATMUL_ADD_a, SEQ_ARG_MATMUL_ADD_b,
+    SEQ_ARG_MATMUL_ADD_M, SEQ_ARG_MATMUL_ADD_K, SEQ_ARG_MATMUL_ADD_N, SEQ_ARG_MATMUL_ADD_ta,
+    SEQ_ARG_MATMUL_ADD_tb, SEQ_ARG_MATMUL_ADD_m, SEQ_ARG_MATMUL_ADD_mode, SEQ_ARG_MATMUL_ADD_e };
+enum { SEQ_ARG_CONV2D_ADD_h, SEQ_ARG_CONV2D_ADD_d, SEQ_ARG_CONV2D_ADD_x, SEQ_ARG_CONV2D_ADD_w,
+    SEQ_ARG_CONV2D_ADD_B, SEQ_ARG_CONV2D_ADD_C, SEQ_ARG_CONV2D_ADD_H, SEQ_ARG_CONV2D_ADD_W,
+    SEQ_ARG_CONV2D_ADD_O, SEQ_ARG_CONV2D_ADD_KH, SEQ_ARG_CONV2D_ADD_KW, SEQ_ARG_CONV2D_ADD_OH,
+    SEQ_ARG_CONV2D_ADD_OW, SEQ_ARG_CONV2D_ADD_SH, SEQ_ARG_CONV2D_ADD_SW, SEQ_ARG_CONV2D_ADD_PH,
+    SEQ_ARG_CONV2D_ADD_PW, SEQ_ARG_CONV2D_ADD_m, SEQ_ARG_CONV2D_ADD_mode, SEQ_ARG_CONV2D_ADD_e };
+enum { SEQ_ARG_CONV2D_DX_ADD_h, SEQ_ARG_CONV2D_DX_ADD_d, SEQ_ARG_CONV2D_DX_ADD_g,
+    SEQ_ARG_CONV2D_DX_ADD_w, SEQ_ARG_CONV2D_DX_ADD_B, SEQ_ARG_CONV2D_DX_ADD_C,
+    SEQ_ARG_CONV2D_DX_ADD_H, SEQ_ARG_CONV2D_DX_ADD_W, SEQ_ARG_CONV2D_DX_ADD_O,
+    SEQ_ARG_CONV2D_DX_ADD_KH, SEQ_ARG_CONV2D_DX_ADD_KW, SEQ_ARG_CONV2D_DX_ADD_OH,
+    SEQ_ARG_CONV2D_DX_ADD_OW, SEQ_ARG_CONV2D_DX_ADD_SH, SEQ_ARG_CONV2D_DX_ADD_SW,
+    SEQ_ARG_CONV2D_DX_ADD_PH, SEQ_ARG_CONV2D_DX_ADD_PW, SEQ_ARG_CONV2D_DX_ADD_m,
+    SEQ_ARG_CONV2D_DX_ADD_mode, SEQ_ARG_CONV2D_DX_ADD_e };
+enum { SEQ_ARG_CONV2D_DW_ADD_h, SEQ_ARG_CONV2D_DW_ADD_d, SEQ_ARG_CONV2D_DW_ADD_g,
+    SEQ_ARG_CONV2D_DW_ADD_x, SEQ_ARG_CONV2D_DW_ADD_B, SEQ_ARG_CONV2D_DW_ADD_C,
+    SEQ_ARG_CONV2D_DW_ADD_H, SEQ_ARG_CONV2D_DW_ADD_W, SEQ_ARG_CONV2D_DW_ADD_O,
+    SEQ_ARG_CONV2D_DW_ADD_KH, SEQ_ARG_CONV2D_DW_ADD_KW, SEQ_ARG_CONV2D_DW_ADD_OH,
+    SEQ_ARG_CONV2D_DW_ADD_OW, SEQ_ARG_CONV2D_DW_ADD_SH, SEQ_ARG_CONV2D_DW_ADD_SW,
+    SEQ_ARG_CONV2D_DW_ADD_PH, SEQ_ARG_CONV2D_DW_ADD_PW, SEQ_ARG_CONV2D_DW_ADD_m,
+    SEQ_ARG_CONV2D_DW_ADD_mode, SEQ_ARG_CONV2D_DW_ADD_e };
 enum { SEQ_ARG_COUTPUT_out, SEQ_ARG_COUTPUT_a, SEQ_ARG_COUTPUT_n };
 enum { SEQ_ARG_PTEXT_str };
 enum { SEQ_ARG_PVAL_a, SEQ_ARG_PVAL_n, SEQ_ARG_PVAL_f, SEQ_ARG_PVAL_fmt };
@@ -559,6 +588,86 @@ static const isa_operand isa_operands[] = {
     {"b", ISA_B, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_kept */
     {"a", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_kept */
     {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* select_kept */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* mul_add */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {4}}, /* mul_add */
+    {"a", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {4}}, /* mul_add */
+    {"b", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {4}}, /* mul_add */
+    {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* mul_add */
+    {"m", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* mul_add */
+    {"mode", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* mul_add */
+    {"e", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {4}}, /* mul_add */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 2, -1, {4, 6}}, /* matmul_add */
+    {"a", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 2, -1, {4, 5}}, /* matmul_add */
+    {"b", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 2, -1, {5, 6}}, /* matmul_add */
+    {"M", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"K", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"N", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"ta", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"tb", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"m", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"mode", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* matmul_add */
+    {"e", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 2, -1, {4, 6}}, /* matmul_add */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 4, -1, {4, 8, 11, 12}}, /* conv2d_add */
+    {"x", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {4, 5, 6, 7}}, /* conv2d_add */
+    {"w", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {8, 5, 9, 10}}, /* conv2d_add */
+    {"B", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"C", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"H", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"W", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"O", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"KH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"KW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"OH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"OW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"SH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"SW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"PH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"PW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"m", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"mode", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_add */
+    {"e", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {4, 8, 11, 12}}, /* conv2d_add */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 4, -1, {4, 5, 6, 7}}, /* conv2d_dx_add */
+    {"g", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {4, 8, 11, 12}}, /* conv2d_dx_add */
+    {"w", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {8, 5, 9, 10}}, /* conv2d_dx_add */
+    {"B", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"C", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"H", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"W", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"O", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"KH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"KW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"OH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"OW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"SH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"SW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"PH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"PW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"m", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"mode", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dx_add */
+    {"e", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {4, 5, 6, 7}}, /* conv2d_dx_add */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 4, -1, {8, 5, 9, 10}}, /* conv2d_dw_add */
+    {"g", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {4, 8, 11, 12}}, /* conv2d_dw_add */
+    {"x", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {4, 5, 6, 7}}, /* conv2d_dw_add */
+    {"B", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"C", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"H", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"W", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"O", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"KH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"KW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"OH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"OW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"SH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"SW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"PH", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"PW", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"m", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"mode", ISA_FLAG, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* conv2d_dw_add */
+    {"e", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 4, -1, {8, 5, 9, 10}}, /* conv2d_dw_add */
     {"out", ISA_OUT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* coutput */
     {"a", ISA_C, 1, 0, ISA_EXTENT_PRODUCT, 1, -1, {2}}, /* coutput */
     {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* coutput */
@@ -637,9 +746,14 @@ static const isa_op isa_ops[] = {
     [0x91] = {0x91, "outputb", 5, 1, 1, isa_operands + 318},
     [0x98] = {0x98, "select_keep", 6, 1, 0, isa_operands + 323},
     [0x99] = {0x99, "select_kept", 6, 1, 0, isa_operands + 329},
-    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 335},
-    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 338},
-    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 339},
+    [0x9A] = {0x9A, "mul_add", 8, 1, 0, isa_operands + 335},
+    [0x9B] = {0x9B, "matmul_add", 12, 1, 0, isa_operands + 343},
+    [0x9C] = {0x9C, "conv2d_add", 20, 1, 0, isa_operands + 355},
+    [0x9D] = {0x9D, "conv2d_dx_add", 20, 1, 0, isa_operands + 375},
+    [0x9E] = {0x9E, "conv2d_dw_add", 20, 1, 0, isa_operands + 395},
+    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 415},
+    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 418},
+    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 419},
 };
 
 /* The row of an opcode, or NULL if there is none. */

@@ -219,7 +219,7 @@ def _work(run: report.RunFolder, batches: int) -> dict[str, float]:
     work = dict.fromkeys(("macs", "product", "truncation", "comparison", "select", "and"), 0.0)
     for i in _loop_body(run.program, batches):
         insn, times = run.program.code[i], run.parties[0]["executed"][i] / batches
-        name, a = insn.instr.name, insn.named()
+        name, a = insn.instr.name.removesuffix("_add"), insn.named()
         if name == "matmul":
             macs, outputs = a["M"] * a["K"] * a["N"], a["M"] * a["N"]
         elif name.startswith("conv2d"):

@@ -74,8 +74,17 @@ class Case:
 
         self.checks.append((what, out, check))
 
+    def product(self, what: str, code: str, d: str, n: int, z: Words, m: int, mode: int) -> None:
+        """A product, and the same with something added before the rounding."""
+        self.rounding(what, code, d, n, z, m, mode)
+        e = random_words(self.rng, n, self.ring - 3, self.ring)
+        added, name = self.script.secret(e), code.split()[0]
+        code = code.replace(name, f"{name}_add", 1) + f" e={added}"
+        self.rounding(f"{what}_add", code, d, n, signed(z + e, self.ring), m, mode)
+
     def rounding(self, what: str, code: str, d: str, n: int, z: Words, m: int, mode: int) -> None:
-        self.script.start(f"{code} m={m} mode={mode}")
+        code, *e = code.split(" e=")
+        self.script.start(f"{code} m={m} mode={mode}" + "".join(f" e={x}" for x in e))
         out = self.script.output(d, n, to=str(len(self.checks) % 3))
         label = f"{what} m={m} mode={mode}"
         if m and not mode:
@@ -89,7 +98,7 @@ class Case:
         code = f"mul d={d} a={self.sx} b={self.sy} n={n}"
         z = self.x * self.y
         for m, mode in [(0, 0), (16, 0), (16, 1), (1, 1), (self.ring // 2 + 3, 0)]:
-            self.rounding("mul", code, d, n, z, m, mode)
+            self.product("mul", code, d, n, z, m, mode)
         code = f"mul d={d} a={self.sfull} b={self.swide} n={n}"
         self.rounding("mul", code, d, n, self.full * self.wide, 0, 0)
         code = f"trunc d={d} a={self.swide} n={n}"
@@ -108,7 +117,7 @@ class Case:
             b = s.secret(right.ravel())
             z = ((left.T if ta else left) @ (right.T if tb else right)).ravel()
             code = f"matmul d={d} a={a} b={b} M={rows} K={k} N={cols} ta={ta} tb={tb}"
-            self.rounding("matmul", code, d, rows * cols, z, m, mode)
+            self.product("matmul", code, d, rows * cols, z, m, mode)
 
     def convolutions(self) -> None:
         """Two channels of 4 x 4 to three, kernels 3 x 3, padding 1 x 1, stride 1 x 1."""
@@ -139,7 +148,7 @@ class Case:
             d = s.reg("s", size)
             for m, mode in [(0, 0), (8, 1), (16, 0)]:
                 code = f"{name} d={d} {operands} {sizes}"
-                self.rounding(name, code, d, size, result.ravel(), m, mode)
+                self.product(name, code, d, size, result.ravel(), m, mode)
 
     def comparisons(self) -> None:
         n, s, ring = self.n, self.script, self.ring

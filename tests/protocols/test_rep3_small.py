@@ -14,7 +14,9 @@ import pytest
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
 SOURCES = ("tests/rep3_engine.c", "protocols/rep3.c", "protocols/rep3_[a-v]*.c")
 KERNELS = ("prg/*.c", "cpu.c", "par.c", "error.c")
-OPERATIONS = 12  # at least: mul, trunc, their rounding, ltz, eqz, a2b, and, select (3), b2a
+OPERATIONS = (
+    13  # at least: mul, trunc, mul_add, their rounding, ltz, eqz, a2b, and, select (3), b2a
+)
 
 
 def build(folder: Path, ring: int, block: int, edit: tuple[str, str, str] | None = None) -> Path:

@@ -158,8 +158,9 @@ class Machine:
                 operands[o.name] = self._bits(args[o.name], planes, args.get("an", args.get("n")))
         if name in ("scopy", "ccopy", "sacc", "cacc"):
             return self._walk(insn.instr.name, args)
+        name = name.removesuffix("_add")
         method = getattr(self, "_i_" + name, None) or getattr(self, "_i_" + name[1:])
-        return method(args, **{k: v for k, v in operands.items() if k != "d"})
+        return method(args, **{k: v for k, v in operands.items() if k not in "de"})
 
     def _walk(self, name: str, args: dict[str, Any]) -> None:
         file = self.files[name[0]]
@@ -172,6 +173,9 @@ class Machine:
             file[d] = self.ring.array(np.array(value, dtype=object))
 
     def _round(self, value: Any, g: dict[str, Any]) -> Any:
+        if "e" in g:
+            added = self.files["s"][g["e"] : g["e"] + value.size]
+            value = self.ring.add(value, added.reshape(value.shape))
         return self.ring.trunc(value, g["m"], g["mode"] == 1)
 
     def _i_set(self, g: dict[str, Any], a: Any = None) -> Any:

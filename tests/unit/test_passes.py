@@ -148,6 +148,37 @@ def test_truncation_joins_its_product() -> None:
     assert after.body.nodes[1].attrs["m"] == 16
 
 
+def test_a_sum_is_rounded_with_its_product() -> None:
+    """round(lr * g + momentum * u), g a matrix product: one instruction, a factor on an operand."""
+    s = Small((3, 4))
+    row = s.b.emit("slice", (s.x,), start=(0, 0), step=(1, 1), shape=(1, 4))
+    g = s.b.emit("matmul", (s.x, row), ta=False, tb=True, m=0, mode=1)
+    u = s.b.emit("slice", (s.x,), start=(0, 1), step=(1, 1), shape=(3, 1))
+    step = s.b.emit("scale", (g,), imm=-410, f=4)
+    momentum = s.b.emit("scale", (u,), imm=943718, f=20)
+    rest = s.b.emit("scale", (u,), imm=3 << 20, f=20)
+    total = s.b.emit("add", (momentum, s.b.emit("add", (step, rest))))
+    graph = s.finish(s.b.emit("trunc", (total,), m=20, mode=1))
+    after = verify(dce.run(fuse.run(graph)))
+    product = next(n for n in after.walk() if n.op == "matmul")
+    assert len(product.inputs) == 3 and product.attrs["m"] == 20
+    assert [x.op for x in product.inputs[:2]] == ["input", "scale"]  # the smaller operand's
+    assert "trunc" not in ops(after)
+    agree(graph, np.arange(12).reshape(3, 4) / 4 - 1)
+    names = [i.instr.name for i in compile_graph(graph).program.code]
+    assert "matmul_add" in names and "trunc" not in names
+
+
+def test_a_product_that_others_use_is_not_rounded_with_a_sum() -> None:
+    s = Small((3, 4))
+    square = s.b.emit("mul", (s.x, s.x), m=0, mode=1)
+    wide = s.b.emit("scale", (s.x,), imm=1 << 16, f=16)
+    total = s.b.emit("trunc", (s.b.emit("add", (square, wide)),), m=16, mode=1)
+    other = s.b.emit("trunc", (square,), m=16, mode=1)
+    graph = s.finish(s.b.emit("add", (total, other)))
+    assert ops(dce.run(fuse.run(graph))) == ops(graph)
+
+
 def test_a_bias_is_added_in_place() -> None:
     s = Small((4, 8))
     row = s.b.emit("slice", (s.x,), start=(0, 0), step=(1, 1), shape=(1, 8))
