@@ -30,6 +30,7 @@ from .errors import ConfigError
 
 Array = NDArray[Any]
 Words = NDArray[np.int64]
+Load = Callable[[tuple[int, ...]], Iterator[Array]]
 
 _IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _MAX_ELEMENTS = 1 << 40
@@ -44,28 +45,36 @@ _BLOCK = 1 << 20  # elements converted at a time
 class Source:
     """One array in a file or folder: what an input named `name` is read from.
 
-    `kind` is "int" or "float"; `load` reads the elements.
+    `kind` is "int" or "float"; `load`, given `shape`, reads the elements, many in pieces.
     """
 
     name: str
     path: Path
     shape: tuple[int, ...]
     kind: str
-    load: Callable[[], Array]
+    load: Load
 
     def read(self) -> Array:
         """The elements: int64 or float64, of `shape`. Raises ConfigError naming the file."""
+        array = np.empty(math.prod(self.shape), np.int64 if self.kind == "int" else np.float64)
+        at = 0
+        for block in self.blocks():
+            array[at : at + block.shape[0]] = block
+            at += block.shape[0]
+        return array.reshape(self.shape)
+
+    def blocks(self) -> Iterator[Array]:
+        """The elements of `read` in order, flat and piece by piece: at least one, perhaps empty."""
+        dtype = np.int64 if self.kind == "int" else np.float64
         try:
-            array = self.load()
+            for block in self.load(self.shape):
+                if block.dtype == np.uint64 and (block >> np.uint64(63)).any():
+                    raise ConfigError(f"{self.path}: holds integers of 2^63 or more")
+                yield block.reshape(-1).astype(dtype, copy=False)
         except _UNREADABLE as e:
+            if isinstance(e, ConfigError):
+                raise
             raise ConfigError(f"{self.path}: cannot be read: {e}") from e
-        if array.shape != self.shape:
-            raise ConfigError(
-                f"{self.path}: has shape {array.shape} now, had {self.shape} when it was looked at"
-            )
-        if array.dtype == np.uint64 and (array >> np.uint64(63)).any():
-            raise ConfigError(f"{self.path}: holds integers of 2^63 or more")
-        return array.astype(np.int64 if self.kind == "int" else np.float64, copy=False)
 
 
 def parse_inputs(specs: Sequence[str]) -> dict[tuple[int, str], Source]:
@@ -116,7 +125,7 @@ def sources(name: str, path: Path) -> list[Source]:
             return list(_npz(name, path))
         if path.suffix == ".npy":
             with path.open("rb") as file:
-                return [_source(name, path, *_npy_header(file), partial(_read_npy, path))]
+                return [_source(name, path, *_npy_header(file)[:2], partial(_read_npy, path))]
         if path.suffix == ".csv":
             return [_csv(name, path)]
         shape, dtype = _idx_header(path)
@@ -127,16 +136,16 @@ def sources(name: str, path: Path) -> list[Source]:
         raise ConfigError(f"{path}: cannot be read: {e}") from e
 
 
-def to_words(array: Array, *, f: int, k: int, ring_bits: int, what: str) -> Words:
+def to_words(array: Array, *, f: int, k: int, ring_bits: int, what: str, first: int = 0) -> Words:
     """Ring words of an input: int64, shape (n,) for 64-bit rings and (n, 2) for 128-bit ones.
 
-    Raises ConfigError, naming `what` and the place, for values outside |x * 2^f| < 2^(k-1), for
-    infinities and NaN, and for fractions where integers (f = 0) are wanted.
+    Raises ConfigError, naming `what` and the place (counted from `first`), for values outside
+    |x * 2^f| < 2^(k-1), infinities, NaN, and fractions where integers (f = 0) are wanted.
     """
     flat = array.reshape(-1)
     words = np.empty((flat.shape[0], ring_bits // 64), np.int64)
     for at in range(0, flat.shape[0], _BLOCK):  # what lies between is as large as the data itself
-        block = _block_words(flat[at : at + _BLOCK], at, f=f, k=k, what=what)
+        block = _block_words(flat[at : at + _BLOCK], first + at, f=f, k=k, what=what)
         words[at : at + _BLOCK, 0] = block
         if ring_bits == 128:
             words[at : at + _BLOCK, 1] = block >> 63
@@ -182,37 +191,69 @@ def from_words(words: Words, *, f: int, shape: tuple[int, ...], ring_bits: int) 
 # ---- readers, one format each ----
 
 
-def _read_npy(path: Path) -> Array:
-    array: Array = np.load(path, allow_pickle=False)
-    return array
+def _read_npy(path: Path, expected: tuple[int, ...]) -> Iterator[Array]:
+    with path.open("rb") as file:
+        yield from _npy_blocks(path, expected, file)
 
 
-def _read_npz(path: Path, member: str) -> Array:
+def _read_npz(path: Path, member: str, expected: tuple[int, ...]) -> Iterator[Array]:
     with zipfile.ZipFile(path) as archive, archive.open(f"{member}.npy") as file:
-        array: Array = np.lib.format.read_array(file, allow_pickle=False)
-        return array
+        yield from _npy_blocks(path, expected, file)
 
 
-def _read_csv(path: Path, shape: tuple[int, ...]) -> Array:
-    rows = np.array([[float(x) for x in row] for row in _csv_rows(path)])
-    return rows.reshape(shape)
-
-
-def _read_idx(path: Path) -> Array:
+def _read_idx(path: Path, expected: tuple[int, ...]) -> Iterator[Array]:
     shape, dtype = _idx_header(path)
+    found = (shape[0], 1, *shape[1:]) if _pictures(shape, dtype) else shape
+    _unchanged(path, found, expected)
     with _open(path) as file:
         file.seek(4 + 4 * len(shape))
-        size = math.prod(shape) * dtype.itemsize
-        raw = file.read(size + 1)
-    if len(raw) != size:
-        found = "more" if len(raw) > size else str(len(raw))
-        raise ConfigError(f"{path}: {size} bytes of elements announced, {found} there")
-    array = np.frombuffer(raw, dtype).reshape(shape)
-    if _pictures(shape, dtype):
-        scaled = array.astype(np.float64)[:, None]
-        scaled /= 255.0
-        return scaled
-    return array
+        for block in _elements(path, shape, dtype, file):
+            yield block / 255.0 if _pictures(shape, dtype) else block
+
+
+def _read_csv(path: Path, expected: tuple[int, ...]) -> Iterator[Array]:
+    rows = np.array([[float(x) for x in row] for row in _csv_rows(path)])
+    _unchanged(path, rows.shape if len(expected) == 2 else rows.shape[:1], expected)
+    yield rows
+
+
+def _read_folder(
+    path: Path, read: Callable[[], Array], expected: tuple[int, ...]
+) -> Iterator[Array]:
+    array = read()
+    _unchanged(path, array.shape, expected)
+    yield array
+
+
+def _npy_blocks(path: Path, expected: tuple[int, ...], file: IO[bytes]) -> Iterator[Array]:
+    shape, dtype, fortran = _npy_header(file)
+    _unchanged(path, shape, expected)
+    if not fortran:
+        yield from _elements(path, shape, dtype, file)
+        return
+    whole = np.concatenate(list(_elements(path, shape, dtype, file)))
+    yield whole.reshape(shape, order="F")
+
+
+def _elements(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], file: IO[bytes]
+) -> Iterator[Array]:
+    """All elements from here to the end of the file, which must be as many as announced."""
+    size = math.prod(shape) * dtype.itemsize
+    for at in range(0, max(size, 1), _BLOCK * dtype.itemsize):
+        wanted = min(_BLOCK * dtype.itemsize, size - at)
+        raw = file.read(wanted)
+        if len(raw) != wanted:
+            there = at + len(raw)
+            raise ConfigError(f"{path}: {size} bytes of elements announced, {there} there")
+        yield np.frombuffer(raw, dtype)
+    if file.read(1):
+        raise ConfigError(f"{path}: {size} bytes of elements announced, more there")
+
+
+def _unchanged(path: Path, shape: tuple[int, ...], expected: tuple[int, ...]) -> None:
+    if shape != expected:
+        raise ConfigError(f"{path}: has shape {shape} now, had {expected} when it was looked at")
 
 
 def _source(
@@ -220,7 +261,7 @@ def _source(
     path: Path,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
-    load: Callable[[], Array],
+    load: Load,
 ) -> Source:
     if dtype.kind not in "iufb":
         raise ConfigError(f"{path}: elements are {dtype}; integers or floats are wanted")
@@ -229,15 +270,16 @@ def _source(
     return Source(name, path, tuple(shape), "float" if dtype.kind == "f" else "int", load)
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any], bool]:
+    """Shape, type, and whether the elements lie in Fortran's order."""
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(file)
     elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(file)
     else:
         raise ValueError(f"npy format {version} is not known")
-    return tuple(shape), dtype
+    return tuple(shape), dtype, fortran
 
 
 def _npz(name: str, path: Path) -> Iterator[Source]:
@@ -247,7 +289,7 @@ def _npz(name: str, path: Path) -> Iterator[Source]:
             with archive.open(info) as file:
                 called = member if member.startswith(f"{name}.") else f"{name}.{member}"
                 load = partial(_read_npz, path, member)
-                yield _source(called, path, *_npy_header(file), load)
+                yield _source(called, path, *_npy_header(file)[:2], load)
 
 
 def _open(path: Path) -> IO[bytes]:
@@ -290,8 +332,16 @@ def _folder(name: str, path: Path) -> list[Source]:
             )
         floats, integers = np.dtype(np.float64), np.dtype(np.int64)
         return [
-            _source(f"{name}.x", path, found.shape, floats, found.pictures),
-            _source(f"{name}.y", path, found.shape[:1], integers, found.labels),
+            _source(
+                f"{name}.x", path, found.shape, floats, partial(_read_folder, path, found.pictures)
+            ),
+            _source(
+                f"{name}.y",
+                path,
+                found.shape[:1],
+                integers,
+                partial(_read_folder, path, found.labels),
+            ),
         ]
     sources = []
     for file, part, what in zip(parts, "xy", ("images", "labels"), strict=True):
@@ -340,6 +390,4 @@ def _csv(name: str, path: Path) -> Source:
     if not count:
         raise ConfigError(f"{path}: no rows of numbers")
     shape = (count,) if width == 1 else (count, width)
-    return Source(
-        name, path, shape, "int" if integral else "float", partial(_read_csv, path, shape)
-    )
+    return Source(name, path, shape, "int" if integral else "float", partial(_read_csv, path))

@@ -238,12 +238,12 @@ class Run:
         self._keep = keep
         return c
 
-    def input(self, index: int, words: Words) -> None:
-        """Give input `index` of the program, which is mine."""
+    def input(self, index: int, first: int, words: Words) -> None:
+        """Give elements of input `index`, which is mine: `first` and those after it, in order."""
         words = np.ascontiguousarray(words)
         err = self._ffi.new("seq_error_info *")
         buffer = self._ffi.from_buffer(words)
-        if self._lib.seq_run_input(self._handle, index, buffer, words.shape[0], err):
+        if self._lib.seq_run_input(self._handle, index, first, buffer, words.shape[0], err):
             _raise(self._ffi, err)
 
     def execute(self, poll: Callable[[], None], interval: float = 0.005) -> None:

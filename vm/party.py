@@ -106,13 +106,10 @@ def run(job: Job, emit: Emit) -> None:
         raise RefusedError(f"{job.program}: its hash is {program.hash}, not {job.program_hash}")
     _prctl(_PR_SET_DUMPABLE, 0)  # no core dumps from here on: inputs are secret
     code = codec.decode(bytecode)
-    words = _inputs(job, code)
+    sources = _inputs(job, code)
     native_run = native.Run(program, job.options())
-    for index in list(words):
-        array = words.pop(index)
-        native_run.input(index, array)
-        array.fill(0)
-        del array  # a whole data set: not to be held beside its shares
+    for index, source in sources.items():
+        _give(native_run, code, index, source)
     watcher = _Watcher(native_run, emit)
     try:
         native_run.execute(watcher.poll, job.interval)
@@ -147,10 +144,23 @@ class _Watcher:
             self.emit({"event": "progress", **dataclasses.asdict(progress)})
 
 
-def _inputs(job: Job, code: Program) -> dict[int, native.Words]:
-    """Ring words of the inputs this party brings; of all inputs when it is the only process."""
+def _give(native_run: native.Run, code: Program, index: int, source: data.Source) -> None:
+    """Hand an input over piece by piece: a data set is not to be held several times."""
+    meta, first = code.meta, 0
+    for block in source.blocks():
+        words = data.to_words(
+            block, f=code.inputs[index].f, k=meta.k, ring_bits=meta.ring_bits,
+            what=str(source.path), first=first,
+        )  # fmt: skip
+        native_run.input(index, first, words)
+        first += block.shape[0]
+        words.fill(0)
+
+
+def _inputs(job: Job, code: Program) -> dict[int, data.Source]:
+    """The inputs this party brings; all inputs when it is the only process."""
     sources = data.parse_inputs(job.inputs)
-    words, bits = {}, code.meta.ring_bits
+    found = {}
     for index, declared in enumerate(code.inputs):
         if job.parties > 1 and declared.party != job.me:
             continue
@@ -167,10 +177,8 @@ def _inputs(job: Job, code: Program) -> dict[int, native.Words]:
                 f"{source.path}: has shape {source.shape}, input {name!r} of the program "
                 f"has {tuple(declared.shape)}"
             )
-        words[index] = data.to_words(
-            source.read(), f=declared.f, k=code.meta.k, ring_bits=bits, what=str(source.path)
-        )
-    return words
+        found[index] = source
+    return found
 
 
 def _prctl(option: int, value: int) -> None:

@@ -5,8 +5,9 @@ are multiples of 64 bytes; variables come first, at addresses of their own.
 
 Live ranges are intervals of positions in the flattened program: from the first access to the last,
 where a machine holds its operands from start to join and a register from outside a loop lives to
-the loop's end. The intervals are coloured greedily, largest first at the lowest free address. A
-local elementwise op may write where its dying operand lies: both then share one interval.
+the loop's end; a data set of which only rows are read lives throughout. The intervals are coloured
+greedily, largest first at the lowest free address. A local elementwise op may write where its dying
+operand lies: both then share one interval.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Allocation:
 def run(code: Code, *, reuse: bool = True) -> Allocation:
     """Place every register; reuse=False gives each of them a place of its own."""
     live = liveness(code)
+    tables, end = _tables(code), max((v.last for v in live.values()), default=0)
     shared = _share(code, live) if reuse else {}
     address: dict[Reg, int] = {}
     size: dict[str, int] = {}
@@ -52,6 +54,9 @@ def run(code: Code, *, reuse: bool = True) -> Allocation:
                 address[reg] = base
                 base += _padded(reg.size)
         intervals = [v for r, v in live.items() if r.file == file and r not in shared and not r.var]
+        for v in intervals:
+            if v.reg in tables:
+                v.first, v.last = 0, end
         if not reuse:
             for v in intervals:
                 v.first, v.last = 0, len(live)
@@ -105,6 +110,26 @@ def liveness(code: Code) -> dict[Reg, Interval]:
         v.first = min(s[0] for s in spans)
         v.last = max(s[1] for s in spans)
     return live
+
+
+def _tables(code: Code) -> set[Reg]:
+    """Registers that an input fills and of which only rows are gathered: data sets. The runtime
+    keeps a seed in place of half their shares, if nothing else ever lies where they do."""
+    filled: set[Reg] = set()
+    otherwise: set[Reg] = set()
+
+    def visit(block: list[Op]) -> None:
+        for op in block:
+            for a in op.accesses():
+                if op.name == "input":
+                    filled.add(a.reg)
+                elif op.name != "sgather" or a.writes:
+                    otherwise.add(a.reg)
+            for nested in op.blocks:
+                visit(nested)
+
+    visit(code.body)
+    return filled - otherwise
 
 
 def _share(code: Code, live: dict[Reg, Interval]) -> dict[Reg, Reg]:

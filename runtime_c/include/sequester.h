@@ -56,8 +56,9 @@ void *seq_hub_create(unsigned parties);
 void seq_hub_free(void *hub);
 
 seq_run *seq_run_new(const seq_program *program, const seq_options *options, seq_error_info *err);
-/* The words (8 or 16 bytes each) of one of my inputs, copied. 0 or a status with *err. */
-int seq_run_input(seq_run *run, size_t input, const void *words, size_t elements,
+/* Words (8 or 16 bytes each) of one of my inputs, copied: elements [first, first + elements), in
+ * order and each once; an empty input is given as well. 0 or a status with *err. */
+int seq_run_input(seq_run *run, size_t input, size_t first, const void *words, size_t elements,
                   seq_error_info *err);
 /* Connect, agree, run, check, disconnect. 0 or a status with *err. */
 int seq_run_execute(seq_run *run, seq_error_info *err);

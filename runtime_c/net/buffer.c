@@ -14,6 +14,7 @@ struct net_pool {
     net_buffer *idle;
     size_t idle_count, idle_bytes;
     size_t in_use;
+    size_t bytes, peak; /* of all buffers, idle or in use */
     int closed;
 };
 
@@ -86,6 +87,10 @@ net_buffer *pool_take(net_pool *pool, size_t bytes) {
         }
         buffer->pool = pool;
         buffer->capacity = capacity;
+        pthread_mutex_lock(&pool->lock);
+        pool->bytes += sizeof *buffer + capacity;
+        pool->peak = pool->bytes > pool->peak ? pool->bytes : pool->peak;
+        pthread_mutex_unlock(&pool->lock);
     }
     buffer->next = NULL;
     buffer->bytes = bytes;
@@ -108,6 +113,8 @@ void pool_give(net_buffer *buffer) {
         pool->idle = buffer;
         pool->idle_count++;
         pool->idle_bytes += buffer->capacity;
+    } else {
+        pool->bytes -= sizeof *buffer + buffer->capacity;
     }
     int last = pool->closed && pool->in_use == 0;
     pthread_mutex_unlock(&pool->lock);
@@ -117,6 +124,13 @@ void pool_give(net_buffer *buffer) {
     if (last) {
         destroy(pool);
     }
+}
+
+size_t pool_peak(net_pool *pool) {
+    pthread_mutex_lock(&pool->lock);
+    size_t peak = pool->peak;
+    pthread_mutex_unlock(&pool->lock);
+    return peak;
 }
 
 net_buffer *buffer_of(uint8_t *payload) {

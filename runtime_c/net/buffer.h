@@ -24,6 +24,8 @@ void pool_close(net_pool *pool);
 net_buffer *pool_take(net_pool *pool, size_t bytes);
 /* Wipe and give back; NULL is ignored. */
 void pool_give(net_buffer *buffer);
+/* The most bytes that buffers have taken together, the free ones included. */
+size_t pool_peak(net_pool *pool);
 net_buffer *buffer_of(uint8_t *payload);
 
 #endif

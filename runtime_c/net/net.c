@@ -55,9 +55,10 @@ struct net {
     pthread_cond_t room;    /* a paused reader may go on */
     net_peer peers[NET_MAX_PARTIES];
     uint64_t arrivals, seen;
-    int starving; /* the VM sleeps in net_wait */
-    int closing;  /* no reader pauses any more, failures do not matter */
-    int aborting; /* senders drop data frames */
+    uint64_t queued; /* bytes of data frames not yet written */
+    int starving;    /* the VM sleeps in net_wait */
+    int closing;     /* no reader pauses any more, failures do not matter */
+    int aborting;    /* senders drop data frames */
     seq_error failure;
     char channel[64];
 #ifdef SEQ_TEST
@@ -191,6 +192,18 @@ static void free_frames(net_buffer *list) {
     }
 }
 
+/* A data frame leaves the queue. */
+static void written(net *n, size_t bytes) {
+    pthread_mutex_lock(&n->lock);
+    int many = n->queued > NET_QUEUE_FEW;
+    n->queued -= bytes;
+    if (many && n->queued <= NET_QUEUE_FEW) {
+        n->arrivals++;
+        pthread_cond_broadcast(&n->arrived);
+    }
+    pthread_mutex_unlock(&n->lock);
+}
+
 /* Write a batch; 1 after its last frame, -1 if the connection broke, else 0. Frees it. */
 static int send_batch(net_peer *p, stage *w, net_buffer *batch) {
     net *n = p->net;
@@ -201,6 +214,9 @@ static int send_batch(net_peer *p, stage *w, net_buffer *batch) {
         pthread_mutex_lock(&n->lock);
         int skip = n->aborting && frame->kind == FRAME_DATA;
         pthread_mutex_unlock(&n->lock);
+        if (frame->kind == FRAME_DATA) {
+            written(n, frame->bytes);
+        }
         if (!skip && stage_frame(w, frame) != 0) {
             state = -1;
         } else if (frame->kind == FRAME_GOODBYE || frame->kind == FRAME_ABORT) {
@@ -660,6 +676,7 @@ void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes
     frame->bytes = bytes;
     pthread_mutex_lock(&n->lock);
     p->sent += bytes;
+    n->queued += p->sender_done ? 0 : bytes;
     enqueue(p, frame);
     pthread_mutex_unlock(&n->lock);
 }
@@ -743,6 +760,18 @@ void net_counts(const net *n, unsigned peer, uint64_t *sent, uint64_t *received,
     *received = n->peers[peer].received;
     *wire_sent = n->peers[peer].wire_sent;
     pthread_mutex_unlock(lock);
+}
+
+uint64_t net_queued(const net *n) {
+    pthread_mutex_t *lock = (pthread_mutex_t *)&n->lock;
+    pthread_mutex_lock(lock);
+    uint64_t queued = n->queued;
+    pthread_mutex_unlock(lock);
+    return queued;
+}
+
+uint64_t net_memory(const net *n) {
+    return pool_peak(n->pool);
 }
 
 const char *net_channel(const net *n) {

@@ -92,6 +92,12 @@ void net_exporter(const net *n, unsigned peer, uint8_t out[32]);
  * queued for peer with headers, heartbeats and goodbyes (before TLS): for reports. */
 void net_counts(const net *n, unsigned peer, uint64_t *sent, uint64_t *received,
                 uint64_t *wire_sent);
+/* Bytes of data frames queued and not yet written, of all peers. When they become few again
+ * (QUEUE_FEW of them), a sleeping net_wait returns. */
+#define NET_QUEUE_FEW ((uint64_t)32 << 20)
+uint64_t net_queued(const net *n);
+/* The most bytes that payload buffers have taken so far, those kept for reuse included. */
+uint64_t net_memory(const net *n);
 /* "memory", "TCP (not encrypted)" or "TLSv1.3 TLS_AES_128_GCM_SHA256": for reports. Lives as long
  * as n. */
 const char *net_channel(const net *n);

@@ -466,6 +466,16 @@ static void start_outputb(seq_vm *vm, const seq_call *call) {
 
 #define START(op) [SEQ_OP_##op - SEQ_OP_FIRST_INTERACTIVE]
 
+static unsigned emulate_input_stored(unsigned me, unsigned owner) {
+    (void)me, (void)owner;
+    return 1;
+}
+
+static uint64_t emulate_scratch(const seq_env *env, const seq_call *call) {
+    (void)env, (void)call;
+    return 0;
+}
+
 const seq_protocol protocol_emulate = {
     .name = "emulate",
     .title = "one process, no secrecy: the exact semantics",
@@ -481,6 +491,8 @@ const seq_protocol protocol_emulate = {
     .check = emulate_check,
     .setup = emulate_setup,
     .teardown = emulate_teardown,
+    .input_stored = emulate_input_stored,
+    .scratch = emulate_scratch,
     .add_public = add_public,
     .xor_public = xor_public,
     .start =

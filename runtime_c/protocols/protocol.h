@@ -38,6 +38,13 @@ typedef struct {
     void (*xor_public)(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
                        size_t words);
 
+    /* Components that party `me` stores of an input of `owner` of which only rows are read: those
+     * for which vm_keep_seed is not called. */
+    unsigned (*input_stored)(unsigned me, unsigned owner);
+    /* About the most memory that the tasks of a call take, with the messages they exchange (op and
+     * arg are set, nothing else is). */
+    uint64_t (*scratch)(const seq_env *env, const seq_call *call);
+
     /* By opcode - SEQ_OP_FIRST_INTERACTIVE; NULL: not offered, and a program that needs it is
      * refused before a run. Additive and XOR operations by public factors act on each component
      * alike.

@@ -40,6 +40,65 @@ static void rep3_teardown(void *state) {
     free(state);
 }
 
+/* The owner stores what it sends to the next party, which stores it too: the rest is zero or comes
+ * from a seed. */
+static unsigned rep3_input_stored(unsigned me, unsigned owner) {
+    return me != rep3_prev(owner);
+}
+
+/* Elements of the result of a product. */
+static double outputs(const seq_call *c) {
+    const int64_t *a = c->arg;
+    switch (c->op) {
+    case SEQ_OP_MATMUL:
+        return (double)a[SEQ_ARG_MATMUL_M] * (double)a[SEQ_ARG_MATMUL_N];
+    case SEQ_OP_CONV2D:
+        return (double)a[SEQ_ARG_CONV2D_B] * (double)a[SEQ_ARG_CONV2D_O] *
+               (double)a[SEQ_ARG_CONV2D_OH] * (double)a[SEQ_ARG_CONV2D_OW];
+    case SEQ_OP_CONV2D_DX:
+        return (double)a[SEQ_ARG_CONV2D_B] * (double)a[SEQ_ARG_CONV2D_C] *
+               (double)a[SEQ_ARG_CONV2D_H] * (double)a[SEQ_ARG_CONV2D_W];
+    default:
+        return (double)a[SEQ_ARG_CONV2D_O] * (double)a[SEQ_ARG_CONV2D_C] *
+               (double)a[SEQ_ARG_CONV2D_KH] * (double)a[SEQ_ARG_CONV2D_KW];
+    }
+}
+
+/* Bytes an element as measured with 2^20 elements in the ring 2^64; words double in 2^128. */
+static uint64_t rep3_scratch(const seq_env *env, const seq_call *c) {
+    const int64_t *a = c->arg;
+    const double wide = env->ring_bits / 64.0;
+    switch (c->op) {
+    case SEQ_OP_MUL:
+        return (uint64_t)((a[SEQ_ARG_MUL_m] ? 15 : 11.5) * wide * (double)a[SEQ_ARG_MUL_n]);
+    case SEQ_OP_MATMUL:
+    case SEQ_OP_CONV2D:
+    case SEQ_OP_CONV2D_DX:
+    case SEQ_OP_CONV2D_DW:
+        return (uint64_t)(23 * wide * outputs(c));
+    case SEQ_OP_TRUNC:
+        return (uint64_t)((a[SEQ_ARG_TRUNC_mode] ? 21 : 11) * wide * (double)a[SEQ_ARG_TRUNC_n]);
+    case SEQ_OP_LTZ:
+    case SEQ_OP_EQZ:
+        return (uint64_t)((6 + 0.42 * (double)a[SEQ_ARG_LTZ_bits]) * (double)a[SEQ_ARG_LTZ_n]);
+    case SEQ_OP_A2B:
+        return (uint64_t)(1.2 * (double)a[SEQ_ARG_A2B_bits] * (double)a[SEQ_ARG_A2B_n]);
+    case SEQ_OP_AND:
+        return (uint64_t)(0.28 * (double)a[SEQ_ARG_AND_p] * (double)a[SEQ_ARG_AND_n]);
+    case SEQ_OP_SELECT:
+        return (uint64_t)(14 * wide * (double)a[SEQ_ARG_SELECT_n]);
+    case SEQ_OP_SELECT_KEEP:
+    case SEQ_OP_SELECT_KEPT:
+        return (uint64_t)(14 * wide * (double)a[SEQ_ARG_SELECT_KEEP_n]);
+    case SEQ_OP_B2A:
+        return (uint64_t)(11 * wide * (double)a[SEQ_ARG_B2A_p] * (double)a[SEQ_ARG_B2A_n]);
+    case SEQ_OP_OPEN:
+        return (uint64_t)(11 * wide * (double)a[SEQ_ARG_OPEN_n]);
+    default: /* inputs, outputs and single bits: small beside their registers */
+        return 0;
+    }
+}
+
 /* A public value is component x_0 of its sharing: party 0's first, party 2's second. */
 static void rep3_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
                             size_t n) {
@@ -149,6 +208,8 @@ const seq_protocol protocol_rep3 = {
     .check = rep3_check,
     .setup = rep3_setup,
     .teardown = rep3_teardown,
+    .input_stored = rep3_input_stored,
+    .scratch = rep3_scratch,
     .add_public = rep3_add_public,
     .xor_public = rep3_xor_public,
     .start =

@@ -30,6 +30,11 @@ static int input_step(seq_task *t) {
     }
     rep3_derive(keys, t);
     rep3_flat_job job = {.env = t->env, .keys = keys, .first = e.first, .count = e.count, .d = d};
+    const unsigned masked = me == owner ? 0 : 1; /* the component that is the mask */
+    const prg_key *key = me == owner ? &keys->prev : &keys->next;
+    if ((me == owner || rep3_next(me) == owner) &&
+        vm_keep_seed(t->vm, &t->call, masked, key, REP3_INPUT))
+        job.d.c[masked] = NULL;
     if (me == owner) {
         job.source.a.c[0] = (void *)vm_input_words(t->vm, in); /* only read */
         job.send = task_send(t, rep3_next(me), bytes);
@@ -42,11 +47,14 @@ static int input_step(seq_task *t) {
         return TASK_DONE;
     }
     if (rep3_next(me) == owner) {
-        vm_zero((uint8_t *)d.c[0] + at, bytes);
-        par_for(t->env->pool, e.count, REP3_PIECE, w->input_previous, &job);
+        if (!vm_keep_seed(t->vm, &t->call, 0, NULL, 0))
+            vm_zero((uint8_t *)d.c[0] + at, bytes);
+        if (job.d.c[1])
+            par_for(t->env->pool, e.count, REP3_PIECE, w->input_previous, &job);
         return TASK_DONE;
     }
-    vm_zero((uint8_t *)d.c[1] + at, bytes);
+    if (!vm_keep_seed(t->vm, &t->call, 1, NULL, 0))
+        vm_zero((uint8_t *)d.c[1] + at, bytes);
     task_expect(t, owner, bytes);
     return TASK_WAIT;
 }

@@ -149,7 +149,7 @@ static void give_inputs(const arguments *a, const seq_program *program, seq_run 
             }
         }
         seq_error_info err;
-        if (words == NULL || seq_run_input(run, i, words, in->elements, &err) != 0) {
+        if (words == NULL || seq_run_input(run, i, 0, words, in->elements, &err) != 0) {
             die("an input was refused", words == NULL ? "no memory" : err.message);
         }
         free(words);

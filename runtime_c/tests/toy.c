@@ -163,6 +163,16 @@ static seq_status setup(const seq_env *env, const uint8_t seeds[][32], const uin
     return memcmp(common, zero, 32) != 0 ? SEQ_OK : seq_fail(err, SEQ_ERR_OURS, -1, "no seed");
 }
 
+static unsigned toy_input_stored(unsigned me, unsigned owner) {
+    (void)me, (void)owner;
+    return 1;
+}
+
+static uint64_t toy_scratch(const seq_env *env, const seq_call *call) {
+    (void)env, (void)call;
+    return 0;
+}
+
 static const seq_protocol toy = {
     .name = "toy",
     .title = "a test of the task engine",
@@ -175,6 +185,8 @@ static const seq_protocol toy = {
     .insecure = 1,
     .check = check,
     .setup = setup,
+    .input_stored = toy_input_stored,
+    .scratch = toy_scratch,
     .add_public = add_public,
     .start = {[SEQ_OP_MUL - SEQ_OP_FIRST_INTERACTIVE] = toy_mul,
               [SEQ_OP_OUTPUT - SEQ_OP_FIRST_INTERACTIVE] = toy_output},

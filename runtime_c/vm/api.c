@@ -143,9 +143,10 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
     vm->counter = calloc(p->instrs, sizeof *vm->counter);
     vm->handle = calloc(p->handles + 1, sizeof *vm->handle);
     vm->input = calloc(p->inputs + 1, sizeof *vm->input);
+    vm->given = calloc(p->inputs + 1, sizeof *vm->given);
     vm->output = calloc(p->outputs + 1, sizeof *vm->output);
     vm->reads = calloc(p->inputs + 1, 1);
-    if (!vm->counter || !vm->handle || !vm->input || !vm->output || !vm->reads) {
+    if (!vm->counter || !vm->handle || !vm->input || !vm->given || !vm->output || !vm->reads) {
         return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to prepare a run");
     }
     count_reads(vm);
@@ -196,34 +197,35 @@ seq_run *seq_run_new(const seq_program *program, const seq_options *options, seq
     return run;
 }
 
-static int is_mine(const seq_vm *vm, uint64_t party) {
-    return vm->env.parties == 1 || party == vm->env.me;
-}
-
-int seq_run_input(seq_run *run, size_t input, const void *words, size_t elements,
+int seq_run_input(seq_run *run, size_t input, size_t first, const void *words, size_t elements,
                   seq_error_info *err) {
     seq_vm *vm = &run->vm;
     const seq_program *p = vm->program;
     seq_error error = {.party = -1, .instr = -1};
-    if (input >= p->inputs || !is_mine(vm, p->input[input].party)) {
+    if (input >= p->inputs || !memory_is_mine(vm, p->input[input].party)) {
         (void)seq_fail(&error, SEQ_ERR_CONFIG, -1, "input %zu is not one of party %u", input,
                        vm->env.me);
         return report(&error, err);
     }
-    if (elements != p->input[input].elements) {
-        (void)seq_fail(&error, SEQ_ERR_CONFIG, -1, "input '%.60s' has %llu elements, %zu are given",
-                       p->input[input].name, (unsigned long long)p->input[input].elements,
-                       elements);
+    uint64_t all = p->input[input].elements;
+    if (first != vm->given[input] || elements > all - first) {
+        (void)seq_fail(&error, SEQ_ERR_CONFIG, -1,
+                       "input '%.60s' has %llu elements, %zu are given from element %zu on, after "
+                       "%llu",
+                       p->input[input].name, (unsigned long long)all, elements, first,
+                       (unsigned long long)vm->given[input]);
         return report(&error, err);
     }
     if (vm->input[input] == NULL) {
-        vm->input[input] = memory_take(vm, elements * p->word);
+        vm->input[input] = memory_take(vm, all * p->word);
     }
     if (vm->input[input] == NULL) {
         return report(&vm->error, err);
     }
-    memcpy(vm->input[input], words, elements * p->word);
-    VM_SECRET(vm->input[input], elements * p->word);
+    uint8_t *to = (uint8_t *)vm->input[input] + first * p->word;
+    memcpy(to, words, elements * p->word);
+    VM_SECRET(to, elements * p->word);
+    vm->given[input] += elements;
     return 0;
 }
 
@@ -232,7 +234,8 @@ int seq_run_input(seq_run *run, size_t input, const void *words, size_t elements
 static seq_status check_inputs(seq_vm *vm) {
     const seq_program *p = vm->program;
     for (uint64_t i = 0; i < p->inputs; i++) {
-        if (is_mine(vm, p->input[i].party) && vm->input[i] == NULL) {
+        if (memory_is_mine(vm, p->input[i].party) &&
+            (vm->input[i] == NULL || vm->given[i] < p->input[i].elements)) {
             return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
                             "input '%.60s' of party %llu is missing", p->input[i].name,
                             (unsigned long long)p->input[i].party);
@@ -331,6 +334,7 @@ static void finish(seq_run *run) {
                 net_counts(vm->net, p, &sent, &received, &run->wire_sent[p]);
             }
         }
+        vm->frames = net_memory(vm->net);
         if (vm->error.status == SEQ_OK) {
             net_close(vm->net);
         } else {
@@ -386,6 +390,7 @@ void seq_run_free(seq_run *run) {
     print_destroy(vm);
     (void)pthread_mutex_destroy(&vm->lock);
     free(vm->input);
+    free(vm->given);
     free(vm->reads);
     free(vm->output);
     free(vm->counter);
@@ -438,8 +443,8 @@ int seq_run_counter(const seq_run *run, size_t i, seq_counter *out) {
 void seq_run_totals(const seq_run *run, seq_totals *out) {
     const seq_vm *vm = &run->vm;
     *out = (seq_totals){.rounds = vm->clock,
-                        .peak_bytes = vm->peak,
-                        .predicted_peak_bytes = vm->file_total,
+                        .peak_bytes = vm->peak + vm->frames,
+                        .predicted_peak_bytes = memory_foreseen(vm),
                         .setup_ns = vm->setup_ns,
                         .run_ns = vm->began == 0 ? 0 : vm->ended - vm->began,
                         .awaited_ns = vm->awaited_ns};

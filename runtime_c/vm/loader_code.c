@@ -233,6 +233,26 @@ static seq_status check_flights(const checker *c, const range *r, unsigned count
     return SEQ_OK;
 }
 
+/* What register operand i of c->in touches. */
+static seq_status touched(const checker *c, unsigned i, range *r) {
+    const isa_operand *o = &c->in->op->operands[i];
+    int64_t address = c->in->arg[i];
+    i128 low, high;
+    seq_status status = extent(c, i, &low, &high);
+    if (status != SEQ_OK) {
+        return status;
+    }
+    uint64_t size = c->l->p->size[o->kind];
+    if (address < 0 || (uint64_t)address > size || address + low < 0 ||
+        address + high > (i128)size) {
+        return refuse(c, "%s reaches beyond register file %c (%llu)", o->name, "sbc"[o->kind],
+                      (unsigned long long)size);
+    }
+    *r = (range){o->kind, o->writes, (uint8_t)i, (int64_t)(address + low),
+                 (int64_t)(address + high)};
+    return SEQ_OK;
+}
+
 static seq_status check_registers(checker *c, flight *f) {
     const isa_op *op = c->in->op;
     f->instr = c->index;
@@ -250,19 +270,10 @@ static seq_status check_registers(checker *c, flight *f) {
         if (o->kind > ISA_C) {
             continue;
         }
-        i128 low, high;
-        seq_status status = extent(c, i, &low, &high);
+        seq_status status = touched(c, i, &f->r[f->count++]);
         if (status != SEQ_OK) {
             return status;
         }
-        uint64_t size = c->l->p->size[o->kind];
-        if (address < 0 || (uint64_t)address > size || address + low < 0 ||
-            address + high > (i128)size) {
-            return refuse(c, "%s reaches beyond register file %c (%llu)", o->name, "sbc"[o->kind],
-                          (unsigned long long)size);
-        }
-        f->r[f->count++] = (range){o->kind, o->writes, (uint8_t)i, (int64_t)(address + low),
-                                   (int64_t)(address + high)};
     }
     seq_status status = check_overlap(c, f->r, f->count);
     return status != SEQ_OK ? status : check_flights(c, f->r, f->count);
@@ -619,6 +630,36 @@ static seq_status check_all(checker *c) {
     return SEQ_OK;
 }
 
+/* Whether an instruction leaves the destination of an input alone, or gathers rows within it. */
+static int leaves_rows(const range *d, const seq_instr *in, const range *r) {
+    int gathers = in->op->code == SEQ_OP_SGATHER && r->operand == SEQ_ARG_SGATHER_a &&
+                  r->begin >= d->begin && r->end <= d->end;
+    return gathers || !overlap(d, r);
+}
+
+/* Find the inputs whose elements are only read by gathers. All instructions are checked. */
+static void mark_rows_only(checker *c) {
+    seq_program *p = c->l->p;
+    unsigned inputs = 0;
+    for (uint64_t i = 0; i < p->instrs && inputs < PROGRAM_MAX_TABLES; i++) {
+        range d, r;
+        c->in = &p->instr[i];
+        inputs += c->in->op->code == SEQ_OP_INPUT;
+        if (c->in->op->code != SEQ_OP_INPUT || touched(c, SEQ_ARG_INPUT_d, &d) != SEQ_OK) {
+            continue;
+        }
+        int only = 1;
+        for (uint64_t j = 0; j < p->instrs && only; j++) {
+            c->in = &p->instr[j];
+            for (unsigned o = 0; o < c->in->op->operand_count && j != i && only; o++) {
+                only = c->in->op->operands[o].kind != ISA_S ||
+                       (touched(c, o, &r) == SEQ_OK && leaves_rows(&d, c->in, &r));
+            }
+        }
+        p->instr[i].rows_only = only;
+    }
+}
+
 seq_status loader_code(seq_loader *l, uint64_t rows) {
     seq_program *p = l->p;
     uint64_t args;
@@ -645,6 +686,9 @@ seq_status loader_code(seq_loader *l, uint64_t rows) {
         status = seq_fail(l->err, SEQ_ERR_MEMORY, -1, "no memory to load a program");
     } else {
         status = check_all(c);
+    }
+    if (status == SEQ_OK) {
+        mark_rows_only(c);
     }
     if (c != NULL) {
         free(c->started_in);

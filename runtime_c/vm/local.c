@@ -55,10 +55,37 @@ seq_status local_check_rows(seq_vm *vm, const void *idx, size_t rows, uint64_t l
     return SEQ_OK;
 }
 
-void local_gather(seq_vm *vm, uint8_t *d, const uint8_t *a, const void *idx, size_t rows,
-                  size_t row_bytes) {
-    for (size_t i = 0; i < rows; i++) {
-        memcpy(d + i * row_bytes, a + (size_t)local_word(vm, idx, i) * row_bytes, row_bytes);
+typedef struct {
+    const seq_vm *vm;
+    unsigned file, component;
+    int64_t from;
+    size_t length;
+    uint8_t *d;
+    const void *idx;
+} gather_job;
+
+static void gather_range(void *arg, size_t begin, size_t end) {
+    const gather_job *j = arg;
+    for (size_t i = begin; i < end; i++) {
+        int64_t row = (int64_t)local_word(j->vm, j->idx, i);
+        memory_read(j->vm, j->file, j->component, j->from + row * (int64_t)j->length, j->length,
+                    j->d + i * j->length * j->vm->program->word);
+    }
+}
+
+void local_gather(seq_vm *vm, unsigned file, unsigned component, const int64_t *arg) {
+    size_t rows = (size_t)arg[SEQ_ARG_SGATHER_rows];
+    gather_job j = {.vm = vm,
+                    .file = file,
+                    .component = component,
+                    .from = arg[SEQ_ARG_SGATHER_a],
+                    .length = (size_t)arg[SEQ_ARG_SGATHER_len],
+                    .d = vm_register(vm, file, component, arg[SEQ_ARG_SGATHER_d]),
+                    .idx = vm_register(vm, FILE_C, 0, arg[SEQ_ARG_SGATHER_idx])};
+    if (rows * j.length < PARALLEL_FROM) {
+        gather_range(&j, 0, rows);
+    } else {
+        par_for(vm->env.pool, rows, PARALLEL_GRAIN / j.length + 1, gather_range, &j);
     }
 }
 

@@ -123,12 +123,10 @@ static seq_status cacc(seq_vm *vm, const seq_instr *in) {
 }
 
 static seq_status cgather(seq_vm *vm, const seq_instr *in) {
-    const void *idx = REG_C(CGATHER, idx);
-    size_t rows = SIZE(CGATHER, rows);
-    seq_status status = local_check_rows(vm, idx, rows, SIZE(CGATHER, src));
+    seq_status status =
+        local_check_rows(vm, REG_C(CGATHER, idx), SIZE(CGATHER, rows), SIZE(CGATHER, src));
     if (status == SEQ_OK) {
-        local_gather(vm, REG_C(CGATHER, d), REG_C(CGATHER, a), idx, rows,
-                     SIZE(CGATHER, len) * vm->program->word);
+        local_gather(vm, FILE_C, 0, in->arg);
     }
     return status;
 }

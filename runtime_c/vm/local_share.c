@@ -100,11 +100,10 @@ static seq_status sacc(seq_vm *vm, const seq_instr *in) {
 }
 
 static seq_status sgather(seq_vm *vm, const seq_instr *in) {
-    const void *idx = REG_C(SGATHER, idx);
-    size_t rows = SIZE(SGATHER, rows), row_bytes = SIZE(SGATHER, len) * vm->program->word;
-    seq_status status = local_check_rows(vm, idx, rows, SIZE(SGATHER, src));
+    seq_status status =
+        local_check_rows(vm, REG_C(SGATHER, idx), SIZE(SGATHER, rows), SIZE(SGATHER, src));
     for (unsigned i = 0; status == SEQ_OK && i < components(vm); i++) {
-        local_gather(vm, REG_S(SGATHER, d, i), REG_S(SGATHER, a, i), idx, rows, row_bytes);
+        local_gather(vm, FILE_S, i, in->arg);
     }
     return status;
 }
@@ -156,6 +155,12 @@ const local_row local_share[] = {
     {SEQ_OP_SMATMULC, smatmulc}, {SEQ_OP_SCMATMUL, scmatmul}, {0, NULL},
 };
 
+_Static_assert(SEQ_ARG_SGATHER_d == (int)SEQ_ARG_CGATHER_d &&
+                   SEQ_ARG_SGATHER_a == (int)SEQ_ARG_CGATHER_a &&
+                   SEQ_ARG_SGATHER_idx == (int)SEQ_ARG_CGATHER_idx &&
+                   SEQ_ARG_SGATHER_rows == (int)SEQ_ARG_CGATHER_rows &&
+                   SEQ_ARG_SGATHER_len == (int)SEQ_ARG_CGATHER_len,
+               "handled alike");
 _Static_assert(SEQ_ARG_SADD_n == (int)SEQ_ARG_SSUB_n &&
                    SEQ_ARG_SMATMULC_tb == (int)SEQ_ARG_SCMATMUL_tb,
                "handled alike");

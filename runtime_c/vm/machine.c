@@ -86,7 +86,6 @@ uint8_t *task_send(seq_task *t, unsigned peer, size_t bytes) {
     }
     task->out_bytes[peer] = bytes;
     task->sends[peer] = 1;
-    memory_frames(t->vm, (int64_t)bytes);
     return task->out[peer];
 }
 
@@ -140,10 +139,9 @@ static void call_start(seq_vm *vm, vm_call *c) {
     }
 }
 
-static void drop_frames(vm_task *t, uint8_t **frames, size_t *bytes) {
+static void drop_frames(uint8_t **frames, size_t *bytes) {
     for (unsigned p = 0; p < VM_PARTIES; p++) {
         if (frames[p] != NULL) {
-            memory_frames(t->pub.vm, -(int64_t)bytes[p]);
             net_free(frames[p]);
             frames[p] = NULL;
         }
@@ -152,8 +150,8 @@ static void drop_frames(vm_task *t, uint8_t **frames, size_t *bytes) {
 }
 
 static void task_free(vm_task *t) {
-    drop_frames(t, t->out, t->out_bytes);
-    drop_frames(t, t->in, t->in_bytes);
+    drop_frames(t->out, t->out_bytes);
+    drop_frames(t->in, t->in_bytes);
     while (t->memory != NULL) {
         scratch *s = t->memory;
         t->memory = s->next;
@@ -191,7 +189,6 @@ static void flush(vm_task *t) {
             vm->trace += frame_hash(frame_tag(&t->pub), p, t->out[p], t->out_bytes[p]);
 #endif
             net_send(vm->net, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
-            memory_frames(vm, -(int64_t)t->out_bytes[p]);
             counter->sent[p] += t->out_bytes[p];
             vm->sent[p] += t->out_bytes[p];
             t->out[p] = NULL;
@@ -221,7 +218,6 @@ static int task_ready(vm_task *t) {
         }
         VM_SECRET(t->in[p], t->in_bytes[p]);
         vm->received[p] += t->in_bytes[p];
-        memory_frames(vm, (int64_t)t->in_bytes[p]);
     }
     return !missing;
 }
@@ -270,7 +266,7 @@ static void task_run(vm_task *t) {
         memcpy(in, t->in, sizeof in);
         memset(t->in_bytes, 0, sizeof t->in_bytes);
         int result = t->step(&t->pub);
-        drop_frames(t, in, arrived);
+        drop_frames(in, arrived);
         memset(t->in, 0, sizeof t->in);
         if (result == TASK_ERROR) {
             (void)vm_error(vm, t->owner->instr, SEQ_ERR_OURS, -1, "a machine failed in silence");
@@ -293,6 +289,13 @@ static void task_run(vm_task *t) {
     }
 }
 
+/* Whether the channels lag behind: chunks of long vectors then begin later, so that what is
+ * computed and not yet sent stays bounded. All parties begin tasks in the same order, so the first
+ * one that is not done anywhere has begun everywhere, and none waits for ever. */
+static int crowded(const seq_vm *vm) {
+    return vm->net != NULL && net_queued(vm->net) > NET_QUEUE_FEW;
+}
+
 void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
                  task_step step, size_t state_bytes) {
     vm_task *t = vm->error.status == SEQ_OK ? calloc(1, sizeof *t) : NULL;
@@ -313,6 +316,11 @@ void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin,
         return;
     }
     memset(t->pub.state, 0, state_bytes);
+    if (call->parent == NULL && (vm->later != NULL || crowded(vm))) {
+        *(vm->later == NULL ? &vm->later : &vm->later_last->next) = t;
+        vm->later_last = t;
+        return;
+    }
     task_run(t);
 }
 
@@ -334,9 +342,24 @@ void task_call(seq_task *t, seq_call *call, uint16_t sub) {
 
 /* ---- what the interpreter calls ---- */
 
+/* Begin tasks that were put off. */
+static int begin_later(seq_vm *vm) {
+    int progress = 0;
+    while (vm->later != NULL && vm->error.status == SEQ_OK && !crowded(vm)) {
+        vm_task *t = vm->later;
+        vm->later = t->next;
+        seq_counter *counter = &vm->counter[t->owner->instr];
+        uint64_t began = vm_nanoseconds();
+        task_run(t);
+        counter->compute_ns += vm_nanoseconds() - began;
+        progress = 1;
+    }
+    return progress;
+}
+
 /* One pass over the waiting tasks; whether any of them could run. */
 static int serve(seq_vm *vm) {
-    int progress = 0;
+    int progress = begin_later(vm);
     vm_task **link = &vm->waiting, *before = NULL;
     while (*link != NULL && vm->error.status == SEQ_OK) {
         vm_task *t = *link;
@@ -415,13 +438,21 @@ void machine_join(seq_vm *vm, uint64_t h) {
         vm->clock = finish;
     }
     declassify(vm, c);
+    if (c->call.op == SEQ_OP_INPUT && counter->executed == 1) {
+        memory_filled(vm, &vm->program->instr[c->instr]);
+    }
     vm->handle[h] = NULL;
     free(c);
 }
 
 void machine_destroy(seq_vm *vm) {
     vm_task *t = vm->waiting;
-    vm->waiting = vm->waiting_last = NULL;
+    if (t == NULL) {
+        t = vm->later;
+    } else {
+        vm->waiting_last->next = vm->later;
+    }
+    vm->waiting = vm->waiting_last = vm->later = NULL;
     while (t != NULL) { /* after an error or a stop; parents and children in any order */
         vm_task *next = t->next;
         vm_call *c = t->owner;

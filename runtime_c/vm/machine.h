@@ -119,6 +119,11 @@ void *vm_output_buffer(seq_vm *vm, int64_t out, size_t elements);
 const void *vm_input_words(seq_vm *vm, int64_t in);
 /* Words [begin, end) were read by this instruction: they are wiped if no other will read them. */
 void vm_input_read(seq_vm *vm, int64_t in, size_t begin, size_t end);
+/* For an `input` of which the program only reads rows: this component of the destination is the
+ * stream `purpose` of key, element by element, or zero (key NULL), and need not be written. Its
+ * elements are made again whenever they are read. 0: it is read in other ways, write it. */
+int vm_keep_seed(seq_vm *vm, const seq_call *call, unsigned component, const prg_key *key,
+                 uint32_t purpose);
 /* Make registers zero, without memory for whole pages until they are written again. */
 void vm_zero(void *p, size_t bytes);
 unsigned vm_input_party(seq_vm *vm, int64_t in);

@@ -28,14 +28,13 @@ static unsigned class_of(size_t bytes) {
     return class;
 }
 
-static void account(seq_vm *vm) {
-    uint64_t now = vm->file_total + vm->pool_bytes + vm->frame_bytes;
-    vm->peak = now > vm->peak ? now : vm->peak;
+int memory_is_mine(const seq_vm *vm, uint64_t party) {
+    return vm->env.parties == 1 || party == vm->env.me;
 }
 
-void memory_frames(seq_vm *vm, int64_t bytes) {
-    vm->frame_bytes += (uint64_t)bytes;
-    account(vm);
+static void account(seq_vm *vm) {
+    uint64_t now = vm->file_total - vm->absent + vm->pool_bytes;
+    vm->peak = now > vm->peak ? now : vm->peak;
 }
 
 void *memory_take(seq_vm *vm, size_t bytes) {
@@ -107,6 +106,46 @@ void vm_zero(void *p, size_t bytes) {
     memset(at + head + whole, 0, bytes - head - whole);
 }
 
+int vm_keep_seed(seq_vm *vm, const seq_call *call, unsigned component, const prg_key *key,
+                 uint32_t purpose) {
+    const seq_instr *in = &vm->program->instr[call->own->instr];
+    if (!in->rows_only) {
+        return 0;
+    }
+    int64_t begin = in->arg[SEQ_ARG_INPUT_d];
+    vm_seed *s = vm->seed;
+    while (s < vm->seed + vm->seeds && (s->begin != begin || s->component != component)) {
+        s++;
+    }
+    vm->seeds += s == vm->seed + vm->seeds;
+    *s = (vm_seed){.begin = begin,
+                   .end = begin + in->arg[SEQ_ARG_INPUT_n],
+                   .component = component,
+                   .zero = key == NULL,
+                   .purpose = purpose};
+    if (key != NULL) {
+        s->key = *key;
+    }
+    return 1;
+}
+
+void memory_read(const seq_vm *vm, unsigned file, unsigned component, int64_t address, size_t n,
+                 void *out) {
+    size_t word = file == FILE_B ? 8 : vm->program->word;
+    for (const vm_seed *s = vm->seed; file == FILE_S && s < vm->seed + vm->seeds; s++) {
+        if (s->component == component && s->begin <= address && address < s->end && s->zero) {
+            memset(out, 0, n * word);
+            return;
+        }
+        if (s->component == component && s->begin <= address && address < s->end) {
+            uint64_t first = (uint64_t)(address - s->begin) * (word / 8);
+            prg_words(&s->key, s->purpose, first, out, n * (word / 8));
+            return;
+        }
+    }
+    memcpy(out, vm_register(vm, file, component, address), n * word);
+}
+
 void memory_drop(seq_vm *vm, void *p, size_t bytes) {
     size_t head, whole = whole_pages(p, bytes, &head);
     prg_wipe(p, bytes);
@@ -128,6 +167,74 @@ static seq_status too_large(seq_vm *vm, double need) {
     return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1,
                     "the program's registers need %.1f GB; this machine does not have them",
                     need / 1e9);
+}
+
+/* Bytes of the elements of an input, in one component. */
+static uint64_t input_bytes(const seq_vm *vm, const seq_instr *in) {
+    return (uint64_t)in->arg[SEQ_ARG_INPUT_n] * vm->program->word;
+}
+
+/* The same in all components that I store. */
+static uint64_t stored_bytes(const seq_vm *vm, const seq_instr *in) {
+    unsigned owner = (unsigned)vm->program->input[in->arg[SEQ_ARG_INPUT_in]].party;
+    return input_bytes(vm, in) * vm->protocol->input_stored(vm->env.me, owner);
+}
+
+void memory_filled(seq_vm *vm, const seq_instr *in) {
+    vm->absent -= in->rows_only ? stored_bytes(vm, in) : 0;
+    account(vm);
+}
+
+/* The most that machines in flight side by side need, with the messages they send. */
+static uint64_t scratch_bytes(const seq_vm *vm, uint64_t *of) {
+    const seq_program *p = vm->program;
+    uint64_t now = 0, most = 0;
+    for (uint64_t i = 0; i < p->instrs; i++) {
+        const seq_instr *in = &p->instr[i];
+        if (in->op->interactive) {
+            seq_call call = {.op = (uint16_t)in->op->code};
+            memcpy(call.arg, in->arg, in->op->operand_count * sizeof *in->arg);
+            of[in->arg[0]] = vm->protocol->scratch(&vm->env, &call);
+            now += of[in->arg[0]];
+            most = now > most ? now : most;
+        } else if (in->op->code == SEQ_OP_JOIN) {
+            now -= of[in->arg[SEQ_ARG_JOIN_h]];
+        }
+    }
+    return most;
+}
+
+/* What blocks and messages take in all: both are kept for reuse by sizes, and no two machines ask
+ * for the same ones. Fitted to networks A to D and AlexNet (docs/vm.md). */
+static uint64_t kept_bytes(uint64_t scratch) {
+    return scratch + scratch / 2 + ((uint64_t)4 << 20);
+}
+
+uint64_t memory_foreseen(const seq_vm *vm) {
+    const seq_program *p = vm->program;
+    uint64_t before = vm->file_total, after = 0;
+    for (uint64_t i = 0; i < p->instrs; i++) {
+        const seq_instr *in = &p->instr[i];
+        if (in->op->code == SEQ_OP_INPUT && in->rows_only) {
+            before -= input_bytes(vm, in) * vm->protocol->components;
+            after += stored_bytes(vm, in);
+        }
+    }
+    after += before;
+    for (uint64_t i = 0; i < p->inputs; i++) {
+        uint64_t words = memory_is_mine(vm, p->input[i].party) ? p->input[i].elements * p->word : 0;
+        before += words;
+        after += vm->reads[i] == 1 ? 0 : words;
+    }
+    for (uint64_t i = 0; i < p->outputs; i++) {
+        int mine =
+            p->output[i].party == PROGRAM_ALL_PARTIES || memory_is_mine(vm, p->output[i].party);
+        after += mine ? p->output[i].elements * p->word : 0;
+    }
+    uint64_t *of = calloc(p->handles + 1, sizeof *of);
+    after += of == NULL ? 0 : kept_bytes(scratch_bytes(vm, of));
+    free(of);
+    return before > after ? before : after;
 }
 
 seq_status memory_create(seq_vm *vm) {
@@ -157,11 +264,18 @@ seq_status memory_create(seq_vm *vm) {
             vm->file_total += bytes;
         }
     }
+    for (uint64_t i = 0; i < p->instrs; i++) {
+        if (p->instr[i].op->code == SEQ_OP_INPUT && p->instr[i].rows_only) {
+            vm->absent += input_bytes(vm, &p->instr[i]) * vm->protocol->components;
+        }
+    }
     account(vm);
     return SEQ_OK;
 }
 
 void memory_wipe_registers(seq_vm *vm) {
+    prg_wipe(vm->seed, sizeof vm->seed);
+    vm->seeds = 0;
     for (unsigned file = 0; file < FILE_COUNT; file++) {
         for (unsigned c = 0; c < SEQ_MAX_COMPONENTS; c++) {
             if (vm->file[file][c] != NULL) {

@@ -17,13 +17,15 @@
 #define PROGRAM_MAX_DEPTH 64
 #define PROGRAM_MAX_ELEMENTS ((uint64_t)1 << 40)
 #define PROGRAM_ALL_PARTIES UINT64_MAX
+#define PROGRAM_MAX_TABLES 64 /* inputs of which only rows are read; further ones are not found */
 
 enum { FILE_S, FILE_B, FILE_C, FILE_COUNT };
 
 typedef struct {
     const isa_op *op;
-    const int64_t *arg; /* operands; a dims operand is the index of its count in program->words */
+    const int64_t *arg; /* operands; a list is the index of its count in program->words */
     uint64_t target;    /* loop, breakz: endloop; endloop: loop; if: else or endif; else: endif */
+    int rows_only;      /* input: no other instruction but gathers, as their source, touches d */
 } seq_instr;
 
 typedef struct {

@@ -47,6 +47,16 @@ typedef struct {
     uint64_t pc, iteration, trips;
 } vm_loop;
 
+/* One component of the registers S[begin..end) is a stream, or zero, and is not stored. */
+typedef struct {
+    int64_t begin, end;
+    unsigned component;
+    int zero;
+    uint32_t purpose;
+    prg_key key;
+} vm_seed;
+
+#define VM_SEEDS (SEQ_MAX_COMPONENTS * PROGRAM_MAX_TABLES)
 #define VM_CLASSES 200
 typedef struct vm_block vm_block;
 
@@ -64,11 +74,17 @@ struct seq_vm {
 
     /* memory.c */
     vm_block *free_blocks[VM_CLASSES];
-    uint64_t file_total, pool_bytes, frame_bytes, peak;
+    uint64_t file_total, pool_bytes, peak;
+    uint64_t absent; /* of file_total: what inputs have not filled yet, or never will */
+    uint64_t frames; /* peak of the channels' buffers */
+
+    vm_seed seed[VM_SEEDS];
+    size_t seeds;
 
     /* machine.c */
     vm_call **handle;
     vm_task *waiting, *waiting_last;
+    vm_task *later, *later_last; /* not begun: too much is queued to be sent */
     uint64_t instance, clock;
     uint64_t awaiting, awaited_ns; /* since when a message is awaited, and time spent so before */
 
@@ -82,7 +98,8 @@ struct seq_vm {
 
     /* inputs and outputs */
     void **input, **output;
-    uint8_t *reads; /* how often an input may be read: 0, 1, or 2 for more */
+    uint64_t *given; /* elements of each input so far */
+    uint8_t *reads;  /* how often an input may be read: 0, 1, or 2 for more */
 
     /* results; under lock while running */
     pthread_mutex_t lock;
@@ -110,9 +127,17 @@ void memory_wipe_registers(seq_vm *vm); /* and unmap them */
 void memory_destroy(seq_vm *vm);        /* wipes and frees all blocks given back */
 /* 64-byte aligned, not zeroed; NULL with vm->error set. */
 void *memory_take(seq_vm *vm, size_t bytes);
-void memory_drop(seq_vm *vm, void *p, size_t bytes); /* part of a block: wiped, never used again */
-void memory_give(seq_vm *vm, void *p);               /* for reuse; NULL is ignored */
-void memory_frames(seq_vm *vm, int64_t bytes);       /* account for frames */
+void memory_drop(seq_vm *vm, void *p, size_t bytes);  /* part of a block: wiped, never used again */
+void memory_give(seq_vm *vm, void *p);                /* for reuse; NULL is ignored */
+int memory_is_mine(const seq_vm *vm, uint64_t party); /* what belongs to that party is mine */
+/* An input is over for the first time: what of it is stored counts from now on. */
+void memory_filled(seq_vm *vm, const seq_instr *input);
+/* Foreseen peak: registers, inputs and outputs, scratch and messages of what runs side by side. */
+uint64_t memory_foreseen(const seq_vm *vm);
+/* Elements (words of file b) from `address` on, stored or made again; all of them or none lie where
+ * an input left a seed. */
+void memory_read(const seq_vm *vm, unsigned file, unsigned component, int64_t address, size_t n,
+                 void *out);
 
 /* ---- machine.c ---- */
 /* Start the interactive instruction at vm->pc under its handle; errors are in vm->error. */
@@ -142,8 +167,8 @@ typedef void (*vm_binary)(void *d, const void *a, const void *b, size_t n);
 void local_binary(seq_vm *vm, vm_binary fn, void *d, const void *a, const void *b, size_t n,
                   size_t word);
 seq_status local_check_rows(seq_vm *vm, const void *idx, size_t rows, uint64_t limit);
-void local_gather(seq_vm *vm, uint8_t *d, const uint8_t *a, const void *idx, size_t rows,
-                  size_t row_bytes);
+/* cgather or sgather on one component; arg: its operands, indices checked. */
+void local_gather(seq_vm *vm, unsigned file, unsigned component, const int64_t *arg);
 __int128 local_word(const seq_vm *vm, const void *words, size_t i); /* signed */
 void local_set_word(const seq_vm *vm, void *words, size_t i, __int128 v);
 
