@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 from .. import lang
-from ..lang import Operators, Tensor, Variable, concat, current, sfix, state, uniform
+from ..lang import Operators, Tensor, Variable, concat, current
 from ..lang.functions import pair
+from .init import fan_in_uniform
 from .module import Module
-
-
-def fan_in_uniform(shape: tuple[int, ...], fan_in: int, name: str) -> Variable:
-    """A parameter that starts uniform in +-1/sqrt(fan_in): PyTorch's default for Linear and Conv.
-
-    The numbers come from the program's public randomness, so that a run in the clear with the same
-    seed starts alike.
-    """
-    bound = 1.0 / math.sqrt(fan_in)
-    return state(sfix(uniform(-bound, bound, shape)), name)
 
 
 class Linear(Module):
