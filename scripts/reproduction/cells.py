@@ -1,0 +1,96 @@
+"""What is trained: one `Cell` a training, and the sets of them that `reproduce.py` knows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+PROGRAMS = {
+    "A": "mnist_dense",
+    "B": "mnist_two_conv",
+    "C": "mnist_lenet",
+    "D": "mnist_strided",
+    "small": "cifar_small_alexnet",
+    "falcon": "cifar_alexnet",
+}
+DATA = {"mnist": ("A", "B", "C", "D"), "cifar10": ("small", "falcon")}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training. `part`: only the first so many training pictures (0: all), `f` and `ring` the
+    precision, `seed` that of the public randomness."""
+
+    net: str
+    optimizer: str
+    protocol: str
+    epochs: int
+    lr: float
+    batch: int = 128
+    momentum: float = 0.9
+    schedule: str = "cosine"
+    dropout: float = 0.0
+    seed: int = 1
+    rounding: str = "probabilistic"
+    ring: int = 64
+    part: int = 0
+
+    @property
+    def name(self) -> str:
+        """Of its folder: readable, and another one for every other setting."""
+        digest = hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:8]
+        return f"{self.net}-{self.optimizer}-{self.protocol}-{digest}"
+
+    @property
+    def program(self) -> Path:
+        return ROOT / "programs" / f"{PROGRAMS[self.net]}.py"
+
+    def words(self) -> tuple[str, ...]:
+        """The options of the program."""
+        options: dict[str, object] = {
+            "epochs": self.epochs,
+            "batch": self.batch,
+            "optimizer": self.optimizer,
+            "lr": self.lr,
+            "momentum": self.momentum,
+            "schedule": self.schedule,
+            "test-batch": 500,
+        }
+        if self.dropout:
+            options["dropout"] = self.dropout
+        return tuple(f"--{key}={value}" for key, value in options.items())
+
+
+def _mnist(net: str, optimizer: str, protocol: str, lr: float, **more: float) -> Cell:
+    return replace(Cell(net, optimizer, protocol, 20, lr), **more)  # type: ignore[arg-type]
+
+
+# Rates chosen by training in float; network C as in the paper with dropout before the last layer.
+PLANS: dict[str, tuple[Cell, ...]] = {
+    "mnist": (
+        _mnist("C", "sgd", "rep3", 0.1, dropout=0.5),
+        _mnist("A", "sgd", "rep3", 0.1),
+        _mnist("A", "amsgrad", "rep3", 0.001),
+        _mnist("B", "sgd", "emulate", 0.1),
+        _mnist("D", "sgd", "emulate", 0.1),
+        _mnist("A", "adam", "emulate", 0.001),
+        _mnist("A", "adamw", "emulate", 0.001),
+        _mnist("B", "amsgrad", "emulate", 0.001),
+        _mnist("C", "amsgrad", "emulate", 0.001, dropout=0.5),
+        _mnist("D", "amsgrad", "emulate", 0.001),
+    ),
+    "cifar10": (
+        Cell("small", "sgd", "emulate", 25, 0.05),
+        Cell("small", "sgd", "rep3", 2, 0.05),
+        Cell("falcon", "sgd", "rep3", 1, 0.02, part=12800),
+    ),
+}
+
+
+def quick(cell: Cell) -> Cell:
+    """The same on a few pictures, for tests and first tries."""
+    return replace(cell, epochs=2, batch=16, part=64)

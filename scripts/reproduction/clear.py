@@ -1,0 +1,131 @@
+"""The same training in the clear: PyTorch in float32, from the same start, on the same batches.
+
+Initial weights and permutations are the program's own: both follow from its public seed. Dropout is
+not the same, since on shares nobody knows what is dropped.
+"""
+
+from __future__ import annotations
+
+import runpy
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from sequester import nn, source
+from sequester.compiler.ir import reference
+from sequester.compiler.ir.graph import Graph
+from sequester.vm import data, runs
+from sequester.vm.results import write_json
+
+from . import secret
+from .cells import Cell
+from .secret import Curve, Row, Tell
+
+
+def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -> None:
+    """Train the twin of a cell; its curve is `work`/clear.jsonl, `work`/clear.json says that it is
+    done. It starts anew if it was interrupted."""
+    done = work / "clear.json"
+    if done.exists():
+        return
+    work.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(threads or torch.get_num_threads())
+    torch.manual_seed(cell.seed)
+    specs = secret.inputs(cell, data_folder, work)
+    sets = {name: source.read() for (_, name), source in data.parse_inputs(specs).items()}
+    train_x, test_x = (torch.from_numpy(sets[n]).float() for n in ("train.x", "test.x"))
+    train_y, test_y = (torch.from_numpy(sets[n]) for n in ("train.y", "test.y"))
+    model = start(cell, specs)
+    optimizer = _optimizer(cell, model)
+    rates = _schedule(cell, optimizer)
+    curve = Curve(work / "clear.jsonl")
+    for epoch, order in enumerate(permutations(cell, specs), 1):
+        begin = time.monotonic()
+        loss = _epoch(cell, model, optimizer, train_x, train_y, torch.from_numpy(order))
+        if rates is not None:
+            rates.step()
+        accuracy = _accuracy(model, test_x, test_y)
+        curve.add(Row(epoch, loss, accuracy, round(time.monotonic() - begin, 2)))
+        tell(f"in the clear, epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.2f} %")
+    write_json(done, {"torch": torch.__version__, "epochs": len(curve.rows)})
+
+
+def start(cell: Cell, specs: tuple[str, ...]) -> Any:
+    """The network as a PyTorch module with the weights that the program starts from.
+
+    The program without any epoch gives its model out untrained; on real numbers that run is exact.
+    """
+    shapes = {key: (2, *found.shape[1:]) for key, found in data.parse_inputs(specs).items()}
+    words = [w for w in cell.words() if not w.startswith(("--epochs", "--batch"))]
+    program = source.load(cell.program)
+    options = source.parse_options(program, (*words, "--epochs=0", "--batch=2", "--save"))
+    graph = program.trace(shapes=shapes, **options)
+    zeros = {key: np.zeros(shape) for key, shape in shapes.items()}
+    found = reference.run(graph, zeros, mode="float", public_seed=runs.public_seed(cell.seed))
+    network = runpy.run_path(str(cell.program))["network"]
+    kinds = {"dropout": cell.dropout} if cell.dropout else {}
+    return nn.to_torch(lambda: network(**kinds), found.outputs)
+
+
+def permutations(cell: Cell, specs: tuple[str, ...]) -> Iterator[np.ndarray[Any, Any]]:
+    """The order of the training pictures in each epoch, as the program takes it."""
+    shapes = {key: found.shape for key, found in data.parse_inputs(specs).items()}
+    program = source.load(cell.program)
+    graph = program.trace(shapes=shapes, **source.parse_options(program, cell.words()))
+    stream = _stream(graph, shapes[0, "train.x"][0])
+    coins = reference.PublicRandomness(runs.public_seed(cell.seed))
+    for _ in range(cell.epochs):
+        yield np.array(coins.permutation(stream, shapes[0, "train.x"][0]))
+
+
+def _stream(graph: Graph, rows: int) -> int:
+    """The stream of public randomness that the shuffles take."""
+    found = [n.attrs["stream"] for n in graph.walk() if n.op == "perm" and n.attrs["n"] == rows]
+    if len(found) != 1:
+        raise RuntimeError(f"{len(found)} permutations of {rows} rows in the program, not one")
+    return int(found[0])
+
+
+def _optimizer(cell: Cell, model: Any) -> Any:
+    if cell.optimizer == "sgd":
+        return torch.optim.SGD(model.parameters(), lr=cell.lr, momentum=cell.momentum)
+    if cell.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), lr=cell.lr)
+    amsgrad = {"adam": False, "amsgrad": True}[cell.optimizer]
+    return torch.optim.Adam(model.parameters(), lr=cell.lr, amsgrad=amsgrad)
+
+
+def _schedule(cell: Cell, optimizer: Any) -> Any:
+    """The twin of `nn.schedule_named`."""
+    if cell.schedule == "cosine":
+        return torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=cell.epochs)
+    if cell.schedule == "constant":
+        return None
+    raise RuntimeError(f"the schedule {cell.schedule} has no twin here")
+
+
+def _epoch(cell: Cell, model: Any, optimizer: Any, x: Any, y: Any, order: Any) -> float:
+    """Train on all whole batches; the mean loss."""
+    model.train()
+    total, batches = 0.0, len(order) // cell.batch
+    for i in range(batches):
+        rows = order[i * cell.batch : (i + 1) * cell.batch]
+        optimizer.zero_grad()
+        loss = torch.nn.functional.cross_entropy(model(x[rows]), y[rows])
+        loss.backward()
+        optimizer.step()
+        total += loss.item()
+    return total / batches
+
+
+def _accuracy(model: Any, x: Any, y: Any) -> float:
+    """Percentage classified right."""
+    model.eval()
+    with torch.no_grad():
+        parts = zip(x.split(500), y.split(500), strict=True)
+        right = sum(int((model(a).argmax(1) == b).sum()) for a, b in parts)
+    return 100.0 * right / len(x)
