@@ -27,6 +27,7 @@ from .compiler.lang import (
     minimum,
     ones,
     output,
+    pad,
     permutation,
     print_,
     program,
@@ -42,6 +43,7 @@ from .compiler.lang import (
     softmax,
     sqrt,
     stack,
+    standardize,
     state,
     tanh,
     uniform,
@@ -53,8 +55,9 @@ from .compiler.nn import optim
 
 __all__ = [
     "Party", "Program", "ProgramError", "Tensor", "arange", "argmax", "cfix", "cint", "concat",
-    "cross_entropy", "else_", "exp", "full", "grad", "if_", "log", "log_softmax", "loop",
-    "maximum", "minimum", "nn", "ones", "optim", "output", "permutation", "print_", "program",
+    "cross_entropy", "else_", "exp", "full", "grad", "if_", "log", "log_softmax", "loop", "maximum",
+    "minimum", "nn", "ones", "optim", "output", "pad", "permutation", "print_", "program",
     "random_bits", "reciprocal", "relu", "rsqrt", "sbit", "select", "sfix", "sigmoid", "sint",
-    "softmax", "sqrt", "stack", "state", "tanh", "uniform", "where", "while_", "zeros",
+    "softmax", "sqrt", "stack", "standardize", "state", "tanh", "uniform", "where", "while_",
+    "zeros",
 ]  # fmt: skip

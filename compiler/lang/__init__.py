@@ -24,6 +24,7 @@ from .functions import (
     sigmoid,
     softmax,
     sqrt,
+    standardize,
     tanh,
     uniform,
     where,
@@ -32,15 +33,15 @@ from .gradient import grad
 from .inout import Party, output, print_
 from .lowering import LOWERINGS, lowering
 from .program import Option, Program, program
-from .shapes import concat, pad, stack
+from .shapes import concat, dilate, pad, stack
 from .tensor import Operators, Tensor, Variable, cfix, cint, sbit, sfix, sint, state
 
 __all__ = [
     "LOWERINGS", "Builder", "Operators", "Option", "Party", "Program", "ProgramError", "Tensor",
     "Variable", "arange", "argmax", "bit_values", "cfix", "cint", "compose", "concat", "conv2d",
-    "cross_entropy", "current", "else_", "exp", "full", "grad", "if_", "join_planes", "log",
-    "log_softmax", "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output",
+    "cross_entropy", "current", "dilate", "else_", "exp", "full", "grad", "if_", "join_planes",
+    "log", "log_softmax", "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output",
     "pad", "permutation", "print_", "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit",
-    "select", "sfix", "sigmoid", "sint", "softmax", "sqrt", "stack", "state", "tanh", "uniform",
-    "where", "while_", "zeros",
+    "select", "sfix", "sigmoid", "sint", "softmax", "sqrt", "stack", "standardize", "state", "tanh",
+    "uniform", "where", "while_", "zeros",
 ]  # fmt: skip

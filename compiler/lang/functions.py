@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ..ir.types import arith as arith_type
@@ -145,6 +146,15 @@ def log_softmax(x: Value, axis: int = -1) -> Tensor:
     return emit("log_softmax", t, axis=shapes.normal_axis(t, axis))
 
 
+def standardize(x: Value, axis: int | Sequence[int], eps: float = 1e-5) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) with statistics over axes; variances are divided by n.
+
+    An eps below 2^-f counts as 2^-f.
+    """
+    t = _secret_fixed(x)
+    return emit("standardize", t, axes=shapes.normal_axes(t, axis), eps=float(eps))
+
+
 def cross_entropy(logits: Value, targets: Value) -> Tensor:
     """Mean over the batch of -sum(targets * log_softmax(logits)).
 
@@ -202,5 +212,6 @@ def uniform(lo: float, hi: float, shape: tuple[int, ...]) -> Tensor:
 __all__ = [
     "argmax", "conv2d", "cross_entropy", "exp", "exp2", "log", "log2", "log_softmax", "max_pool2d",
     "maximum", "minimum", "pair", "permutation", "random_bits", "reciprocal", "reduce_max", "relu",
-    "rsqrt", "sbit", "select", "sigmoid", "softmax", "sqrt", "tanh", "uniform", "where",
+    "rsqrt", "sbit", "select", "sigmoid", "softmax", "sqrt", "standardize", "tanh", "uniform",
+    "where",
 ]  # fmt: skip

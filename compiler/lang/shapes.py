@@ -111,6 +111,20 @@ def pad(value: Value, widths: Sequence[tuple[int, int]]) -> Tensor:
     )
 
 
+def dilate(value: Value, steps: Sequence[int]) -> Tensor:
+    """Zeros between the elements: what was at place i of an axis is at i * step. Local."""
+    x = as_tensor(value)
+    if len(steps) != x.ndim or min(steps, default=1) < 1:
+        raise current().error(
+            f"steps {tuple(steps)} for shape {x.shape}", "give a step >= 1 for each axis"
+        )
+    shape = tuple(max((n - 1) * step + 1, 0) for n, step in zip(x.shape, steps, strict=True))
+    start = (0,) * x.ndim
+    return (
+        x if shape == x.shape else moved(x, "unslice", start=start, step=tuple(steps), shape=shape)
+    )
+
+
 def concat(parts: Sequence[Value], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis."""
     tensors = common(parts)

@@ -4,32 +4,34 @@ Gradients come from the op table's rules; nothing here knows of protocols.
 """
 
 from . import init, optim, transforms, utils
+from .activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
 from .bridge import from_torch, save_torch, to_torch
-from .layers import (
-    AvgPool2d,
-    Conv2d,
-    Flatten,
-    Linear,
-    MaxPool2d,
-    ReLU,
-    Sigmoid,
-    Softmax,
-    Tanh,
-)
+from .dropout import Dropout
+from .layers import Conv2d, Embedding, Flatten, Linear, one_hot
 from .losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    MSELoss,
+    binary_cross_entropy,
     binary_cross_entropy_with_logits,
     count_correct,
     cross_entropy,
     evaluate,
     mse_loss,
-    one_hot,
 )
-from .module import Module, Sequential
+from .module import Identity, Lambda, Module, Sequential
+from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm, fold_batch_norm, fuse_bn_eval
+from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from .recurrent import GRU, LSTM
 from .training import accuracy, fit, optimizer_named, schedule_named
 
 __all__ = [
-    "AvgPool2d", "Conv2d", "Flatten", "Linear", "MaxPool2d", "Module", "ReLU", "Sequential",
-    "Sigmoid", "Softmax", "Tanh", "accuracy", "binary_cross_entropy_with_logits", "count_correct",
-    "cross_entropy", "evaluate", "fit", "from_torch", "init", "mse_loss", "one_hot", "optim",
+    "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
+    "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRU", "Identity", "LSTM",
+    "Lambda", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
+    "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh", "accuracy", "binary_cross_entropy",
+    "binary_cross_entropy_with_logits", "count_correct", "cross_entropy", "evaluate", "fit",
+    "fold_batch_norm", "from_torch", "fuse_bn_eval", "init", "mse_loss", "one_hot", "optim",
     "optimizer_named", "save_torch", "schedule_named", "to_torch", "transforms", "utils",
 ]  # fmt: skip

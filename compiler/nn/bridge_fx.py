@@ -10,8 +10,8 @@ from typing import Any
 
 from .. import lang
 from ..lang import Operators, concat, current, state, zeros
-from .layers import MaxPool2d
 from .module import Module
+from .pooling import MaxPool2d
 
 Convert = Callable[[Any, str], Module]
 

@@ -1,164 +1,174 @@
-"""Layers. Parameters start as in PyTorch, from randomness that is public to all parties."""
+"""Linear, convolutional and embedding layers, and what only moves elements.
+
+Parameters start as in PyTorch, from randomness that is public to all parties.
+"""
 
 from __future__ import annotations
 
 from .. import lang
-from ..lang import Operators, Tensor, Variable, concat, current
+from ..lang import Operators, Tensor, Variable, arange, concat, current, sint, state, zeros
 from ..lang.functions import pair
-from .init import fan_in_uniform
-from .module import Module
+from .init import fan_in_uniform, normal_
+from .module import Module, only
+
+Pair = int | tuple[int, int]
 
 
 class Linear(Module):
-    """y = x W^T + b: (batch, in_features) -> (batch, out_features)."""
+    """y = x W^T + b: (..., in_features) -> (..., out_features)."""
 
     def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+        self.in_features, self.out_features = in_features, out_features
         self.weight = fan_in_uniform((out_features, in_features), in_features, "Linear.weight")
         self.bias: Variable | None = None
         if bias:
             self.bias = fan_in_uniform((out_features,), in_features, "Linear.bias")
 
     def forward(self, x: Operators) -> Tensor:
-        y = x @ self.weight.T
-        return y if self.bias is None else y + self.bias
+        rows = x if x.ndim <= 2 else x.reshape(-1, x.shape[-1])
+        y = rows @ self.weight.T
+        y = y if self.bias is None else y + self.bias
+        return y.reshape(*x.shape[:-1], -1)
 
 
 class Conv2d(Module):
-    """Cross-correlation of images (batch, in_channels, height, width), zero padded."""
+    """Cross-correlation of images (batch, in_channels, height, width), zero padded.
+
+    Args:
+        padding: zeros on either side; "valid" is 0, "same" (for stride 1) keeps the size, with the
+            odd zero, if any, at the end.
+        dilation: distance between the kernel's elements. The kernel is filled with zeros, so work
+            and the weight's gradient grow with dilation^2, the layer's output does not.
+        groups: channels are split into so many groups, each with a convolution of its own.
+    """
 
     def __init__(
         self,
         in_channels: int,
         out_channels: int,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] = 1,
-        padding: int | tuple[int, int] = 0,
+        kernel_size: Pair,
+        stride: Pair = 1,
+        padding: Pair | str = 0,
+        dilation: Pair = 1,
+        groups: int = 1,
         bias: bool = True,
+        padding_mode: str = "zeros",
     ) -> None:
-        kernel = pair(kernel_size)
-        fan_in = in_channels * kernel[0] * kernel[1]
-        self.stride, self.padding = pair(stride), pair(padding)
-        self.weight = fan_in_uniform((out_channels, in_channels, *kernel), fan_in, "Conv2d.weight")
+        only("Conv2d", padding_mode=(padding_mode, "zeros"))
+        self.kernel_size, self.stride = pair(kernel_size), pair(stride)
+        self.dilation, self.groups = pair(dilation), groups
+        if min(self.kernel_size + self.stride + self.dilation) < 1:
+            raise current().error("Conv2d with a kernel, stride or dilation below 1")
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise current().error(
+                f"Conv2d of {in_channels} to {out_channels} channels in {groups} groups",
+                "the groups divide both numbers of channels",
+            )
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.padding = padding if isinstance(padding, str) else pair(padding)
+        self._sides = self._padding(padding)
+        kernel = self.kernel_size
+        fan_in = in_channels // groups * kernel[0] * kernel[1]
+        shape = (out_channels, in_channels // groups, *kernel)
+        self.weight = fan_in_uniform(shape, fan_in, "Conv2d.weight")
         self.bias: Variable | None = None
         if bias:
             self.bias = fan_in_uniform((out_channels,), fan_in, "Conv2d.bias")
 
+    def _padding(self, padding: Pair | str) -> list[tuple[int, int]]:
+        """Zeros before and after, for either axis."""
+        if padding == "valid":
+            return [(0, 0), (0, 0)]
+        if padding == "same":
+            if self.stride != (1, 1):
+                raise current().error(
+                    f'padding="same" with stride {self.stride}', "give the padding as numbers"
+                )
+            reach = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
+            return [(n // 2, n - n // 2) for n in reach]
+        if isinstance(padding, str):
+            raise current().error(
+                f"padding={padding!r}", 'give numbers, padding="same" or padding="valid"'
+            )
+        if min(pair(padding)) < 0:
+            raise current().error(f"padding={padding}", "the padding is 0 or more")
+        return [(p, p) for p in pair(padding)]
+
     def forward(self, x: Operators) -> Tensor:
-        y = lang.conv2d(x, self.weight, self.stride, self.padding)
+        if x.ndim != 4 or x.shape[1] != self.in_channels:
+            raise current().error(
+                f"Conv2d of {self.in_channels} channels meets shape {x.shape}",
+                "images are (batch, channels, height, width)",
+            )
+        images, weight, padding = x.read(), self.weight.read(), [p for p, _ in self._sides]
+        if any(before != after for before, after in self._sides):
+            images, padding = lang.pad(images, [(0, 0), (0, 0), *self._sides]), [0, 0]
+        weight = lang.dilate(weight, (1, 1, *self.dilation))
+        ins, outs = self.in_channels // self.groups, self.out_channels // self.groups
+        parts = [
+            lang.conv2d(
+                images[:, i * ins : (i + 1) * ins],
+                weight[i * outs : (i + 1) * outs],
+                self.stride,
+                (padding[0], padding[1]),
+            )
+            for i in range(self.groups)
+        ]
+        y = parts[0] if self.groups == 1 else concat(parts, axis=1)
         return y if self.bias is None else y + self.bias.reshape(1, -1, 1, 1)
 
 
-class MaxPool2d(Module):
-    """Maxima of windows; stride: default the kernel. Padding, at most half the kernel, never wins.
+def one_hot(labels: Operators, classes: int) -> Tensor:
+    """Integer labels (n,) as rows of zeros and a one (n, classes), of integers.
 
-    Padding repeats the border, which every window that reaches beyond it contains anyway, so no
-    smallest number is needed and the gradient is right.
+    Costs an equality test an entry: for labels that are used often, do it once.
+    """
+    if labels.ndim != 1 or labels.type.f or labels.type.bit:
+        raise current().error(f"labels are integers of shape (n,), not {labels.read()!r}")
+    return (labels.reshape(-1, 1) == arange(classes)).to(sint)
+
+
+class Embedding(Module):
+    """Rows of a table: integers of any shape (...) -> (..., embedding_dim).
+
+    Clear indices take rows, which is local. Secret ones become one-hot rows and a matrix product:
+    an equality test for each index and row, so tables should be small.
     """
 
     def __init__(
         self,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] = 0,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        sparse: bool = False,
     ) -> None:
-        self.kernel = pair(kernel_size)
-        self.stride = self.kernel if stride is None else pair(stride)
-        self.padding = _pool_padding(padding, self.kernel)
+        only("Embedding", padding_idx=(padding_idx, None), max_norm=(max_norm, None),
+             norm_type=(norm_type, 2.0), scale_grad_by_freq=(scale_grad_by_freq, False),
+             sparse=(sparse, False))  # fmt: skip
+        self.num_embeddings, self.embedding_dim = num_embeddings, embedding_dim
+        shape = (num_embeddings, embedding_dim)
+        self.weight = normal_(state(zeros(shape), "Embedding.weight"))
 
     def forward(self, x: Operators) -> Tensor:
-        y = x.read()
-        for axis, p in zip((2, 3), self.padding, strict=True):
-            if p:
-                first, last = _along(y, axis, slice(1)), _along(y, axis, slice(-1, None))
-                y = concat([first] * p + [y] + [last] * p, axis=axis)
-        return lang.max_pool2d(y, self.kernel, self.stride)
-
-
-class AvgPool2d(Module):
-    """Means of windows; stride: default the kernel. Padding counts as zeros."""
-
-    def __init__(
-        self,
-        kernel_size: int | tuple[int, int],
-        stride: int | tuple[int, int] | None = None,
-        padding: int | tuple[int, int] = 0,
-    ) -> None:
-        self.kernel = pair(kernel_size)
-        self.stride = self.kernel if stride is None else pair(stride)
-        self.padding = _pool_padding(padding, self.kernel)
-
-    def forward(self, x: Operators) -> Tensor:
-        y = x.read()
-        for axis, p in zip((2, 3), self.padding, strict=True):
-            if p:
-                shape = tuple(p if i == axis else n for i, n in enumerate(y.shape))
-                y = concat([lang.zeros(shape), y, lang.zeros(shape)], axis=axis)
-            y = _window_sums(y, axis, self.kernel[axis - 2], self.stride[axis - 2])
-        return y * (1.0 / (self.kernel[0] * self.kernel[1]))
-
-
-class ReLU(Module):
-    """max(x, 0)."""
-
-    def forward(self, x: Operators) -> Tensor:
-        return lang.relu(x)
-
-
-class Sigmoid(Module):
-    """1 / (1 + exp(-x))."""
-
-    def forward(self, x: Operators) -> Tensor:
-        return lang.sigmoid(x)
-
-
-class Tanh(Module):
-    """Hyperbolic tangent."""
-
-    def forward(self, x: Operators) -> Tensor:
-        return lang.tanh(x)
-
-
-class Softmax(Module):
-    """exp(x) / sum(exp(x)) along an axis."""
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
-
-    def forward(self, x: Operators) -> Tensor:
-        return lang.softmax(x, self.dim)
+        if x.type.f or x.type.bit:
+            raise current().error(f"indices are integers, not {x.read()!r}")
+        if not x.secret:
+            return self.weight[x]
+        rows = one_hot(x.reshape(-1), self.num_embeddings)
+        return (rows @ self.weight).reshape(*x.shape, self.embedding_dim)
 
 
 class Flatten(Module):
-    """All axes from `start_dim` on joined."""
+    """The axes from `start_dim` to `end_dim` joined."""
 
-    def __init__(self, start_dim: int = 1) -> None:
-        self.start_dim = start_dim
+    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim, self.end_dim = start_dim, end_dim
 
     def forward(self, x: Operators) -> Tensor:
-        return x.flatten(self.start_dim)
-
-
-def _pool_padding(padding: int | tuple[int, int], kernel: tuple[int, int]) -> tuple[int, int]:
-    p = pair(padding)
-    if not all(0 <= q <= k // 2 for q, k in zip(p, kernel, strict=True)):
-        raise current().error(f"pooling with padding {p} and kernel {kernel}",
-                              "the padding is at most half the kernel")  # fmt: skip
-    return p
-
-
-def _along(x: Tensor, axis: int, part: slice) -> Tensor:
-    """A slice of one axis."""
-    return x[tuple(part if i == axis else slice(None) for i in range(x.ndim))]
-
-
-def _window_sums(x: Tensor, axis: int, kernel: int, stride: int) -> Tensor:
-    """Sums of windows along one axis."""
-    count = (x.shape[axis] - kernel) // stride + 1
-    if count < 1:
-        raise current().error(f"a window of {kernel} does not fit an axis of {x.shape[axis]}")
-    total: Tensor | None = None
-    for j in range(kernel):
-        part = _along(x, axis, slice(j, j + stride * (count - 1) + 1, stride))
-        total = part if total is None else total + part
-    assert total is not None
-    return total
+        first, last = (d % x.ndim for d in (self.start_dim, self.end_dim))
+        if first > last:
+            raise current().error(f"Flatten({self.start_dim}, {self.end_dim}) of shape {x.shape}")
+        return x.reshape(*x.shape[:first], -1, *x.shape[last + 1 :])

@@ -1,56 +1,193 @@
-"""Losses (means over the batch) and what is counted in an evaluation."""
+"""Losses, as functions and as modules, and what is counted in an evaluation."""
 
 from __future__ import annotations
 
+import math
+from typing import Any
+
 from .. import lang
-from ..lang import Operators, Tensor, Variable, arange, current, loop, sint, stack
-from .module import Module
+from ..lang import Operators, Tensor, Variable, arange, current, loop, stack
+from .layers import one_hot
+from .module import Module, only
+from .normalization import fold_batch_norm
+
+_REDUCTIONS = ("mean", "sum", "none")
 
 
-def one_hot(labels: Operators, classes: int) -> Tensor:
-    """Integer labels (n,) as rows of zeros and a one (n, classes), of integers.
-
-    Costs an equality test an entry: for labels that are used often, do it once.
-    """
-    if labels.ndim != 1 or labels.type.f or labels.type.bit:
-        raise current().error(f"labels are integers of shape (n,), not {labels.read()!r}")
-    return (labels.reshape(-1, 1) == arange(classes)).to(sint)
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
+    """Mean or sum of all losses, or each of them."""
+    if reduction == "none":
+        return losses
+    return losses.mean() if _known(reduction) == "mean" else losses.sum()
 
 
-def cross_entropy(logits: Operators, labels: Operators) -> Tensor:
-    """Mean cross-entropy of softmax(logits) (batch, classes).
+def _known(reduction: str) -> str:
+    if reduction not in _REDUCTIONS:
+        raise current().error(
+            f"reduction={reduction!r}", f"write {', '.join(map(repr, _REDUCTIONS))}"
+        )
+    return reduction
+
+
+def cross_entropy(
+    input: Operators,
+    target: Operators,
+    weight: None = None,
+    *,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """Cross-entropy of softmax(input), for input (batch, classes) or (batch, classes, ...).
 
     Args:
-        labels: integers (batch,), or one-hot rows or class probabilities (batch, classes).
+        input: logits.
+        target: integers 0 ... classes - 1 of shape (batch, ...), or one-hot rows or class
+            probabilities, of the input's shape. Integers become one-hot rows here: for labels that
+            are used often, do that once (`one_hot`).
+        reduction: "mean" or "sum" over the batch, "none": of shape (batch, ...).
+        label_smoothing: in [0, 1]: so much of each target is spread evenly over the classes.
     """
+    only("cross_entropy", weight=(weight, None))
+    _known(reduction)
+    if input.ndim < 2 or not 0 <= label_smoothing <= 1:
+        raise current().error(
+            f"cross_entropy of shape {input.shape} with label_smoothing={label_smoothing}",
+            "logits are (batch, classes), smoothing is from 0 to 1",
+        )
     with current().scope("cross_entropy"):
-        if labels.ndim == 1:
-            labels = one_hot(labels, logits.shape[1])
-        return lang.cross_entropy(logits, labels)
+        classes = input.shape[1]
+        places = (*input.shape[:1], *input.shape[2:])
+        if target.shape == places:
+            rows: Operators = one_hot(target.reshape(-1), classes)
+        elif target.shape == input.shape:
+            rows = _rows(target)
+        else:
+            raise current().error(
+                f"targets of shape {target.shape} for logits of {input.shape}",
+                f"give integers of shape {places}, or one-hot rows of the logits' shape",
+            )
+        if label_smoothing:
+            rows = rows * (1.0 - label_smoothing) + label_smoothing / classes
+        if reduction == "none":
+            return -(lang.log_softmax(_rows(input), 1) * rows).sum(1).reshape(places)
+        mean = lang.cross_entropy(_rows(input), rows)
+        return mean if reduction == "mean" else mean * math.prod(places)
 
 
-def mse_loss(x: Operators, target: Operators) -> Tensor:
-    """Mean of (x - target)^2 over all elements of two tensors of one shape."""
-    if x.shape != target.shape:
-        raise current().error(f"mse_loss of shapes {x.shape} and {target.shape}",
-                              "reshape one: a broadcast difference is hardly meant")  # fmt: skip
+def _rows(x: Operators) -> Tensor:
+    """(batch, classes, ...) as rows of classes."""
+    if x.ndim == 2:
+        return x.read()
+    return x.permute(0, *range(2, x.ndim), 1).reshape(-1, x.shape[1])
+
+
+def _same_shape(name: str, input: Operators, target: Operators) -> None:
+    if input.shape != target.shape:
+        raise current().error(f"{name} of shapes {input.shape} and {target.shape}",
+                              "reshape one: broadcasting is hardly meant")  # fmt: skip
+
+
+def mse_loss(input: Operators, target: Operators, *, reduction: str = "mean") -> Tensor:
+    """(input - target)^2 for two tensors of one shape: mean or sum over all elements, or each."""
+    _same_shape("mse_loss", input, target)
     with current().scope("mse_loss"):
-        difference = x - target
-        return (difference * difference).mean()
+        difference = input - target
+        return _reduced(difference * difference, reduction)
 
 
-def binary_cross_entropy_with_logits(logits: Operators, target: Operators) -> Tensor:
-    """Mean of -target log(s) - (1 - target) log(1 - s) with s = sigmoid(logits), of one shape.
+def binary_cross_entropy(
+    input: Operators, target: Operators, weight: None = None, *, reduction: str = "mean"
+) -> Tensor:
+    """-target log(p) - (1 - target) log(1 - p) for probabilities p, of one shape.
+
+    Logarithms of less than 2^-f are those of 2^-f, with no gradient (PyTorch stops at -100); with
+    logits at hand, `binary_cross_entropy_with_logits` is cheaper and more accurate.
+    """
+    only("binary_cross_entropy", weight=(weight, None))
+    _same_shape("binary_cross_entropy", input, target)
+    with current().scope("binary_cross_entropy"):
+        least = 2.0 ** -current().config.f
+        one, zero = (lang.log(lang.maximum(p, least)) for p in (input, 1 - input))
+        return _reduced((zero - one) * target - zero, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Operators,
+    target: Operators,
+    weight: None = None,
+    *,
+    reduction: str = "mean",
+    pos_weight: None = None,
+) -> Tensor:
+    """-target log(s) - (1 - target) log(1 - s) with s = sigmoid(input), of one shape.
 
     It is the cross-entropy of the two classes with the logits 0 and x: no logarithm of a rounded
     probability, and the gradient is s - target.
     """
-    if logits.shape != target.shape:
-        raise current().error(f"logits of shape {logits.shape}, targets of {target.shape}")
+    name = "binary_cross_entropy_with_logits"
+    only(name, weight=(weight, None), pos_weight=(pos_weight, None))
+    _same_shape(name, input, target)
     with current().scope("binary_cross_entropy"):
-        x, y = logits.reshape(-1), target.reshape(-1)
-        pairs = stack([lang.zeros(x.shape), x], axis=1)
-        return lang.cross_entropy(pairs, stack([1 - y, y], axis=1))
+        x, y = input.reshape(-1), target.reshape(-1)
+        logits = stack([lang.zeros(x.shape), x], axis=1)
+        loss = cross_entropy(logits, stack([1 - y, y], axis=1), reduction=reduction)
+        return loss.reshape(input.shape) if reduction == "none" else loss
+
+
+class _Loss(Module):
+    """A loss as a module: its options are given when it is made."""
+
+    _function: Any = None
+
+    def __init__(self, weight: None = None, *, reduction: str = "mean", **options: Any) -> None:
+        only(type(self).__name__, weight=(weight, None))
+        self.reduction, self._options = _known(reduction), options
+
+    def forward(self, input: Operators, target: Operators) -> Tensor:
+        result: Tensor = type(self)._function(
+            input, target, reduction=self.reduction, **self._options
+        )
+        return result
+
+
+class CrossEntropyLoss(_Loss):
+    """`cross_entropy` as a module."""
+
+    _function = staticmethod(cross_entropy)
+
+    def __init__(
+        self, weight: None = None, *, reduction: str = "mean", label_smoothing: float = 0.0
+    ) -> None:
+        super().__init__(weight, reduction=reduction, label_smoothing=label_smoothing)
+
+
+class MSELoss(_Loss):
+    """`mse_loss` as a module."""
+
+    _function = staticmethod(mse_loss)
+
+    def __init__(self, *, reduction: str = "mean") -> None:
+        super().__init__(reduction=reduction)
+
+
+class BCELoss(_Loss):
+    """`binary_cross_entropy` as a module."""
+
+    _function = staticmethod(binary_cross_entropy)
+
+    def __init__(self, weight: None = None, *, reduction: str = "mean") -> None:
+        super().__init__(weight, reduction=reduction)
+
+
+class BCEWithLogitsLoss(_Loss):
+    """`binary_cross_entropy_with_logits` as a module."""
+
+    _function = staticmethod(binary_cross_entropy_with_logits)
+
+    def __init__(
+        self, weight: None = None, *, reduction: str = "mean", pos_weight: None = None
+    ) -> None:
+        super().__init__(weight, reduction=reduction, pos_weight=pos_weight)
 
 
 def count_correct(logits: Operators, labels: Operators) -> Tensor:
@@ -67,13 +204,14 @@ def count_correct(logits: Operators, labels: Operators) -> Tensor:
 def evaluate(model: Module, x: Operators, labels: Operators, batch: int = 500) -> Variable:
     """How many rows of x the model classifies right, a secret integer; in batches.
 
-    The model is in evaluation mode meanwhile.
+    The model is in evaluation mode meanwhile, its batch norms folded where they can be.
     """
     correct = loop.accumulator(0)
-    before = model.training
-    model.eval()
+    modes = [(module, module.training) for module in model.modules()]
+    tested = fold_batch_norm(model.eval())
     for xb, yb in loop.batches(x, labels, batch=min(batch, x.shape[0]), shuffle=False,
                                drop_last=False):  # fmt: skip
-        correct += count_correct(model(xb), yb)
-    model.train(before)
+        correct += count_correct(tested(xb), yb)
+    for module, mode in modes:
+        module.training = mode
     return correct

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ..lang import Operators, Tensor, Variable, current, loop, print_
-from .losses import cross_entropy, evaluate, one_hot
+from .layers import one_hot
+from .losses import cross_entropy, evaluate
 from .module import Module
 from .optim import SGD, Adam, AdamW, Optimizer
 from .optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
