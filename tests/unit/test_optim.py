@@ -98,6 +98,19 @@ def test_trajectories(name: str, options: dict[str, Any], ours: dict[str, Any], 
     np.testing.assert_allclose(found, expected, atol=2.0**-18 if mode == "float" else 2.0**-12)
 
 
+@pytest.mark.parametrize("amsgrad", [False, True])
+def test_the_fast_root(amsgrad: bool) -> None:
+    """Steps are off by 2^-7 of themselves; the way to the same end is as long."""
+    torch = pytest.importorskip("torch")
+    options = {"lr": 0.05, "amsgrad": amsgrad}
+    expected = twin(torch, lambda p: torch.optim.Adam(p, **options), None)
+    found = regression(
+        lambda p: optim.Adam(p, **options, bound=8.0, rsqrt="fast"), None, "exact", Config()
+    )
+    np.testing.assert_allclose(found, expected, atol=0.02)
+    np.testing.assert_allclose(found[-1], expected[-1], atol=0.01)
+
+
 @pytest.mark.parametrize("name,ours", [("SGD", {}), ("Adam", {"bound": 8.0})])
 def test_wide_trajectories(name: str, ours: dict[str, Any]) -> None:
     """f = 32: within 2^-24, what rates of 28 bits allow."""
@@ -261,6 +274,7 @@ def stepped_part() -> None:
         (lambda: optim.SGD([state(0.0)], lr=0.1, dampening=0.5), "give momentum"),
         (lambda: optim.Adam([state(0.0)], betas=(0.9, 1.0)), "two betas"),
         (lambda: optim.Adam([state(0.0)], bound=0.0), "bound > 0"),
+        (lambda: optim.Adam([state(0.0)], rsqrt="rough"), 'rsqrt="fast"'),
         (lambda: optim.lr_scheduler.StepLR(one(), 0), "at least one"),
         (lambda: optim.lr_scheduler.ExponentialLR(one(), 1.5), "0 < gamma <= 1"),
         (lambda: optim.lr_scheduler.LinearLR(one(), 1.0, 9.0), "largest rate"),

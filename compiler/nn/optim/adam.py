@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...lang import Operators, Tensor, Variable, current, maximum, rsqrt, state, zeros
+from ... import lang
+from ...lang import Operators, Tensor, Variable, current, maximum, state, zeros
 from ...lang.rates import rate, rate_product, rate_quotient, rated
 from ..utils import clipped
 from .optimizer import Gradients, Optimizer
 
+_ROOTS = {"exact": "none", "fast": "quartic"}
 _RATIO = 256.0  # a bound on |mean / root of the mean square|, with room for what rounding does
 
 
@@ -40,6 +42,8 @@ class Adam(Optimizer):
         weight_decay: >= 0.
         amsgrad: never let the denominator forget a larger v.
         bound: of a gradient's elements in magnitude; see above.
+        rsqrt: "exact", or "fast" for an inverse square root of relative error below 2^-7 at about
+            half the messages: steps are off by so little, but none in another direction.
 
     Raises:
         ProgramError: an option outside of its range.
@@ -57,6 +61,7 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         bound: float = 1.0,
+        rsqrt: str = "exact",
     ) -> None:
         super().__init__(params, lr)
         if not (lr > 0 and all(0 <= b < 1 for b in betas) and len(betas) == 2):
@@ -67,7 +72,10 @@ class Adam(Optimizer):
                 f"{type(self).__name__} with eps={eps}, weight_decay={weight_decay}, bound={bound}",
                 "eps >= 0, weight_decay >= 0 and bound > 0 are needed",
             )
+        if rsqrt not in _ROOTS:
+            raise current().error(f"rsqrt={rsqrt!r}", 'write rsqrt="exact" or rsqrt="fast"')
         self.weight_decay, self.amsgrad = weight_decay, amsgrad
+        self._approximate = _ROOTS[rsqrt]
         c = current().config
         self._top = 2.0 ** ((c.k - 1 - c.f) // 2)
         self._unit = 2.0**-c.f
@@ -102,7 +110,7 @@ class Adam(Optimizer):
             kept = 1.0 - rate_product(self._square.weight.read(), before)
             v = maximum(rated(self._largest[i], kept, 1.0), v)
             self._largest[i].set(v)
-        change = (m * rsqrt(v + self._eps)).bounded(_RATIO)
+        change = (m * lang.rsqrt(v + self._eps, self._approximate)).bounded(_RATIO)
         if self.weight_decay and self.decoupled:
             change = change + p * self.weight_decay
         return self._times_lr(change, included=False)
@@ -124,8 +132,9 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         bound: float = 1.0,
+        rsqrt: str = "exact",
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, bound=bound)
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, bound=bound, rsqrt=rsqrt)
 
 
 class _Average:
