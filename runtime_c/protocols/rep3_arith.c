@@ -374,21 +374,37 @@ void rep3_start_mul(seq_vm *vm, const seq_call *call) {
         rep3_start_flat(vm, call, n, round_rounds(0, 0), mul_reshare_step, sizeof(reshare_state));
 }
 
+static void make_panels(const seq_task *t, const size_t first[3], const size_t count[3]);
+
 static rep3_source trunc_source(const seq_call *call) {
     const seq_reg a = call->reg[SEQ_ARG_TRUNC_a];
     return (rep3_source){a.c[1] ? REP3_REPLICATED : REP3_ADDITIVE, a, a, {{NULL}}};
 }
 
 static int trunc_call_step(seq_task *t) {
-    return t->step_no ? trunc_step(t)
-                      : trunc_begin(t, trunc_source(&t->call), t->call.reg[SEQ_ARG_TRUNC_d],
-                                    t->call.arg[SEQ_ARG_TRUNC_m], t->call.arg[SEQ_ARG_TRUNC_mode]);
+    if (t->step_no)
+        return trunc_step(t);
+    const rep3_source source = trunc_source(&t->call);
+    if (source.kind == REP3_ADDITIVE) {
+        rep3_part part;
+        rep3_partition(&part, t);
+        const size_t first[3] = {64 * part.first[0], 64 * part.first[1], 64 * part.first[2]};
+        make_panels(t, first, part.count);
+    }
+    return trunc_begin(t, source, t->call.reg[SEQ_ARG_TRUNC_d], t->call.arg[SEQ_ARG_TRUNC_m],
+                       t->call.arg[SEQ_ARG_TRUNC_mode]);
 }
 
 static int trunc_reshare_step(seq_task *t) {
-    return t->step_no ? reshare_step(t)
-                      : reshare_begin(t, trunc_source(&t->call), t->call.reg[SEQ_ARG_TRUNC_d],
-                                      t->call.arg[SEQ_ARG_TRUNC_n]);
+    if (t->step_no)
+        return reshare_step(t);
+    const rep3_source source = trunc_source(&t->call);
+    const size_t n = (size_t)t->call.arg[SEQ_ARG_TRUNC_n];
+    if (source.kind == REP3_ADDITIVE) {
+        const size_t end = 64 * t->end < n ? 64 * t->end : n;
+        make_panels(t, (size_t[3]){64 * t->begin}, (size_t[3]){end - 64 * t->begin});
+    }
+    return reshare_begin(t, source, t->call.reg[SEQ_ARG_TRUNC_d], (int64_t)n);
 }
 
 void rep3_start_trunc(seq_vm *vm, const seq_call *call) {
@@ -403,33 +419,78 @@ void rep3_start_trunc(seq_vm *vm, const seq_call *call) {
 
 /* ---- matmul and convolutions: a local product, then its truncation as a sub-machine ---- */
 
-/* d (+)= a * b for the bilinear map of the call. */
-typedef void (*bilinear)(const seq_task *t, void *d, const void *a, const void *b, int accumulate);
+/* Slices [first, first + count) of d (+)= a * b for the bilinear map of the call. */
+typedef void (*bilinear)(const seq_task *t, size_t first, size_t count, void *d, const void *a,
+                         const void *b, int accumulate);
 
-/* z = x_i (y_i + y_{i+1}) + x_{i+1} y_i, plus component i of what is added, into scratch, whose
- * additive sharing is then truncated. mode: where the rounding mode is among the arguments. */
+/* z = x_i (y_i + y_{i+1}) + x_{i+1} y_i, plus component i of what is added, made in slices when
+ * the truncation of a chunk asks for them: its message then travels while the next are made. */
+typedef struct {
+    bilinear f;
+    seq_reg x, y;
+    const uint8_t *e;   /* what is added, or NULL */
+    void *z, *sum;      /* sum: y_i + y_{i+1} */
+    uint8_t *made;      /* by slice */
+    size_t slice, size; /* elements in a slice, in all */
+} bilinear_state;
+
+static void make_slices(const seq_task *t, const bilinear_state *s, size_t first, size_t count) {
+    const ring_ops *ring = t->env->ring;
+    s->f(t, first, count, s->z, s->x.c[0], s->sum, 0);
+    s->f(t, first, count, s->z, s->x.c[1], s->y.c[0], 1);
+    if (s->e) {
+        const size_t at = first * s->slice * ring->word;
+        uint8_t *z = (uint8_t *)s->z + at;
+        ring->add(z, z, s->e + at, count * s->slice);
+    }
+}
+
+/* The parent's product where a task of its truncation needs it: three ranges of elements. */
+static void make_panels(const seq_task *t, const size_t first[3], const size_t count[3]) {
+    const bilinear_state *s = t->call.parent->state;
+    const int whole = s->size <= 3 * 64 * (size_t)REP3_CHUNK; /* one chunk: one product */
+    for (unsigned r = 0; r < 3; r++) {
+        const size_t end = whole ? s->size : first[r] + count[r];
+        size_t at = whole ? 0 : first[r] / s->slice;
+        while (count[r] && at * s->slice < end) {
+            const size_t begin = at;
+            while (at * s->slice < end && !s->made[at])
+                s->made[at++] = 1;
+            if (at > begin)
+                make_slices(t->call.parent, s, begin, at - begin);
+            else
+                at++;
+        }
+    }
+}
+
+/* slices: into how many equal parts f can cut d. mode: where the rounding mode is among the
+ * arguments. */
 static int bilinear_step(seq_task *t, bilinear f, seq_reg x, seq_reg y, seq_reg d, size_t y_size,
-                         unsigned mode) {
+                         size_t slices, unsigned mode) {
     if (t->step_no)
         return TASK_DONE;
-    const size_t d_size = t->end;
-    const size_t word = t->env->ring->word;
-    void *v = task_scratch(t, d_size * word), *sum = task_scratch(t, y_size * word);
-    if (!v || !sum)
+    bilinear_state *s = t->state;
+    const ring_ops *ring = t->env->ring;
+    const size_t size = t->end;
+    *s = (bilinear_state){.f = f, .x = x, .y = y, .slice = size / slices, .size = size};
+    s->z = task_scratch(t, size * ring->word);
+    s->sum = task_scratch(t, y_size * ring->word);
+    s->made = task_scratch(t, slices);
+    if (!s->z || !s->sum || !s->made)
         return TASK_ERROR;
-    t->env->ring->add(sum, y.c[0], y.c[1], y_size);
-    f(t, v, x.c[0], sum, 0);
-    f(t, v, x.c[1], y.c[0], 1);
+    memset(s->made, 0, slices);
+    ring->add(s->sum, y.c[0], y.c[1], y_size);
     if (t->call.op >= SEQ_OP_MUL_ADD) /* a sum, not a product */
-        t->env->ring->add(v, v, t->call.reg[mode + 1].c[0], d_size);
+        s->e = t->call.reg[mode + 1].c[0];
     seq_call sub;
     memset(&sub, 0, sizeof sub);
     sub.op = SEQ_OP_TRUNC;
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)d_size;
+    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)size;
     sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[mode - 1];
     sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[mode];
     sub.reg[SEQ_ARG_TRUNC_d] = d;
-    sub.reg[SEQ_ARG_TRUNC_a].c[0] = v;
+    sub.reg[SEQ_ARG_TRUNC_a].c[0] = s->z;
     task_call(t, &sub, 1);
     return TASK_WAIT;
 }
@@ -438,22 +499,30 @@ static void start_bilinear(seq_vm *vm, const seq_call *call, size_t d_size, int6
                            task_step step) {
     call_rounds(vm, call, d_size ? round_rounds(m, mode) : 0);
     if (d_size)
-        task_create(vm, call, 0, 0, d_size, step, 0);
+        task_create(vm, call, 0, 0, d_size, step, sizeof(bilinear_state));
 }
 
-static void gemm(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
+/* Part `first` of d or a, where parts have `size` elements. */
+#define PART(p, size) ((p) + first * (size) * t->env->ring->word)
+
+/* Slices are rows, or everything if a is stored transposed. */
+static void gemm(const seq_task *t, size_t first, size_t count, void *d, const void *a,
+                 const void *b, int accumulate) {
     const int64_t *arg = t->call.arg;
-    const ring_gemm g = {(size_t)arg[SEQ_ARG_MATMUL_M], (size_t)arg[SEQ_ARG_MATMUL_K],
-                         (size_t)arg[SEQ_ARG_MATMUL_N], (int)arg[SEQ_ARG_MATMUL_ta],
-                         (int)arg[SEQ_ARG_MATMUL_tb]};
-    t->env->ring->gemm(d, a, b, &g, accumulate, t->env->pool);
+    const int ta = (int)arg[SEQ_ARG_MATMUL_ta];
+    const ring_gemm g = {ta ? (size_t)arg[SEQ_ARG_MATMUL_M] : count, (size_t)arg[SEQ_ARG_MATMUL_K],
+                         (size_t)arg[SEQ_ARG_MATMUL_N], ta, (int)arg[SEQ_ARG_MATMUL_tb]};
+    t->env->ring->gemm(PART((uint8_t *)d, g.n), PART((const uint8_t *)a, g.k), b, &g, accumulate,
+                       t->env->pool);
 }
 
 static int matmul_step(seq_task *t) {
     const seq_call *c = &t->call;
+    const size_t rows = (size_t)c->arg[SEQ_ARG_MATMUL_M];
     const size_t y_size = (size_t)c->arg[SEQ_ARG_MATMUL_K] * (size_t)c->arg[SEQ_ARG_MATMUL_N];
     return bilinear_step(t, gemm, c->reg[SEQ_ARG_MATMUL_a], c->reg[SEQ_ARG_MATMUL_b],
-                         c->reg[SEQ_ARG_MATMUL_d], y_size, SEQ_ARG_MATMUL_mode);
+                         c->reg[SEQ_ARG_MATMUL_d], y_size, c->arg[SEQ_ARG_MATMUL_ta] ? 1 : rows,
+                         SEQ_ARG_MATMUL_mode);
 }
 
 void rep3_start_matmul(seq_vm *vm, const seq_call *call) {
@@ -485,18 +554,31 @@ static size_t output_size(const ring_conv *c) {
     return c->batch * c->cout * c->oh * c->ow;
 }
 
-static void conv(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
-    const ring_conv c = conv_sizes(t->call.arg);
-    t->env->ring->conv(d, a, b, &c, accumulate, t->env->pool);
+/* Slices of conv and conv_dx are images; conv_dw sums over them and has one slice. */
+static void conv(const seq_task *t, size_t first, size_t count, void *d, const void *a,
+                 const void *b, int accumulate) {
+    ring_conv c = conv_sizes(t->call.arg);
+    c.batch = 1;
+    uint8_t *out = PART((uint8_t *)d, output_size(&c));
+    const uint8_t *x = PART((const uint8_t *)a, input_size(&c));
+    c.batch = count;
+    t->env->ring->conv(out, x, b, &c, accumulate, t->env->pool);
 }
 
-static void conv_dx(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
-    const ring_conv c = conv_sizes(t->call.arg);
-    t->env->ring->conv_dx(d, a, b, &c, accumulate, t->env->pool);
+static void conv_dx(const seq_task *t, size_t first, size_t count, void *d, const void *a,
+                    const void *b, int accumulate) {
+    ring_conv c = conv_sizes(t->call.arg);
+    c.batch = 1;
+    uint8_t *out = PART((uint8_t *)d, input_size(&c));
+    const uint8_t *g = PART((const uint8_t *)a, output_size(&c));
+    c.batch = count;
+    t->env->ring->conv_dx(out, g, b, &c, accumulate, t->env->pool);
 }
 
-static void conv_dw(const seq_task *t, void *d, const void *a, const void *b, int accumulate) {
+static void conv_dw(const seq_task *t, size_t first, size_t count, void *d, const void *a,
+                    const void *b, int accumulate) {
     const ring_conv c = conv_sizes(t->call.arg);
+    (void)first, (void)count;
     t->env->ring->conv_dw(d, a, b, &c, accumulate, t->env->pool);
 }
 
@@ -504,21 +586,22 @@ static int conv_step(seq_task *t) {
     const seq_call *c = &t->call;
     const ring_conv s = conv_sizes(c->arg);
     return bilinear_step(t, conv, c->reg[SEQ_ARG_CONV2D_x], c->reg[SEQ_ARG_CONV2D_w],
-                         c->reg[SEQ_ARG_CONV2D_d], weight_size(&s), SEQ_ARG_CONV2D_mode);
+                         c->reg[SEQ_ARG_CONV2D_d], weight_size(&s), s.batch, SEQ_ARG_CONV2D_mode);
 }
 
 static int conv_dx_step(seq_task *t) {
     const seq_call *c = &t->call;
     const ring_conv s = conv_sizes(c->arg);
     return bilinear_step(t, conv_dx, c->reg[SEQ_ARG_CONV2D_DX_g], c->reg[SEQ_ARG_CONV2D_DX_w],
-                         c->reg[SEQ_ARG_CONV2D_DX_d], weight_size(&s), SEQ_ARG_CONV2D_DX_mode);
+                         c->reg[SEQ_ARG_CONV2D_DX_d], weight_size(&s), s.batch,
+                         SEQ_ARG_CONV2D_DX_mode);
 }
 
 static int conv_dw_step(seq_task *t) {
     const seq_call *c = &t->call;
     const ring_conv s = conv_sizes(c->arg);
     return bilinear_step(t, conv_dw, c->reg[SEQ_ARG_CONV2D_DW_g], c->reg[SEQ_ARG_CONV2D_DW_x],
-                         c->reg[SEQ_ARG_CONV2D_DW_d], input_size(&s), SEQ_ARG_CONV2D_DW_mode);
+                         c->reg[SEQ_ARG_CONV2D_DW_d], input_size(&s), 1, SEQ_ARG_CONV2D_DW_mode);
 }
 
 void rep3_start_conv2d(seq_vm *vm, const seq_call *call) {

@@ -121,7 +121,7 @@ class Case:
 
     def convolutions(self) -> None:
         """Two channels of 4 x 4 to three, kernels 3 x 3, padding 1 x 1, stride 1 x 1."""
-        s, batch = self.script, min(self.n // 48, 200)
+        s, batch = self.script, min(self.n // 48, 2100)
         if not batch:
             return
         x = self.x[: batch * 32].reshape(batch, 2, 4, 4) >> 5
