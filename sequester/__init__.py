@@ -12,6 +12,7 @@ from .compiler.lang import (
     arange,
     argmax,
     cfix,
+    checkpoint,
     cint,
     concat,
     cross_entropy,
@@ -54,10 +55,10 @@ from .compiler.lang import (
 from .compiler.nn import optim
 
 __all__ = [
-    "Party", "Program", "ProgramError", "Tensor", "arange", "argmax", "cfix", "cint", "concat",
-    "cross_entropy", "else_", "exp", "full", "grad", "if_", "log", "log_softmax", "loop", "maximum",
-    "minimum", "nn", "ones", "optim", "output", "pad", "permutation", "print_", "program",
-    "random_bits", "reciprocal", "relu", "rsqrt", "sbit", "select", "sfix", "sigmoid", "sint",
-    "softmax", "sqrt", "stack", "standardize", "state", "tanh", "uniform", "where", "while_",
-    "zeros",
+    "Party", "Program", "ProgramError", "Tensor", "arange", "argmax", "cfix", "checkpoint", "cint",
+    "concat", "cross_entropy", "else_", "exp", "full", "grad", "if_", "log", "log_softmax", "loop",
+    "maximum", "minimum", "nn", "ones", "optim", "output", "pad", "permutation", "print_",
+    "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit", "select", "sfix", "sigmoid",
+    "sint", "softmax", "sqrt", "stack", "standardize", "state", "tanh", "uniform", "where",
+    "while_", "zeros",
 ]  # fmt: skip

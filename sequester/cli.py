@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,27 @@ _TIMEOUT = click.option(
 _THREADS = click.option(
     "--threads", type=click.IntRange(0), default=0, help="Threads of a party (0: a fair part)."
 )
-_PROGRAM = click.argument("program", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_PROGRAM = click.argument("program", type=_FILE)
+_EVERY = click.option(
+    "--checkpoint-every",
+    type=click.IntRange(0),
+    default=0,
+    metavar="N",
+    help="Save at every N-th `checkpoint()` of the program; 0: never.",
+)
+_KEY = click.option(
+    "--checkpoint-key",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="File with the key that encrypts checkpoints; made if it is not there.",
+)
+_RESUME = click.option(
+    "--resume",
+    "resumed",
+    metavar="RUN",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Go on with the interrupted run in this folder; instead of PROGRAM.",
+)
 
 
 _OPEN = {"ignore_unknown_options": True}
@@ -86,7 +107,7 @@ def _source(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapper(program: Path | None, wants_help: bool, **given: Any) -> Any:
         from . import source
 
-        if wants_help or program is None:
+        if wants_help or (program is None and given.get("resumed") is None):
             _help(program, wants_help)
         names = [field.name for field in dataclasses.fields(source.Flags)]
         flags = source.Flags(**{name: given.pop(name) for name in names})
@@ -170,9 +191,12 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--plain", is_flag=True, help="No TLS between the parties; every run says so.")
 @click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
+@_EVERY
+@_KEY
+@_RESUME
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object at the end.")
 def run(
-    program: Path,
+    program: Path | None,
     flags: Flags,
     protocol: str | None,
     parties: int,
@@ -182,6 +206,9 @@ def run(
     out: Path | None,
     plain: bool,
     insecure: bool,
+    checkpoint_every: int,
+    checkpoint_key: Path | None,
+    resumed: Path | None,
     as_json: bool,
 ) -> None:
     """Run a program (.py or .sqb) with all its parties as processes on this machine.
@@ -192,11 +219,26 @@ def run(
       sequester run lenet.sqb --protocol rep3 --input 0:train=programs/data \\
           --input 0:test=programs/data --out runs/lenet
       sequester run PROGRAM.py --protocol emulate --insecure --checked   # ranges are checked
+      sequester run lenet.sqb --protocol rep3 --out runs/lenet --checkpoint-every 1 …
+      sequester run --resume runs/lenet           # after a crash: from the last checkpoint
     """
     from sequester.vm import native, runs
 
-    from . import show, source
+    from . import source
 
+    key = str(checkpoint_key or "")
+    if resumed is not None:
+        _only_with_resume({"--threads", "--timeout", "--checkpoint-key", "--insecure", "--json"})
+        info = runs.resumable(resumed)
+        plain = info["channel"] == runs.CHANNELS[native.TCP]
+        _warn(native.protocol(info["protocol"]).insecure, insecure, plain)
+        settings = runs.Settings(info["protocol"], threads=threads, timeout=timeout)
+        settings = dataclasses.replace(settings, checkpoint_key=key)
+        bytecode, program, folder = (resumed / "program.sqb").read_bytes(), resumed, resumed
+        with _display(bytecode, program) as display, _hint(folder):
+            runs.resume(folder, settings, display.on_event)
+        return _finished(folder, as_json)
+    assert program is not None
     if protocol is None:  # not `required`: --help comes first
         raise click.UsageError("Missing option '--protocol'; `sequester protocols` lists them.")
     _warn(native.protocol(protocol).insecure, insecure, plain)
@@ -210,14 +252,49 @@ def run(
         timeout=timeout,
         seed=seed,
         checked=1 if flags.checked else -1,
+        checkpoint_every=checkpoint_every,
+        checkpoint_key=key,
     )
     folder = out or _new_folder(program)
-    with _display(bytecode, program) as display:
+    with _display(bytecode, program) as display, _hint(folder):
         runs.run(program.stem, bytecode, folder, settings, display.on_event)
+    _finished(folder, as_json)
+
+
+def _finished(folder: Path, as_json: bool) -> None:
+    from . import show, source
+
+    table = source.summary(folder)
     if as_json:
-        click.echo(json.dumps(source.summary(folder)))
+        click.echo(json.dumps(table))
     else:
-        show.finished(source.summary(folder), folder)
+        show.finished(table, folder)
+
+
+def _only_with_resume(allowed: set[str]) -> None:
+    """Refuse what a resumed run has from its start."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        source_ = context.get_parameter_source(parameter.name or "")
+        given = source_ is click.core.ParameterSource.COMMANDLINE
+        given &= bool(context.params.get(parameter.name or "", True))
+        if given and parameter.opts[0] not in {"--resume", *allowed}:
+            raise click.UsageError(f"--resume goes on as the run began: leave {parameter.opts[0]}")
+
+
+@contextlib.contextmanager
+def _hint(folder: Path) -> Iterator[None]:
+    """Say how to go on when a run with checkpoints fails."""
+    from sequester.vm import runs
+    from sequester.vm.errors import SequesterError
+
+    try:
+        yield
+    except SequesterError:
+        with contextlib.suppress(SequesterError):
+            runs.resumable(folder)
+            click.echo(f"to go on: sequester run --resume {folder}", err=True)
+        raise
 
 
 @main.command(context_settings=_OPEN, add_help_option=False)
@@ -289,7 +366,7 @@ def keys(
 
 
 @main.command()
-@_PROGRAM
+@click.argument("program", required=False, type=_FILE)
 @click.option("--id", "me", type=click.IntRange(0, 9), required=True, help="This party's index.")
 @click.option(
     "--config",
@@ -309,8 +386,11 @@ def keys(
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--plain", is_flag=True, help="No TLS. Everybody on the way can read and change it.")
 @click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
+@_EVERY
+@_KEY
+@_RESUME
 def party(
-    program: Path,
+    program: Path | None,
     me: int,
     config_file: Path,
     run_id: str,
@@ -319,15 +399,27 @@ def party(
     out: Path | None,
     plain: bool,
     insecure: bool,
+    checkpoint_every: int,
+    checkpoint_key: Path | None,
+    resumed: Path | None,
 ) -> None:
     """Take part in a run as one party, on this machine; the others run the same command elsewhere.
 
-    All parties need the same bytecode and the same addresses, protocol and seed in parties.toml.
+    All parties need the same bytecode, the same addresses, protocol and seed in parties.toml, and
+    the same --checkpoint-every. To go on after a crash of anybody, all run it with --resume RUN.
     """
     from sequester.vm import certs, config, native, runs
     from sequester.vm.errors import ConfigError, RefusedError
     from sequester.vm.party import Job
 
+    every = checkpoint_every
+    if resumed is not None:
+        if program is not None or inputs or out or checkpoint_every:
+            raise click.UsageError("--resume has program, inputs, results and checkpoints from RUN")
+        every = runs.resumable(resumed)["checkpoint_every"]
+        program, out = resumed / "program.sqb", resumed
+    if program is None:
+        raise click.UsageError("Missing argument 'PROGRAM'")
     c = config.load(config_file, me)
     row = native.protocol(c.protocol)
     runs.check_security(row, c.security)
@@ -349,6 +441,9 @@ def party(
             raise ConfigError("; ".join(problems))
         for line in certs.check(tls.ca, tls.cert, tls.key, me):
             click.echo(f"note: {line}", err=True)
+    key = checkpoint_key or (tls and tls.cert.with_suffix(".checkpoint.key"))
+    if every and key is None:
+        raise ConfigError("--checkpoint-key: is needed without certificates, beside which it lies")
     job = Job(
         program=str(program),
         folder=str(out or _new_folder(program, f"-party-{me}")),
@@ -367,6 +462,9 @@ def party(
         run_id=runs.run_id(run_id).hex(),
         public_seed=runs.public_seed(c.seed).hex(),
         program_hash=program_hash,
+        checkpoint_every=every,
+        checkpoint_key=str(key or ""),
+        resume=resumed is not None,
     )
     with _display(bytecode, program) as display:
         runs.run_party(job, program.stem, lambda event: display.on_event(0, event))

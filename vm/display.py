@@ -89,6 +89,8 @@ class Display:
         if left is not None:
             parts.append(f"{int(left) // 60}:{int(left) % 60:02d} left")
         parts.append(f"{event['rounds']:,} rounds, {event['bytes_sent'] / 1e6:,.1f} MB sent")
+        if event["checkpoint"]:
+            parts.append(f"checkpoint {event['checkpoint']:,}")
         return " · ".join(parts)
 
     def _pace(self, seconds: float, loops: list[list[int]]) -> tuple[float, float | None]:

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import certs, native
+from . import certs, checkpoint, native
 from .errors import InternalError, PeerError, SequesterError, Stopped
 from .party import ERRORS, Event, Job
 
@@ -45,9 +45,9 @@ def run_local(job: Job, on_event: OnEvent, *, tls: bool, route: Route | None = N
     """
     folder = Path(job.folder)
     if job.parties == 1:
-        return _watch(
-            [replace(job, channel=native.MEMORY, folder=str(folder / "party-0"))], [], on_event
-        )
+        key = job.checkpoint_key or str(checkpoint.default_key(folder, 0))
+        own = replace(job, channel=native.MEMORY, folder=str(folder / "party-0"))
+        return _watch([replace(own, checkpoint_key=key)], [], on_event)
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(_listener()) for _ in range(job.parties)]
         addresses: Addresses = tuple(s.getsockname()[:2] for s in sockets)
@@ -59,6 +59,7 @@ def run_local(job: Job, on_event: OnEvent, *, tls: bool, route: Route | None = N
                 job,
                 me=i,
                 folder=str(folder / f"party-{i}"),
+                checkpoint_key=job.checkpoint_key or str(checkpoint.default_key(folder, i)),
                 channel=native.TLS if tls else native.TCP,
                 addresses=route(i, addresses) if route else addresses,
                 listen_fd=s.fileno(),
@@ -87,7 +88,7 @@ class _Child:
         self.rest = b""
         self.log = Path(job.folder) / "log.txt"
         Path(job.folder).mkdir(parents=True, exist_ok=True)
-        with self.log.open("wb") as log:
+        with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "sequester.vm.party", str(os.getpid())],
                 stdin=subprocess.PIPE,

@@ -151,11 +151,17 @@ class Options:
     public_seed: bytes = bytes(16)
     checked: int = -1
     agree: str = ""
+    checkpoint_folder: str = ""
+    checkpoint_every: int = 0
+    checkpoint_key: bytes = bytes(32)
+    resume: bool = False
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a run is. `loops`: (iteration, trips, source line) of each loop, outermost first."""
+    """Where a run is. `loops`: (iteration, trips, source line) of each loop, outermost first.
+    `checkpoint`: the last one saved; `resumed_from`: the one this start began with, after
+    `resumed_lines` printed lines (0: none)."""
 
     phase: int
     instructions: int
@@ -163,12 +169,16 @@ class Progress:
     bytes_sent: int
     seconds: float
     loops: tuple[tuple[int, int, int], ...]
+    checkpoint: int = 0
+    resumed_from: int = 0
+    resumed_lines: int = 0
 
 
 @dataclass(frozen=True)
 class Totals:
     """Sums over a run. Bytes are payload by peer; `wire_sent` adds framing. `awaited_ns`: while at
-    least one message was awaited, whether the party computed meanwhile or not."""
+    least one message was awaited, whether the party computed meanwhile or not. `saving_ns`,
+    `saved_bytes`: for checkpoints, since the run was last started."""
 
     rounds: int
     peak_bytes: int
@@ -179,6 +189,8 @@ class Totals:
     setup_ns: int
     run_ns: int
     awaited_ns: int
+    saving_ns: int
+    saved_bytes: int
     kernels: str
     prg: str
     tls: str
@@ -235,6 +247,10 @@ class Run:
         c.timeout_s, c.connect_timeout_s = o.timeout, o.connect_timeout
         ffi.memmove(c.run_id, o.run_id, 16)
         ffi.memmove(c.public_seed, o.public_seed, 16)
+        if o.checkpoint_folder:
+            c.checkpoint_folder = text(o.checkpoint_folder)
+            c.checkpoint_every, c.resume = o.checkpoint_every, o.resume
+            ffi.memmove(c.checkpoint_key, o.checkpoint_key, 32)
         self._keep = keep
         return c
 
@@ -281,7 +297,8 @@ class Run:
         p = self._progress
         self._lib.seq_run_progress(self._handle, p)
         loops = tuple((p.iteration[i], p.trips[i], p.line[i]) for i in range(min(p.depth, 8)))
-        return Progress(p.phase, p.instructions, p.rounds, p.bytes_sent, p.seconds, loops)
+        done = (p.phase, p.instructions, p.rounds, p.bytes_sent, p.seconds)
+        return Progress(*done, loops, p.checkpoint, p.resumed_from, p.resumed_lines)
 
     def prints(self) -> list[str]:
         """Lines printed since the last call."""
@@ -323,6 +340,8 @@ class Run:
             setup_ns=t.setup_ns,
             run_ns=t.run_ns,
             awaited_ns=t.awaited_ns,
+            saving_ns=t.saving_ns,
+            saved_bytes=t.saved_bytes,
             kernels=text(t.kernels).decode(),
             prg=text(t.prg).decode(),
             tls=text(t.tls).decode(),

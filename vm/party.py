@@ -3,8 +3,9 @@
 `run` does it in this process. Run as a module it is the child of `launch.py`: a `Job` comes as JSON
 on standard input, events go as one JSON object a line to standard output:
 
-    {"event": "progress", "phase", "seconds", "rounds", "bytes_sent", "loops": [[i, trips, line]…]}
-    {"event": "print", "line"}
+    {"event": "progress", "phase", "seconds", "rounds", "bytes_sent", "loops": [[i, trips, line]…],
+     "checkpoint", "resumed_from", "resumed_lines"}
+    {"event": "print", "line", "number"}    number: of lines before it in the whole run
     {"event": "error", "kind", "message", "party"}
 """
 
@@ -25,7 +26,7 @@ from typing import Any
 from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
-from . import VERSION, data, errors, native, results
+from . import VERSION, checkpoint, data, errors, native, results
 from .errors import ConfigError, PeerError, RefusedError, SequesterError, Stopped
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
@@ -44,7 +45,8 @@ ERRORS: dict[str, type[SequesterError]] = {
 class Job:
     """What a party's process is to do. `inputs` are `PARTY:NAME=FILE` options, this party's only
     matter; `run_id` and `public_seed` are 16 bytes in hexadecimal; no program but that with
-    `program_hash` is run if that is given."""
+    `program_hash` is run if that is given. `checkpoint_every`: see docs/running.md; 0: none is
+    saved; `checkpoint_key`: the file with this party's key; `resume`: go on from a checkpoint."""
 
     program: str
     folder: str
@@ -66,6 +68,9 @@ class Job:
     checked: int = -1
     interval: float = 0.02
     program_hash: str = ""
+    checkpoint_every: int = 0
+    checkpoint_key: str = ""
+    resume: bool = False
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -78,7 +83,16 @@ class Job:
         return Job(**table)
 
     def options(self) -> native.Options:
+        """What the runtime is told. Makes the folder and the key of checkpoints if need be."""
+        folder, key = "", bytes(32)
+        if self.checkpoint_every:
+            folder = str(checkpoint.folder(Path(self.folder), make=not self.resume))
+            key = checkpoint.key(Path(self.checkpoint_key), make=not self.resume)
         return native.Options(
+            checkpoint_folder=folder,
+            checkpoint_every=self.checkpoint_every,
+            checkpoint_key=key,
+            resume=self.resume,
             protocol=self.protocol,
             me=self.me,
             parties=self.parties,
@@ -106,7 +120,7 @@ def run(job: Job, emit: Emit) -> None:
         raise RefusedError(f"{job.program}: its hash is {program.hash}, not {job.program_hash}")
     _prctl(_PR_SET_DUMPABLE, 0)  # no core dumps from here on: inputs are secret
     code = codec.decode(bytecode)
-    sources = _inputs(job, code)
+    sources = {} if job.resume else _inputs(job, code)
     native_run = native.Run(program, job.options())
     for index, source in sources.items():
         _give(native_run, code, index, source)
@@ -133,11 +147,17 @@ class _Watcher:
         self.run, self.emit = native_run, emit
         self.last: tuple[Any, ...] = ()
         self.time = 0.0
+        self.lines: int | None = None  # of the whole run; None: not running yet
 
     def poll(self) -> None:
-        progress = self.run.progress()
-        for line in self.run.prints():
-            self.emit({"event": "print", "line": line})
+        lines = self.run.prints()
+        progress = self.run.progress()  # after the lines: by now it knows how many came before
+        if self.lines is None and progress.phase >= 2:
+            self.lines = progress.resumed_lines
+        for line in lines:
+            assert self.lines is not None
+            self.emit({"event": "print", "line": line, "number": self.lines})
+            self.lines += 1
         now = time.monotonic()
         if (progress.phase, progress.loops) != self.last or now - self.time > 0.25:
             self.last, self.time = (progress.phase, progress.loops), now

@@ -1,12 +1,14 @@
 """One run of a program by all its parties on this machine: its folder, its job, its record.
 
-A run's folder holds run.json (what was run, and how it ended), program.sqb, and one folder a party
-with counters.json, ledger.json and, where the party may see any, outputs.npz.
+A run's folder holds run.json (what was run, and how it ended), program.sqb, what the program
+printed (see `record.py`), and one folder a party with counters.json, ledger.json and, where the
+party may see any, outputs.npz; while it runs, also its checkpoints.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 import secrets
 import time
@@ -18,11 +20,12 @@ from typing import Any
 from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
-from . import data, native, party
+from . import checkpoint, data, native, party
 from .config import SECURITY
 from .errors import ConfigError, SequesterError
 from .launch import OnEvent, Route, run_local
 from .party import Emit, Job
+from .record import Record
 from .results import write_json
 
 CHANNELS = {native.MEMORY: "one process", native.TCP: "plain TCP", native.TLS: "TLS 1.3"}
@@ -31,7 +34,9 @@ CHANNELS = {native.MEMORY: "one process", native.TCP: "plain TCP", native.TLS: "
 @dataclass(frozen=True)
 class Settings:
     """How to run a program here. `parties` 0: the protocol's least; `threads` 0: a fair part of the
-    machine's; `seed` None: a fresh one; `checked` -1: as the bytecode says; `route`: see launch."""
+    machine's; `seed` None: a fresh one; `checked` -1: as the bytecode says; `checkpoint_every`: 0
+    for never; `checkpoint_key`: a key file, else one a party in the run's folder; `route`: see
+    launch."""
 
     protocol: str
     inputs: tuple[str, ...] = ()
@@ -41,6 +46,8 @@ class Settings:
     timeout: float = 10.0
     seed: int | None = None
     checked: int = -1
+    checkpoint_every: int = 0
+    checkpoint_key: str = ""
     interval: float = 0.02
     route: Route | None = None
 
@@ -64,21 +71,104 @@ def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: 
         run_id=secrets.token_hex(16),
         public_seed=public_seed(seed).hex(),
         checked=settings.checked,
+        checkpoint_every=settings.checkpoint_every,
+        checkpoint_key=settings.checkpoint_key,
         interval=settings.interval,
     )
     channel = native.MEMORY if parties == 1 else native.TLS if settings.tls else native.TCP
     info = describe(name, bytecode, job, channel) | {"seed": seed}
-    _record(folder, info, lambda: run_local(job, on_event, tls=settings.tls, route=settings.route))
+    _run_all(folder, info, job, settings, on_event)
+
+
+def resume(folder: Path, settings: Settings, on_event: OnEvent) -> None:
+    """Go on with the run in `folder` from the last checkpoint that all its parties have.
+
+    Of `settings` only threads, timeout, checkpoint_key, interval and route matter: all else is as
+    the run was started. Raises ConfigError for a folder without a run that can be resumed, else as
+    `run` does.
+    """
+    info = resumable(folder)
+    parties = int(info["parties"])
+    job = Job(
+        program=str(folder / "program.sqb"),
+        folder=str(folder),
+        protocol=info["protocol"],
+        parties=parties,
+        timeout=settings.timeout,
+        threads=settings.threads or max(1, native.cpus() // parties),
+        run_id=info["run_id"],
+        public_seed=public_seed(info["seed"]).hex(),
+        checked=info["checked"],
+        checkpoint_every=info["checkpoint_every"],
+        checkpoint_key=settings.checkpoint_key or info["checkpoint_key"],
+        program_hash=info["hash"],
+        resume=True,
+        interval=settings.interval,
+    )
+    tls = info["channel"] != CHANNELS[native.TCP]
+    info = _again(info) | {"threads": job.threads}
+    _run_all(folder, info, job, replace(settings, tls=tls), on_event)
+
+
+def _run_all(
+    folder: Path, info: dict[str, Any], job: Job, settings: Settings, on_event: OnEvent
+) -> None:
+    """Run all parties; their checkpoints go when all of them have ended well."""
+    record = Record(folder)
+
+    def watch(me: int, event: party.Event) -> None:
+        if me == 0:
+            record.on_event(event)
+        on_event(me, event)
+
+    def body() -> None:
+        run_local(job, watch, tls=settings.tls, route=settings.route)
+        checkpoint.remove(folder, job.parties)
+
+    _record(folder, info, record, body)
 
 
 def run_party(job: Job, name: str, emit: Emit) -> None:
-    """Run one party of a run spread over several machines; its folder is `job.folder`/party-I."""
+    """Run one party of a run spread over several machines; its folder is `job.folder`/party-I.
+
+    With `job.resume` it goes on with the run in that folder. Checkpoints stay: another party may
+    still need them.
+    """
     folder = Path(job.folder)
     bytecode = Path(job.program).read_bytes()
-    _new_folder(folder, bytecode)
-    own = replace(job, folder=str(folder / f"party-{job.me}"))
     info = describe(name, bytecode, job, job.channel)
-    _record(folder, info, lambda: party.run(own, emit))
+    if job.resume:
+        info = _again(resumable(folder))
+    else:
+        _new_folder(folder, bytecode)
+    own = replace(job, folder=str(folder / f"party-{job.me}"))
+    record = Record(folder)
+
+    def watch(event: party.Event) -> None:
+        record.on_event(event)
+        emit(event)
+
+    _record(folder, info, record, lambda: party.run(own, watch))
+
+
+def resumable(folder: Path) -> dict[str, Any]:
+    """run.json of a run that was interrupted and can be resumed; ConfigError for another folder."""
+    try:
+        info: dict[str, Any] = json.loads((folder / "run.json").read_text())
+        status, every = info["status"], info["checkpoint_every"]
+    except (OSError, ValueError, KeyError) as e:
+        raise ConfigError(f"{folder}: not the folder of a run ({e})") from e
+    if status == "finished":
+        raise ConfigError(f"{folder}: this run has finished")
+    if not every:
+        raise ConfigError(f"{folder}: this run was started without --checkpoint-every")
+    return info
+
+
+def _again(info: dict[str, Any]) -> dict[str, Any]:
+    """run.json of a run that starts again."""
+    starts = [*info.get("resumed", []), time.strftime("%Y-%m-%dT%H:%M:%S%z")]
+    return {k: v for k, v in info.items() if k not in ("status", "error")} | {"resumed": starts}
 
 
 def public_seed(seed: int) -> bytes:
@@ -101,6 +191,10 @@ def describe(name: str, bytecode: bytes, job: Job, channel: int) -> dict[str, An
         "channel": CHANNELS[channel],
         "threads": job.threads,
         "inputs": list(job.inputs),
+        "run_id": job.run_id,
+        "checked": job.checked,
+        "checkpoint_every": job.checkpoint_every,
+        "checkpoint_key": job.checkpoint_key,
         "machine": machine(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -163,14 +257,16 @@ def _parties(settings: Settings) -> int:
     return parties
 
 
-def _record(folder: Path, info: dict[str, Any], body: Callable[[], None]) -> None:
-    """Run `body` with run.json written before and after."""
+def _record(folder: Path, info: dict[str, Any], record: Record, body: Callable[[], None]) -> None:
+    """Run `body` with run.json written before and after, and the curves drawn at the end."""
     write_json(folder / "run.json", info | {"status": "running"})
     begin = time.monotonic()
     try:
         body()
     except SequesterError as e:
         write_json(folder / "run.json", info | {"status": "failed", "error": str(e)})
+        record.close()
         raise
     seconds = round(time.monotonic() - begin, 3)
     write_json(folder / "run.json", info | {"status": "finished", "seconds": seconds})
+    record.close()

@@ -51,6 +51,10 @@ def _while(x: Sequence[Type], a: Attrs, c: Config) -> None:
     need(a["max_trips"] >= 0, f"a loop of {a['max_trips']} iterations")
 
 
+def _nothing(x: Sequence[Type], a: Attrs, c: Config) -> None:
+    pass
+
+
 def _condition(x: Sequence[Type], a: Attrs, c: Config) -> None:
     need(not x[0].secret, "a branch on a secret value",
          "both branches must run: use where(condition, a, b)")  # fmt: skip
@@ -63,6 +67,7 @@ op("store", _store, attrs="var", effect=True, memory=True)
 op("reveal", _reveal, interactive=lambda n: True, effect=True)
 op("output", _output, attrs="output", interactive=any_secret, effect=True)
 op("print", _print, attrs="pieces", effect=True, arity=None)
+op("checkpoint", _nothing, effect=True, arity=0)
 op("loop", _loop, attrs="trips", effect=True, arity=0)
 op("while", _while, attrs="max_trips", effect=True, arity=0)
 op("break_if_zero", _condition, effect=True)

@@ -261,6 +261,9 @@ class _Executor:
             line += piece if isinstance(piece, str) else self._formatted(node, v, *piece)
         self.result.lines.append(line)
 
+    def _op_checkpoint(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
+        """Nothing is saved here."""
+
     def _formatted(self, node: Node, v: list[Array], i: int, fmt: str) -> str:
         t = node.inputs[i].t
         flat = v[i].ravel()

@@ -229,13 +229,14 @@ class _Builder:
         self.lines.append(self.line)
 
     def _argument(self, o: Operand, value: Any) -> Arg:
-        if o.kind == "dims" and isinstance(value, tuple):
+        listed = o.kind in ("dims", "ranges")
+        if listed and isinstance(value, tuple):
             return value
         if o.file and isinstance(value, str) and value[0] == o.file:
             return int(value[1:])
-        if o.kind != "dims" and not o.file and isinstance(value, int):
+        if not listed and not o.file and isinstance(value, int):
             return value
-        example = "[2,3]" if o.kind == "dims" else f"{o.file}64" if o.file else "a number"
+        example = "[2,3]" if listed else f"{o.file}64" if o.file else "a number"
         raise self._error(f"operand {o.name} must look like {example}")
 
     def _fields(self, children: list[Any]) -> dict[str, Any]:

@@ -269,9 +269,9 @@ def _read_code(r: _Reader) -> tuple[tuple[Insn, ...], list[int]]:
             raise BytecodeError(_at(at), f"unknown opcode {head & 0xFFFFFFFF:#x}")
         args: list[Arg] = []
         for o in row.operands:
-            if o.kind == "dims":
+            if o.kind in ("dims", "ranges"):
                 count = r.word()
-                if count > MAX_RANK:
+                if count > (MAX_RANK if o.kind == "dims" else (r.end - r.at) // 8):
                     raise BytecodeError(_at(r.at - 8), f"{row.name}: {o.name} has {count} numbers")
                 args.append(tuple(r.signed() for _ in range(count)))
             else:

@@ -26,6 +26,7 @@ _KINDS = {
     "out": ("OUT", "index into OUTPUTS"),
     "pool": ("POOL", "first of n words in POOL (n: the operand of that name)"),
     "dims": ("DIMS", "a count, then that many signed words; counts as one operand"),
+    "ranges": ("RANGES", "3 k, then k triples of register file, address, size; one operand"),
 }
 _FILES = {"s": "arithmetic shares", "b": "bit shares", "c": "clear words"}
 _OP_HEAD = ("| code | name | operands | meaning |", "|---|---|---|---|")
@@ -79,7 +80,7 @@ def _types_c() -> list[str]:
         "",
         "typedef struct {",
         "    const char *name;",
-        "    uint8_t kind;          /* ISA_S .. ISA_DIMS */",
+        "    uint8_t kind;          /* ISA_S .. ISA_RANGES */",
         "    uint8_t reads, writes; /* of a register */",
         "    uint8_t extent, count; /* see above */",
         "    int8_t planes; /* bit registers: the operand that counts planes, -1: one plane */",

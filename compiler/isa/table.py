@@ -5,8 +5,8 @@ From these rows come the encoder and decoder, the assembler, `runtime_c/vm/isa.h
 sets for scheduling and register allocation, and the names that cost rules are written for.
 
 An instruction is a run of 64-bit little-endian words: `opcode | length << 32` (length in words,
-this one included), then one word an operand in the order of its row; an operand of kind `dims` is
-its count, followed by that many signed words.
+this one included), then one word an operand in the order of its row; an operand of kind `dims` or
+`ranges` is its count, followed by that many signed words.
 
 Register files and what an address means:
 
@@ -55,7 +55,8 @@ class Operand:
 
     Kinds: `{s,b,c}{r,w,rw}` register read, written, or both; `n` a count or size (0 <= n < 2^40);
     `imm` a signed 64-bit immediate; `flag` 0 or 1; `h` a handle; `party`; `str`, `in`, `out`,
-    `pool`: indices into sections of the file; `dims` a list of signed words.
+    `pool`: indices into sections of the file; `dims` a list of signed words; `ranges` a list of
+    triples (register file 0 s, 1 b, 2 c; address; elements or words), ascending and disjoint.
     """
 
     name: str
@@ -125,6 +126,9 @@ _GROUPS: dict[str, list[tuple[int, str, str, str]]] = {
         (0x05, "else", "", "skip to the matching endif"),
         (0x06, "endif", "", "end of the innermost if"),
         (0x07, "join", "h:h", "wait until the machine started under handle h has finished"),
+        (0x08, "checkpoint", "moving:ranges still:ranges",
+         "a place to save and resume the run: live registers that the outermost loop here writes, "
+         "and live ones that it does not"),
     ],
     "clear": [
         (0x10, "cset", "d:cw[n] pool:pool n:n", "C[d..] = pool words pool..pool+n-1"),

@@ -174,6 +174,8 @@ def _value_faults(program: Program, insn: Insn, args: dict[str, Any]) -> Iterabl
                 yield f"{o.name} = {v}: at most {MAX_RANK} numbers below 2^40"
             if o.name == "shape" and (any(d < 0 for d in v) or math.prod(v) >= bound):
                 yield f"shape {v}: bad"
+        elif o.kind == "ranges":
+            yield from _range_faults(program, o.name, v)
         elif o.kind == "pool":
             if not 0 <= v <= v + args["n"] <= len(program.pool):
                 yield f"pool words {v}..{v + args['n']}, the pool has {len(program.pool)}"
@@ -182,6 +184,22 @@ def _value_faults(program: Program, insn: Insn, args: dict[str, Any]) -> Iterabl
                 yield f"{o.name} = {v}: must be in 0..{limits[o.kind] - 1}"
         elif o.kind == "imm" and not -(1 << 63) <= v < 1 << 63:
             yield f"{o.name} = {v}: does not fit 64 bits"
+
+
+def _range_faults(program: Program, name: str, words: tuple[int, ...]) -> Iterable[str]:
+    if len(words) % 3:
+        yield f"{name}: {len(words)} numbers are no triples"
+        return
+    last = (0, 0)
+    for file, address, size in zip(words[::3], words[1::3], words[2::3], strict=True):
+        if not 0 <= file < len(FILES):
+            yield f"{name}: there is no register file {file}"
+            return
+        if (file, address) < last or size < 1:
+            yield f"{name}: ranges must be ascending, disjoint and not empty"
+        if not address + size <= program.meta.file_size(FILES[file]):
+            yield f"{name}: beyond register file {FILES[file]}"
+        last = (file, address + size)
 
 
 def _geometry_faults(args: dict[str, Any]) -> Iterable[str]:
@@ -264,6 +282,8 @@ class _Flow:
             return self._break()
         elif name == "end":
             return None if last and len(self.blocks) == 1 else "only at the end, outside all blocks"
+        elif name == "checkpoint":
+            return "a machine is not joined yet" if any(self.busy) else None
         elif name == "join":
             return self._join(int(insn.args[0]) if isinstance(insn.args[0], int) else -1)
         elif insn.instr.interactive:

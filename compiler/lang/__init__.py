@@ -2,7 +2,7 @@
 
 from .arith import bit_values, join_planes
 from .builder import Builder, current
-from .control import else_, if_, loop, while_
+from .control import checkpoint, else_, if_, loop, while_
 from .convert import arange, compose, full, ones, zeros
 from .errors import ProgramError
 from .functions import (
@@ -38,10 +38,10 @@ from .tensor import Operators, Tensor, Variable, cfix, cint, sbit, sfix, sint, s
 
 __all__ = [
     "LOWERINGS", "Builder", "Operators", "Option", "Party", "Program", "ProgramError", "Tensor",
-    "Variable", "arange", "argmax", "bit_values", "cfix", "cint", "compose", "concat", "conv2d",
-    "cross_entropy", "current", "dilate", "else_", "exp", "full", "grad", "if_", "join_planes",
-    "log", "log_softmax", "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output",
-    "pad", "permutation", "print_", "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit",
-    "select", "sfix", "sigmoid", "sint", "softmax", "sqrt", "stack", "standardize", "state", "tanh",
-    "uniform", "where", "while_", "zeros",
+    "Variable", "arange", "argmax", "bit_values", "cfix", "checkpoint", "cint", "compose", "concat",
+    "conv2d", "cross_entropy", "current", "dilate", "else_", "exp", "full", "grad", "if_",
+    "join_planes", "log", "log_softmax", "loop", "lowering", "max_pool2d", "maximum", "minimum",
+    "ones", "output", "pad", "permutation", "print_", "program", "random_bits", "reciprocal",
+    "relu", "rsqrt", "sbit", "select", "sfix", "sigmoid", "sint", "softmax", "sqrt", "stack",
+    "standardize", "state", "tanh", "uniform", "where", "while_", "zeros",
 ]  # fmt: skip

@@ -239,6 +239,19 @@ class while_:
         self._body.builder.emit("break_if_zero", [condition.node])
 
 
+def checkpoint() -> None:
+    """A place, inside a loop, where the run may be saved and later resumed.
+
+    `sequester run --checkpoint-every N` saves at every N-th time that the run passes one; without
+    that option it costs nothing. The end of an epoch, or of a batch, is a good place: few values
+    are in use there besides the variables.
+    """
+    b = current()
+    if len(b.blocks) < 2:
+        raise b.error("checkpoint() outside of a loop", "write it at the end of the loop's body")
+    b.emit("checkpoint")
+
+
 def _condition(value: Any) -> Tensor:
     c = as_tensor(value)
     b = current()

@@ -454,6 +454,11 @@ def _print(g: Generator, n: Node) -> None:
     g.emit("ptext", g.code.intern(text))
 
 
+@lower("checkpoint")
+def _checkpoint(g: Generator, n: Node) -> None:
+    g.emit("checkpoint", (), ())  # what it saves is known when registers have addresses
+
+
 @lower("loop")
 def _loop(g: Generator, n: Node) -> Value:
     counter = g.fresh(n.t)

@@ -157,6 +157,11 @@ def breaks(op: Op) -> bool:
     return op.name == "breakz" or (op.name == "if" and any(breaks(i) for b in op.blocks for i in b))
 
 
+def saves(op: Op) -> bool:
+    """The op is a checkpoint, or one is in its blocks: no machine may be in flight there."""
+    return any(inner.name == "checkpoint" for inner in walk([op]))
+
+
 def count(code: Code) -> int:
     """Number of ops."""
     return sum(1 for _ in walk(code.body))

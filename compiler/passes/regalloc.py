@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from . import saved
 from .lir import Access, Code, Op, Reg, is_elementwise
 
 ALIGN = 8  # elements: 64 bytes of 64-bit words
@@ -42,7 +43,8 @@ class Allocation:
 
 def run(code: Code, *, reuse: bool = True) -> Allocation:
     """Place every register; reuse=False gives each of them a place of its own."""
-    live = liveness(code)
+    live, place = liveness(code)
+    spans = {reg: (v.first, v.last) for reg, v in live.items()}
     tables, end = _tables(code), max((v.last for v in live.values()), default=0)
     shared = _share(code, live) if reuse else {}
     address: dict[Reg, int] = {}
@@ -65,6 +67,7 @@ def run(code: Code, *, reuse: bool = True) -> Allocation:
         while owner in shared:
             owner = shared[owner]
         address[reg] = address[owner]
+    saved.run(code, spans, place, address)
     return Allocation(address, size)
 
 
@@ -72,8 +75,8 @@ def _padded(size: int) -> int:
     return -(-size // ALIGN) * ALIGN
 
 
-def liveness(code: Code) -> dict[Reg, Interval]:
-    """Live range of every register accessed, variables included."""
+def liveness(code: Code) -> tuple[dict[Reg, Interval], dict[Op, tuple[int, int]]]:
+    """Live range of every register accessed, variables included; positions of every op."""
     live: dict[Reg, Interval] = {}
     extent: dict[Op, tuple[int, int]] = {}
     position = 0
@@ -109,7 +112,7 @@ def liveness(code: Code) -> dict[Reg, Interval]:
         ]
         v.first = min(s[0] for s in spans)
         v.last = max(s[1] for s in spans)
-    return live
+    return live, extent
 
 
 def _tables(code: Code) -> set[Reg]:

@@ -2,7 +2,7 @@
 
 Requires: code from codegen.py (joins absent).
 Ensures: the same meaning; every interactive op has one join in its own block; operands stay
-untouched in between; no start is pending at a `breakz`.
+untouched in between; no start is pending at a `breakz` or `checkpoint`.
 
 Two things are gained, each of which can be switched off to see what it is worth:
 
@@ -23,7 +23,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from .lir import Access, Code, Op, Reg, all_accesses, blocks, breaks, join_of, walk
+from .lir import Access, Code, Op, Reg, all_accesses, blocks, breaks, join_of, saves, walk
 
 ROUNDS = {"ltz": 5, "eqz": 5, "a2b": 6, "b2a": 2, "select": 2, "select_keep": 2, "select_kept": 2}
 
@@ -181,7 +181,7 @@ class _Edges:
         self.accesses: dict[Reg, list[tuple[Access, _Item]]] = defaultdict(list)
         self.effect: _Item | None = None  # the last effect
         self.random: _Item | None = None  # the last draw from public randomness
-        self.barrier: _Item | None = None  # the last op that may leave the loop
+        self.barrier: _Item | None = None  # the last op that may leave the loop, or checkpoint
         self.ends: list[_Item] = []  # ends of all items since the barrier
 
     def add(self, op: Op, begin: _Item, end: _Item) -> None:
@@ -199,7 +199,7 @@ class _Edges:
             before |= {self.random} if self.random else set()
             self.random = end
         before |= {self.barrier} if self.barrier else set()
-        if breaks(op):
+        if breaks(op) or saves(op):
             before |= set(self.ends)
             self.barrier, self.ends = end, []
         before -= {begin, end}

@@ -50,6 +50,10 @@ typedef struct {
     uint8_t public_seed[16]; /* the program's public randomness; compared in the handshake */
     int checked;             /* emulate: check ranges (-1: as the bytecode says) */
     const char *options;     /* text of whatever else must agree among parties; compared by hash */
+    const char *checkpoint_folder; /* exists; NULL: nothing is saved */
+    uint64_t checkpoint_every;     /* save at every so manieth checkpoint passed; 0: never */
+    uint8_t checkpoint_key[32];    /* encrypts what is saved; mine alone */
+    int resume;                    /* go on from what the folder holds; inputs are in it */
 } seq_options;
 
 void *seq_hub_create(unsigned parties);
@@ -75,6 +79,9 @@ typedef struct {
     unsigned depth;              /* loops we are in, outermost first */
     uint64_t iteration[SEQ_PROGRESS_DEPTH], trips[SEQ_PROGRESS_DEPTH];
     uint32_t line[SEQ_PROGRESS_DEPTH];
+    uint64_t checkpoint;    /* the last one on disk; 0: none */
+    uint64_t resumed_from;  /* the one this start began with; 0: from the beginning */
+    uint64_t resumed_lines; /* printed before that one */
 } seq_progress;
 void seq_run_progress(const seq_run *run, seq_progress *out);
 /* Next finished printed line, without newline, into buf (cut at capacity); 1, or 0 if there is
@@ -101,6 +108,7 @@ typedef struct {
     uint64_t rounds, peak_bytes, predicted_peak_bytes;
     uint64_t sent[10], received[10], wire_sent[10]; /* payload, payload, payload + framing */
     uint64_t setup_ns, run_ns, awaited_ns; /* awaited: while at least one message was awaited */
+    uint64_t saving_ns, saved_bytes;       /* checkpoints, of this start */
     char kernels[32], prg[32], tls[64];
 } seq_totals;
 void seq_run_totals(const seq_run *run, seq_totals *out);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 typedef struct {
-    prg_key key;
+    prg_key key, program; /* coins; random bits of the program */
 } emulate_state;
 
 enum { PURPOSE_COIN, PURPOSE_BIT };
@@ -33,6 +33,7 @@ static seq_status emulate_setup(const seq_env *env, const uint8_t seeds[][32],
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the protocol");
     }
     prg_init(&s->key, common);
+    prg_init(&s->program, common + 16);
     *state = s;
     return SEQ_OK;
 }
@@ -425,7 +426,9 @@ static void start_and(seq_vm *vm, const seq_call *call) {
 }
 
 static void start_randbit(seq_vm *vm, const seq_call *call) {
-    prg_key key = call_key(vm, call);
+    const emulate_state *s = vm_env(vm)->protocol;
+    prg_key key;
+    prg_derive(&key, &s->program, call->instance, call->sub);
     prg_words(&key, PURPOSE_BIT, 0, REG(RANDBIT, d),
               SIZE(RANDBIT, p) * bits_plane_words(SIZE(RANDBIT, n)));
 }

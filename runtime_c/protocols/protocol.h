@@ -26,7 +26,8 @@ typedef struct {
      */
     seq_status (*check)(unsigned ring_bits, unsigned k, unsigned f, unsigned stat, seq_error *err);
     /* Own state of a run; seeds[p] is 32 bytes shared with party p alone, common 32 bytes that all
-     * know. */
+     * know. The first 16 of each are for the protocol's masks and fresh at every start; the second
+     * 16 are for randomness that the program asks for (randbit) and the same after a resume. */
     seq_status (*setup)(const seq_env *env, const uint8_t seeds[][32], const uint8_t common[32],
                         void **state, seq_error *err);
     void (*teardown)(void *state); /* wipes it */
@@ -38,6 +39,10 @@ typedef struct {
     void (*xor_public)(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
                        size_t words);
 
+    /* Add a fresh sharing of zero (bits: XOR) to n words of d, in place: words first .. of number
+     * `range` of an instruction instance. Local. NULL: sharings have no randomness. */
+    void (*rerandomise)(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
+                        uint32_t range, uint64_t first, size_t n);
     /* Components that party `me` stores of an input of `owner` of which only rows are read: those
      * for which vm_keep_seed is not called. */
     unsigned (*input_stored)(unsigned me, unsigned owner);

@@ -6,6 +6,8 @@
 
 typedef struct {
     prg_key next, prev; /* shared with the next and the previous party */
+    rep3_keys program;  /* the same for randomness that the program asks for */
+    prg_key common;     /* known to all */
 } rep3_state;
 
 static seq_status rep3_check(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
@@ -24,12 +26,14 @@ static seq_status rep3_check(unsigned ring_bits, unsigned k, unsigned f, unsigne
 
 static seq_status rep3_setup(const seq_env *env, const uint8_t seeds[][32],
                              const uint8_t common[32], void **state, seq_error *err) {
-    (void)common;
     rep3_state *s = calloc(1, sizeof *s);
     if (!s)
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of rep3");
     prg_init(&s->next, seeds[rep3_next(env->me)]);
     prg_init(&s->prev, seeds[rep3_prev(env->me)]);
+    prg_init(&s->program.next, seeds[rep3_next(env->me)] + 16);
+    prg_init(&s->program.prev, seeds[rep3_prev(env->me)] + 16);
+    prg_init(&s->common, common);
     *state = s;
     return SEQ_OK;
 }
@@ -137,6 +141,42 @@ void rep3_derive(rep3_keys *keys, const seq_task *t) {
     prg_derive(&keys->prev, &s->prev, t->call.instance, t->call.sub);
 }
 
+void rep3_derive_program(rep3_keys *keys, const seq_task *t) {
+    const rep3_state *s = t->env->protocol;
+    prg_derive(&keys->next, &s->program.next, t->call.instance, t->call.sub);
+    prg_derive(&keys->prev, &s->program.prev, t->call.instance, t->call.sub);
+}
+
+/* z_0 + z_1 + z_2 = 0, of which every party knows all: that a party holds two of three leaves no
+ * other choice. It is the files of different checkpoints that do not fit together. */
+static void rep3_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
+                             uint32_t range, uint64_t first, size_t n) {
+    const rep3_state *s = env->protocol;
+    const size_t word = bits ? 8 : env->ring->word, halves = word / 8;
+    _Alignas(64) uint64_t z[2][2 * REP3_PIECE];
+    prg_key key;
+    prg_derive(&key, &s->common, instance, range);
+    for (size_t at = 0; at < n; at += REP3_PIECE) {
+        const size_t count = n - at < REP3_PIECE ? n - at : REP3_PIECE;
+        for (unsigned i = 0; i < 2; i++)
+            prg_words(&key, i, (first + at) * halves, z[i], count * halves);
+        for (unsigned c = 0; c < 2; c++) {
+            const unsigned which = (env->me + c) % 3;
+            uint8_t *part = (uint8_t *)d->c[c] + at * word;
+            for (unsigned i = 0; i < 2; i++) {
+                if (bits && (which == 2 || which == i))
+                    env->bits->xor_((uint64_t *)part, (uint64_t *)part, z[i], count);
+                else if (which == 2)
+                    env->ring->sub(part, part, z[i], count);
+                else if (which == i)
+                    env->ring->add(part, part, z[i], count);
+            }
+        }
+    }
+    prg_wipe(&key, sizeof key);
+    prg_wipe(z, sizeof z);
+}
+
 static size_t min_size(size_t a, size_t b) {
     return a < b ? a : b;
 }
@@ -212,6 +252,7 @@ const seq_protocol protocol_rep3 = {
     .scratch = rep3_scratch,
     .add_public = rep3_add_public,
     .xor_public = rep3_xor_public,
+    .rerandomise = rep3_rerandomise,
     .start =
         {
             [SEQ_OP_MUL - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_mul,

@@ -65,6 +65,8 @@ typedef struct {
 } rep3_keys;
 
 void rep3_derive(rep3_keys *keys, const seq_task *t);
+/* Keys of randomness that the program asks for and that a resumed run repeats. */
+void rep3_derive_program(rep3_keys *keys, const seq_task *t);
 
 /* The blocks of one task: a range in each third. Local planes hold the three ranges side by side.
  */

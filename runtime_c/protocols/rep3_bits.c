@@ -213,7 +213,7 @@ static int randbit_step(seq_task *t) {
     const size_t n = (size_t)t->call.arg[SEQ_ARG_RANDBIT_n];
     const size_t blocks = (n + 63) / 64, plane = bits_plane_words(n), words = t->end - t->begin;
     const seq_reg d = reg_at_word(t->call.reg[SEQ_ARG_RANDBIT_d], t->begin);
-    rep3_derive(keys, t);
+    rep3_derive_program(keys, t);
     for (size_t p = 0; p < (size_t)t->call.arg[SEQ_ARG_RANDBIT_p]; p++) {
         const size_t address = p * blocks + t->begin;
         prg_words(&keys->prev, REP3_RANDOM, address, (uint64_t *)d.c[0] + p * plane, words);

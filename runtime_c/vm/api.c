@@ -123,6 +123,7 @@ static void count_reads(seq_vm *vm) {
 static seq_status prepare(seq_vm *vm, const seq_options *o) {
     const seq_program *p = vm->program;
     seq_status status = find_protocol(vm, o->protocol);
+    vm->checkpoint.folder = o->checkpoint_folder;
     if (status != SEQ_OK || (status = check_protocol(vm, o)) != SEQ_OK) {
         return status;
     }
@@ -168,6 +169,7 @@ static seq_status keep_strings(seq_vm *vm, seq_options *o) {
     o->cert_file = keep(vm, o->cert_file);
     o->key_file = keep(vm, o->key_file);
     o->options = keep(vm, o->options);
+    o->checkpoint_folder = keep(vm, o->checkpoint_folder);
     for (unsigned i = 0; i < VM_PARTIES; i++) {
         o->hosts[i] = keep(vm, o->hosts[i]);
     }
@@ -187,6 +189,10 @@ seq_run *seq_run_new(const seq_program *program, const seq_options *options, seq
     run->options = *options;
     run->vm.error = none;
     run->vm.program = program;
+    run->vm.checkpoint.every = options->checkpoint_every;
+    memcpy(run->vm.checkpoint.key, options->checkpoint_key, CHECKPOINT_KEY);
+    memcpy(run->vm.checkpoint.run_id, options->run_id, sizeof options->run_id);
+    memcpy(run->vm.checkpoint.public_seed, options->public_seed, sizeof options->public_seed);
     (void)pthread_mutex_init(&run->vm.lock, NULL);
     if (keep_strings(&run->vm, &run->options) != SEQ_OK ||
         prepare(&run->vm, &run->options) != SEQ_OK) {
@@ -285,11 +291,17 @@ static seq_status agree_and_set_up(seq_run *run) {
     handshake_terms terms = {.options = run->options.options,
                              .run_id = run->options.run_id,
                              .public_seed = run->options.public_seed,
+                             .every = run->options.checkpoint_every,
+                             .resume = run->options.resume,
                              .timeout_s = run->options.connect_timeout_s};
     seq_status status = handshake(vm, &terms, seeds, common);
     if (status == SEQ_OK) {
         VM_SECRET(seeds, sizeof seeds);
         VM_SECRET(common, sizeof common);
+        status = checkpoint_begin(vm, run->options.resume, run->options.connect_timeout_s, seeds,
+                                  common);
+    }
+    if (status == SEQ_OK) {
         status = vm->protocol->setup(&vm->env, (const uint8_t (*)[32])seeds, common,
                                      &vm->env.protocol, &vm->error);
     }
@@ -301,7 +313,7 @@ static seq_status agree_and_set_up(seq_run *run) {
 static seq_status run_all(seq_run *run) {
     seq_vm *vm = &run->vm;
     uint64_t began = vm_nanoseconds();
-    seq_status status = check_inputs(vm);
+    seq_status status = run->options.resume ? SEQ_OK : check_inputs(vm);
     if (status != SEQ_OK) {
         return status;
     }
@@ -313,9 +325,11 @@ static seq_status run_all(seq_run *run) {
         return status;
     }
     (void)pthread_mutex_lock(&vm->lock);
-    vm->began = vm_nanoseconds();
-    vm->setup_ns = vm->began - began;
+    vm->setup_ns += vm_nanoseconds() - began;
+    vm->began = vm_nanoseconds() - vm->resumed_ns;
     vm->progress.phase = 2;
+    vm->progress.checkpoint = vm->progress.resumed_from = vm->checkpoint.resumed_from;
+    vm->progress.resumed_lines = vm->checkpoint.resumed_lines;
     (void)pthread_mutex_unlock(&vm->lock);
     return interp_run(vm);
 }
@@ -332,6 +346,7 @@ static void finish(seq_run *run) {
         for (unsigned p = 0; p < vm->env.parties; p++) {
             if (p != vm->env.me) {
                 net_counts(vm->net, p, &sent, &received, &run->wire_sent[p]);
+                run->wire_sent[p] += vm->checkpoint.wire[p];
             }
         }
         vm->frames = net_memory(vm->net);
@@ -398,7 +413,8 @@ void seq_run_free(seq_run *run) {
     for (unsigned i = 0; i < VM_PARTIES; i++) {
         free((char *)(uintptr_t)o->hosts[i]);
     }
-    const char *text[] = {o->protocol, o->ca_file, o->cert_file, o->key_file, o->options};
+    const char *text[] = {o->protocol, o->ca_file, o->cert_file,
+                          o->key_file, o->options, o->checkpoint_folder};
     for (unsigned i = 0; i < sizeof text / sizeof text[0]; i++) {
         free((char *)(uintptr_t)text[i]);
     }
@@ -447,7 +463,9 @@ void seq_run_totals(const seq_run *run, seq_totals *out) {
                         .predicted_peak_bytes = memory_foreseen(vm),
                         .setup_ns = vm->setup_ns,
                         .run_ns = vm->began == 0 ? 0 : vm->ended - vm->began,
-                        .awaited_ns = vm->awaited_ns};
+                        .awaited_ns = vm->awaited_ns,
+                        .saving_ns = vm->checkpoint.saving_ns,
+                        .saved_bytes = vm->checkpoint.saved_bytes};
     memcpy(out->sent, vm->sent, sizeof out->sent);
     memcpy(out->received, vm->received, sizeof out->received);
     memcpy(out->wire_sent, run->wire_sent, sizeof out->wire_sent);

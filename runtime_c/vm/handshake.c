@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 enum { HASH = 32, NONCE = 32 };
 
@@ -19,7 +19,8 @@ typedef struct { /* what must be equal, in the order in which differences are re
     char version[16];
     uint8_t program[32];
     char protocol[16];
-    uint32_t parties, ring_bits, k, f, stat, zero;
+    uint32_t parties, ring_bits, k, f, stat, resumed;
+    uint64_t every; /* checkpoints */
     uint8_t run_id[16], public_seed[16], options[32];
 } terms;
 
@@ -63,8 +64,7 @@ static seq_status digest(shake *s, const char *label, const piece *pieces, size_
 
 /* Look once for what is missing; the number of parties that are still to come, or -1 on an error.
  */
-static int collect(shake *s, net_tag tag, uint8_t *theirs, size_t bytes, int *have) {
-    seq_vm *vm = s->vm;
+static int collect(seq_vm *vm, net_tag tag, uint8_t *theirs, size_t bytes, int *have) {
     int missing = 0;
     for (unsigned p = 0; p < vm->env.parties; p++) {
         uint8_t *in = NULL;
@@ -85,12 +85,8 @@ static int collect(shake *s, net_tag tag, uint8_t *theirs, size_t bytes, int *ha
     return missing;
 }
 
-/* Send mine[p] to every p and take as many bytes from each into theirs[p]. */
-static seq_status exchange(shake *s, uint32_t step, const void *mine, void *theirs, size_t bytes) {
-    seq_vm *vm = s->vm;
+seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes) {
     net_tag tag = {.instance = 0, .step = step};
-    uint64_t deadline = vm_nanoseconds() + (uint64_t)(s->timeout_s * 1e9);
-    int missing, have[VM_PARTIES] = {0};
     for (unsigned p = 0; p < vm->env.parties; p++) {
         if (p == vm->env.me) {
             continue;
@@ -102,8 +98,15 @@ static seq_status exchange(shake *s, uint32_t step, const void *mine, void *thei
         memcpy(out, (const uint8_t *)mine + p * bytes, bytes);
         net_send(vm->net, p, tag, out, bytes);
     }
-    while ((missing = collect(s, tag, theirs, bytes, have)) > 0) {
-        if (vm_nanoseconds() > deadline) {
+    return SEQ_OK;
+}
+
+seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s) {
+    net_tag tag = {.instance = 0, .step = step};
+    uint64_t deadline = vm_nanoseconds() + (uint64_t)(timeout_s * 1e9);
+    int have[VM_PARTIES] = {0};
+    while (collect(vm, tag, theirs, bytes, have) > 0) {
+        if (timeout_s > 0 && vm_nanoseconds() > deadline) {
             unsigned late = 0;
             while (late == vm->env.me || have[late]) {
                 late++;
@@ -116,6 +119,12 @@ static seq_status exchange(shake *s, uint32_t step, const void *mine, void *thei
         }
     }
     return vm->error.status;
+}
+
+/* Send mine[p] to every p and take as many bytes from each into theirs[p]. */
+static seq_status exchange(shake *s, uint32_t step, const void *mine, void *theirs, size_t bytes) {
+    seq_status status = exchange_send(s->vm, step, mine, bytes);
+    return status != SEQ_OK ? status : exchange_take(s->vm, step, theirs, bytes, s->timeout_s);
 }
 
 /* ---- comparing terms ---- */
@@ -178,6 +187,10 @@ static seq_status compare(shake *s, unsigned p) {
         (status = compare_number(s, p, "k", a->k, b->k)) != SEQ_OK ||
         (status = compare_number(s, p, "f", a->f, b->f)) != SEQ_OK ||
         (status = compare_number(s, p, "statistical parameter", a->stat, b->stat)) != SEQ_OK ||
+        (status = compare_number(s, p, "start (1: resumed, 0: from the beginning)", a->resumed,
+                                 b->resumed)) != SEQ_OK ||
+        (status = compare_number(s, p, "--checkpoint-every", (uint32_t)a->every,
+                                 (uint32_t)b->every)) != SEQ_OK ||
         (status = compare_bytes(s, p, "public seed", a->public_seed, b->public_seed, 16)) !=
             SEQ_OK ||
         (status = compare_bytes(s, p, "run id", a->run_id, b->run_id, 16)) != SEQ_OK ||
@@ -223,8 +236,13 @@ static seq_status random_bytes(shake *s, void *out, size_t n) {
 static seq_status prepare(shake *s, const handshake_terms *given) {
     const seq_program *p = s->vm->program;
     const seq_env *env = &s->vm->env;
-    terms t = {
-        .parties = env->parties, .ring_bits = p->ring_bits, .k = p->k, .f = p->f, .stat = p->stat};
+    terms t = {.parties = env->parties,
+               .ring_bits = p->ring_bits,
+               .k = p->k,
+               .f = p->f,
+               .stat = p->stat,
+               .resumed = given->resume != 0,
+               .every = given->every};
     (void)snprintf(t.version, sizeof t.version, "wire %u", WIRE_VERSION);
     (void)snprintf(t.protocol, sizeof t.protocol, "%s", s->vm->protocol->name);
     memcpy(t.program, p->hash, 32);

@@ -109,6 +109,9 @@ static uint64_t control(seq_vm *vm, const seq_instr *in) {
     case SEQ_OP_JOIN:
         machine_join(vm, (uint64_t)in->arg[SEQ_ARG_JOIN_h]);
         return vm->pc + 1;
+    case SEQ_OP_CHECKPOINT:
+        checkpoint_pass(vm);
+        return vm->pc + 1;
     default: /* endif */
         return vm->pc + 1;
     }
@@ -139,7 +142,7 @@ seq_status interp_run(seq_vm *vm) {
     const char *level = getenv("SEQUESTER_DEBUG");
     int debug = level != NULL && atoi(level) >= 5;
     uint64_t next, began = 0;
-    for (vm->pc = 0; p->instr[vm->pc].op->code != SEQ_OP_END; vm->pc = next) {
+    for (; p->instr[vm->pc].op->code != SEQ_OP_END; vm->pc = next) {
         const seq_instr *in = &p->instr[vm->pc];
         if (__atomic_load_n(&vm->stop, __ATOMIC_RELAXED)) {
             return seq_fail(&vm->error, SEQ_ERR_STOPPED, -1, "stopped");
@@ -147,7 +150,7 @@ seq_status interp_run(seq_vm *vm) {
         began = debug ? vm_nanoseconds() : 0;
         vm->counter[vm->pc].executed++;
         next = vm->pc + 1;
-        if (in->op->code <= SEQ_OP_JOIN) {
+        if (in->op->code <= SEQ_OP_CHECKPOINT) {
             next = control(vm, in);
         } else if (in->op->interactive) {
             machine_start(vm, in);

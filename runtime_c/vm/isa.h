@@ -11,7 +11,7 @@
 #define SEQ_ISA_MAX_OPERANDS 20
 
 /* Hash of the instruction table, as in the header of a bytecode file. */
-static const uint8_t seq_isa_hash[16] = {0x18, 0xDD, 0x02, 0xA4, 0x48, 0x9F, 0xE6, 0xEA, 0xEE, 0xEB, 0x8F, 0x70, 0x1D, 0x50, 0x89, 0x47};
+static const uint8_t seq_isa_hash[16] = {0x49, 0xC3, 0x39, 0xA0, 0x64, 0x3F, 0x97, 0x33, 0x12, 0x37, 0x6C, 0x3F, 0x88, 0x52, 0x99, 0xF7};
 
 /* Instruction codes. */
 enum {
@@ -23,6 +23,7 @@ enum {
     SEQ_OP_ELSE = 0x05, /* skip to the matching endif */
     SEQ_OP_ENDIF = 0x06, /* end of the innermost if */
     SEQ_OP_JOIN = 0x07, /* wait until the machine started under handle h has finished */
+    SEQ_OP_CHECKPOINT = 0x08, /* a place to save and resume the run: live registers that the outermost loop here writes, and live ones that it does not */
     SEQ_OP_CSET = 0x10, /* C[d..] = pool words pool..pool+n-1 */
     SEQ_OP_CFILL = 0x11, /* C[d..] = imm, n times */
     SEQ_OP_CADD = 0x12, /* C[d] = C[a] + C[b] */
@@ -97,6 +98,7 @@ enum { SEQ_ARG_LOOP_c, SEQ_ARG_LOOP_trips };
 enum { SEQ_ARG_BREAKZ_c };
 enum { SEQ_ARG_IF_c };
 enum { SEQ_ARG_JOIN_h };
+enum { SEQ_ARG_CHECKPOINT_moving, SEQ_ARG_CHECKPOINT_still };
 enum { SEQ_ARG_CSET_d, SEQ_ARG_CSET_pool, SEQ_ARG_CSET_n };
 enum { SEQ_ARG_CFILL_d, SEQ_ARG_CFILL_imm, SEQ_ARG_CFILL_n };
 enum { SEQ_ARG_CADD_d, SEQ_ARG_CADD_a, SEQ_ARG_CADD_b, SEQ_ARG_CADD_n };
@@ -229,6 +231,7 @@ enum {
     ISA_OUT, /* index into OUTPUTS */
     ISA_POOL, /* first of n words in POOL (n: the operand of that name) */
     ISA_DIMS, /* a count, then that many signed words; counts as one operand */
+    ISA_RANGES, /* 3 k, then k triples of register file, address, size; one operand */
 };
 
 /* How many elements a register operand covers. NONE: not a register. PRODUCT: the
@@ -238,7 +241,7 @@ enum { ISA_EXTENT_NONE, ISA_EXTENT_PRODUCT, ISA_EXTENT_STRIDED };
 
 typedef struct {
     const char *name;
-    uint8_t kind;          /* ISA_S .. ISA_DIMS */
+    uint8_t kind;          /* ISA_S .. ISA_RANGES */
     uint8_t reads, writes; /* of a register */
     uint8_t extent, count; /* see above */
     int8_t planes; /* bit registers: the operand that counts planes, -1: one plane */
@@ -258,6 +261,8 @@ static const isa_operand isa_operands[] = {
     {"c", ISA_C, 1, 0, ISA_EXTENT_PRODUCT, 0, -1, {0}}, /* breakz */
     {"c", ISA_C, 1, 0, ISA_EXTENT_PRODUCT, 0, -1, {0}}, /* if */
     {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* join */
+    {"moving", ISA_RANGES, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* checkpoint */
+    {"still", ISA_RANGES, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* checkpoint */
     {"d", ISA_C, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {2}}, /* cset */
     {"pool", ISA_POOL, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* cset */
     {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* cset */
@@ -687,73 +692,74 @@ static const isa_op isa_ops[] = {
     [0x05] = {0x05, "else", 0, 0, 1, isa_operands + 4},
     [0x06] = {0x06, "endif", 0, 0, 1, isa_operands + 4},
     [0x07] = {0x07, "join", 1, 0, 1, isa_operands + 4},
-    [0x10] = {0x10, "cset", 3, 0, 0, isa_operands + 5},
-    [0x11] = {0x11, "cfill", 3, 0, 0, isa_operands + 8},
-    [0x12] = {0x12, "cadd", 4, 0, 0, isa_operands + 11},
-    [0x13] = {0x13, "csub", 4, 0, 0, isa_operands + 15},
-    [0x14] = {0x14, "cmul", 4, 0, 0, isa_operands + 19},
-    [0x15] = {0x15, "cdiv", 4, 0, 0, isa_operands + 23},
-    [0x16] = {0x16, "cmod", 4, 0, 0, isa_operands + 27},
-    [0x17] = {0x17, "cshr", 4, 0, 0, isa_operands + 31},
-    [0x18] = {0x18, "cltz", 3, 0, 0, isa_operands + 35},
-    [0x19] = {0x19, "ceqz", 3, 0, 0, isa_operands + 38},
-    [0x1A] = {0x1A, "cmuli", 4, 0, 0, isa_operands + 41},
-    [0x1B] = {0x1B, "caddi", 4, 0, 0, isa_operands + 45},
-    [0x1C] = {0x1C, "ccopy", 5, 0, 0, isa_operands + 49},
-    [0x1D] = {0x1D, "cacc", 5, 0, 0, isa_operands + 54},
-    [0x1E] = {0x1E, "cgather", 6, 0, 0, isa_operands + 59},
-    [0x1F] = {0x1F, "cmatmul", 8, 0, 0, isa_operands + 65},
-    [0x20] = {0x20, "cperm", 3, 0, 0, isa_operands + 73},
-    [0x21] = {0x21, "cuniform", 5, 0, 0, isa_operands + 76},
-    [0x30] = {0x30, "sadd", 4, 0, 0, isa_operands + 81},
-    [0x31] = {0x31, "ssub", 4, 0, 0, isa_operands + 85},
-    [0x32] = {0x32, "saddc", 4, 0, 0, isa_operands + 89},
-    [0x33] = {0x33, "smulc", 4, 0, 0, isa_operands + 93},
-    [0x34] = {0x34, "smuli", 4, 0, 0, isa_operands + 97},
-    [0x35] = {0x35, "saddi", 4, 0, 0, isa_operands + 101},
-    [0x36] = {0x36, "sset", 3, 0, 0, isa_operands + 105},
-    [0x37] = {0x37, "sfill", 3, 0, 0, isa_operands + 108},
-    [0x38] = {0x38, "scopy", 5, 0, 0, isa_operands + 111},
-    [0x39] = {0x39, "sacc", 5, 0, 0, isa_operands + 116},
-    [0x3A] = {0x3A, "sgather", 6, 0, 0, isa_operands + 121},
-    [0x3B] = {0x3B, "sscatter", 6, 0, 0, isa_operands + 127},
-    [0x3C] = {0x3C, "smatmulc", 8, 0, 0, isa_operands + 133},
-    [0x3D] = {0x3D, "scmatmul", 8, 0, 0, isa_operands + 141},
-    [0x50] = {0x50, "bxor", 5, 0, 0, isa_operands + 149},
-    [0x51] = {0x51, "bnot", 4, 0, 0, isa_operands + 154},
-    [0x52] = {0x52, "bfill", 4, 0, 0, isa_operands + 158},
-    [0x53] = {0x53, "bset", 4, 0, 0, isa_operands + 162},
-    [0x54] = {0x54, "bcopy", 10, 0, 0, isa_operands + 166},
-    [0x55] = {0x55, "bmove", 4, 0, 0, isa_operands + 176},
-    [0x56] = {0x56, "bandc", 5, 0, 0, isa_operands + 180},
-    [0x80] = {0x80, "mul", 7, 1, 0, isa_operands + 185},
-    [0x81] = {0x81, "matmul", 11, 1, 0, isa_operands + 192},
-    [0x82] = {0x82, "conv2d", 19, 1, 0, isa_operands + 203},
-    [0x83] = {0x83, "conv2d_dx", 19, 1, 0, isa_operands + 222},
-    [0x84] = {0x84, "conv2d_dw", 19, 1, 0, isa_operands + 241},
-    [0x85] = {0x85, "trunc", 6, 1, 0, isa_operands + 260},
-    [0x86] = {0x86, "ltz", 5, 1, 0, isa_operands + 266},
-    [0x87] = {0x87, "eqz", 5, 1, 0, isa_operands + 271},
-    [0x88] = {0x88, "select", 5, 1, 0, isa_operands + 276},
-    [0x89] = {0x89, "b2a", 5, 1, 0, isa_operands + 281},
-    [0x8A] = {0x8A, "a2b", 5, 1, 0, isa_operands + 286},
-    [0x8B] = {0x8B, "and", 6, 1, 0, isa_operands + 291},
-    [0x8C] = {0x8C, "open", 4, 1, 0, isa_operands + 297},
-    [0x8D] = {0x8D, "openb", 5, 1, 0, isa_operands + 301},
-    [0x8E] = {0x8E, "randbit", 4, 1, 0, isa_operands + 306},
-    [0x8F] = {0x8F, "input", 4, 1, 1, isa_operands + 310},
-    [0x90] = {0x90, "output", 4, 1, 1, isa_operands + 314},
-    [0x91] = {0x91, "outputb", 5, 1, 1, isa_operands + 318},
-    [0x98] = {0x98, "select_keep", 6, 1, 0, isa_operands + 323},
-    [0x99] = {0x99, "select_kept", 6, 1, 0, isa_operands + 329},
-    [0x9A] = {0x9A, "mul_add", 8, 1, 0, isa_operands + 335},
-    [0x9B] = {0x9B, "matmul_add", 12, 1, 0, isa_operands + 343},
-    [0x9C] = {0x9C, "conv2d_add", 20, 1, 0, isa_operands + 355},
-    [0x9D] = {0x9D, "conv2d_dx_add", 20, 1, 0, isa_operands + 375},
-    [0x9E] = {0x9E, "conv2d_dw_add", 20, 1, 0, isa_operands + 395},
-    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 415},
-    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 418},
-    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 419},
+    [0x08] = {0x08, "checkpoint", 2, 0, 1, isa_operands + 5},
+    [0x10] = {0x10, "cset", 3, 0, 0, isa_operands + 7},
+    [0x11] = {0x11, "cfill", 3, 0, 0, isa_operands + 10},
+    [0x12] = {0x12, "cadd", 4, 0, 0, isa_operands + 13},
+    [0x13] = {0x13, "csub", 4, 0, 0, isa_operands + 17},
+    [0x14] = {0x14, "cmul", 4, 0, 0, isa_operands + 21},
+    [0x15] = {0x15, "cdiv", 4, 0, 0, isa_operands + 25},
+    [0x16] = {0x16, "cmod", 4, 0, 0, isa_operands + 29},
+    [0x17] = {0x17, "cshr", 4, 0, 0, isa_operands + 33},
+    [0x18] = {0x18, "cltz", 3, 0, 0, isa_operands + 37},
+    [0x19] = {0x19, "ceqz", 3, 0, 0, isa_operands + 40},
+    [0x1A] = {0x1A, "cmuli", 4, 0, 0, isa_operands + 43},
+    [0x1B] = {0x1B, "caddi", 4, 0, 0, isa_operands + 47},
+    [0x1C] = {0x1C, "ccopy", 5, 0, 0, isa_operands + 51},
+    [0x1D] = {0x1D, "cacc", 5, 0, 0, isa_operands + 56},
+    [0x1E] = {0x1E, "cgather", 6, 0, 0, isa_operands + 61},
+    [0x1F] = {0x1F, "cmatmul", 8, 0, 0, isa_operands + 67},
+    [0x20] = {0x20, "cperm", 3, 0, 0, isa_operands + 75},
+    [0x21] = {0x21, "cuniform", 5, 0, 0, isa_operands + 78},
+    [0x30] = {0x30, "sadd", 4, 0, 0, isa_operands + 83},
+    [0x31] = {0x31, "ssub", 4, 0, 0, isa_operands + 87},
+    [0x32] = {0x32, "saddc", 4, 0, 0, isa_operands + 91},
+    [0x33] = {0x33, "smulc", 4, 0, 0, isa_operands + 95},
+    [0x34] = {0x34, "smuli", 4, 0, 0, isa_operands + 99},
+    [0x35] = {0x35, "saddi", 4, 0, 0, isa_operands + 103},
+    [0x36] = {0x36, "sset", 3, 0, 0, isa_operands + 107},
+    [0x37] = {0x37, "sfill", 3, 0, 0, isa_operands + 110},
+    [0x38] = {0x38, "scopy", 5, 0, 0, isa_operands + 113},
+    [0x39] = {0x39, "sacc", 5, 0, 0, isa_operands + 118},
+    [0x3A] = {0x3A, "sgather", 6, 0, 0, isa_operands + 123},
+    [0x3B] = {0x3B, "sscatter", 6, 0, 0, isa_operands + 129},
+    [0x3C] = {0x3C, "smatmulc", 8, 0, 0, isa_operands + 135},
+    [0x3D] = {0x3D, "scmatmul", 8, 0, 0, isa_operands + 143},
+    [0x50] = {0x50, "bxor", 5, 0, 0, isa_operands + 151},
+    [0x51] = {0x51, "bnot", 4, 0, 0, isa_operands + 156},
+    [0x52] = {0x52, "bfill", 4, 0, 0, isa_operands + 160},
+    [0x53] = {0x53, "bset", 4, 0, 0, isa_operands + 164},
+    [0x54] = {0x54, "bcopy", 10, 0, 0, isa_operands + 168},
+    [0x55] = {0x55, "bmove", 4, 0, 0, isa_operands + 178},
+    [0x56] = {0x56, "bandc", 5, 0, 0, isa_operands + 182},
+    [0x80] = {0x80, "mul", 7, 1, 0, isa_operands + 187},
+    [0x81] = {0x81, "matmul", 11, 1, 0, isa_operands + 194},
+    [0x82] = {0x82, "conv2d", 19, 1, 0, isa_operands + 205},
+    [0x83] = {0x83, "conv2d_dx", 19, 1, 0, isa_operands + 224},
+    [0x84] = {0x84, "conv2d_dw", 19, 1, 0, isa_operands + 243},
+    [0x85] = {0x85, "trunc", 6, 1, 0, isa_operands + 262},
+    [0x86] = {0x86, "ltz", 5, 1, 0, isa_operands + 268},
+    [0x87] = {0x87, "eqz", 5, 1, 0, isa_operands + 273},
+    [0x88] = {0x88, "select", 5, 1, 0, isa_operands + 278},
+    [0x89] = {0x89, "b2a", 5, 1, 0, isa_operands + 283},
+    [0x8A] = {0x8A, "a2b", 5, 1, 0, isa_operands + 288},
+    [0x8B] = {0x8B, "and", 6, 1, 0, isa_operands + 293},
+    [0x8C] = {0x8C, "open", 4, 1, 0, isa_operands + 299},
+    [0x8D] = {0x8D, "openb", 5, 1, 0, isa_operands + 303},
+    [0x8E] = {0x8E, "randbit", 4, 1, 0, isa_operands + 308},
+    [0x8F] = {0x8F, "input", 4, 1, 1, isa_operands + 312},
+    [0x90] = {0x90, "output", 4, 1, 1, isa_operands + 316},
+    [0x91] = {0x91, "outputb", 5, 1, 1, isa_operands + 320},
+    [0x98] = {0x98, "select_keep", 6, 1, 0, isa_operands + 325},
+    [0x99] = {0x99, "select_kept", 6, 1, 0, isa_operands + 331},
+    [0x9A] = {0x9A, "mul_add", 8, 1, 0, isa_operands + 337},
+    [0x9B] = {0x9B, "matmul_add", 12, 1, 0, isa_operands + 345},
+    [0x9C] = {0x9C, "conv2d_add", 20, 1, 0, isa_operands + 357},
+    [0x9D] = {0x9D, "conv2d_dx_add", 20, 1, 0, isa_operands + 377},
+    [0x9E] = {0x9E, "conv2d_dw_add", 20, 1, 0, isa_operands + 397},
+    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 417},
+    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 420},
+    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 421},
 };
 
 /* The row of an opcode, or NULL if there is none. */

@@ -149,6 +149,38 @@ static seq_status check_dims(const checker *c) {
     return SEQ_OK;
 }
 
+/* ranges operands: triples inside of their files, ascending, disjoint, not empty. */
+static seq_status check_ranges(const checker *c) {
+    const isa_op *op = c->in->op;
+    for (unsigned i = 0; i < op->operand_count; i++) {
+        if (op->operands[i].kind != ISA_RANGES) {
+            continue;
+        }
+        const int64_t *r = c->l->p->words + c->in->arg[i];
+        int64_t file = 0, end = 0;
+        if (r[0] % 3 != 0) {
+            return refuse(c, "%s has %lld numbers: no triples", op->operands[i].name,
+                          (long long)r[0]);
+        }
+        for (int64_t j = 1; j < r[0]; j += 3) {
+            if (r[j] < file || r[j] >= FILE_COUNT) {
+                return refuse(c, "%s has register file %lld", op->operands[i].name,
+                              (long long)r[j]);
+            }
+            end = r[j] == file ? end : 0;
+            file = r[j];
+            int64_t size = (int64_t)c->l->p->size[file];
+            if (r[j + 1] < end || r[j + 1] > size || r[j + 2] < 1 || r[j + 2] > size - r[j + 1]) {
+                return refuse(c, "%s has a range of %lld at %lld of register file %c (%lld)",
+                              op->operands[i].name, (long long)r[j + 2], (long long)r[j + 1],
+                              "sbc"[file], (long long)size);
+            }
+            end = r[j + 1] + r[j + 2];
+        }
+    }
+    return SEQ_OK;
+}
+
 /* A write by a stride of 0 touches an element several times: for accumulation only. */
 static seq_status check_write_strides(const checker *c, unsigned i) {
     const isa_operand *o = &c->in->op->operands[i];
@@ -535,6 +567,8 @@ static seq_status check_control(checker *c, seq_instr *in) {
         return SEQ_OK;
     case SEQ_OP_JOIN:
         return check_join(c);
+    case SEQ_OP_CHECKPOINT:
+        return all_joined(c, 0);
     default:
         return SEQ_OK;
     }
@@ -573,11 +607,12 @@ static seq_status decode(checker *c, uint64_t at, uint64_t length, int64_t *arg)
             return refuse(c, "its length of %llu words is too short", (unsigned long long)length);
         }
         arg[i] = words[next];
-        if (op->operands[i].kind == ISA_DIMS) {
+        if (op->operands[i].kind >= ISA_DIMS) {
+            int64_t most = op->operands[i].kind == ISA_DIMS ? PROGRAM_MAX_RANK : INT64_MAX;
             arg[i] = (int64_t)next;
-            if (words[next] < 0 || words[next] > PROGRAM_MAX_RANK ||
-                (uint64_t)words[next] > end - next - 1) {
-                return refuse(c, "%s has rank %lld", op->operands[i].name, (long long)words[next]);
+            if (words[next] < 0 || words[next] > most || (uint64_t)words[next] > end - next - 1) {
+                return refuse(c, "%s has %lld numbers", op->operands[i].name,
+                              (long long)words[next]);
             }
             next += (uint64_t)words[next];
         }
@@ -592,7 +627,8 @@ static seq_status decode(checker *c, uint64_t at, uint64_t length, int64_t *arg)
             return status;
         }
     }
-    return check_dims(c);
+    seq_status status = check_dims(c);
+    return status != SEQ_OK ? status : check_ranges(c);
 }
 
 static seq_status check_instruction(checker *c, seq_instr *in, uint64_t at, uint64_t length,

@@ -90,6 +90,7 @@ static seq_status finish_line(seq_vm *vm) {
         vm->lines_last->next = l;
     }
     vm->lines_last = l;
+    vm->checkpoint.lines++;
     (void)pthread_mutex_unlock(&vm->lock);
     return SEQ_OK;
 }

@@ -25,6 +25,8 @@
 
 #define VM_PARTIES NET_MAX_PARTIES
 
+#include "checkpoint.h"
+
 typedef struct vm_task vm_task;
 typedef struct vm_line vm_line;
 
@@ -95,6 +97,9 @@ struct seq_vm {
     prg_key public_key;
     vm_stream *streams;
     size_t stream_count;
+
+    vm_checkpoint checkpoint;
+    uint64_t resumed_ns; /* of the run, before this start */
 
     /* inputs and outputs */
     void **input, **output;
@@ -183,8 +188,14 @@ void print_destroy(seq_vm *vm);
 typedef struct {
     const char *options;
     const uint8_t *run_id, *public_seed;
+    uint64_t every; /* checkpoints */
+    int resume;
     double timeout_s;
 } handshake_terms;
+/* An exchange under instance 0, outside of the program: mine and theirs are an array by party.
+ * Steps 0-2 are the handshake's, the others checkpoint.c's. timeout_s 0: as long as peers live. */
+seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes);
+seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s);
 /* Agree with all peers on everything; seeds[p] and common as in protocol.h. */
 seq_status handshake(seq_vm *vm, const handshake_terms *terms, uint8_t seeds[][32],
                      uint8_t common[32]);
