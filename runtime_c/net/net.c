@@ -20,7 +20,9 @@
  * wait for a frame that is still unread behind the others, so then readers go on, frame by frame. A
  * peer that gets FLOOD times the limit ahead of a waiting VM is at fault. */
 
-#define STAGE_BYTES ((size_t)64 << 10) /* small frames are gathered in runs of this size */
+#define STAGE_BYTES ((size_t)64 << 10)  /* small frames are gathered in runs of this size */
+#define DIRECT_BYTES ((size_t)16 << 10) /* frames up to this size the caller may write itself */
+#define REMAINDER UINT32_MAX /* kind of a queue entry: the end of a frame begun by the caller */
 #define BOX_LISTS 1024u
 #define BOX_OVERHEAD 256u /* what a frame in a mailbox costs besides its payload, at most */
 #define FLOOD 4u
@@ -37,6 +39,7 @@ typedef struct {
 
     pthread_cond_t queued; /* the sender waits here for frames */
     net_buffer *queue, **queue_end;
+    int writing;     /* somebody writes to `out`: nobody else may */
     int sender_done; /* it wrote its last frame, or cannot write */
 
     net_buffer *box[BOX_LISTS];
@@ -55,10 +58,11 @@ struct net {
     pthread_cond_t room;    /* a paused reader may go on */
     net_peer peers[NET_MAX_PARTIES];
     uint64_t arrivals, seen;
-    uint64_t queued; /* bytes of data frames not yet written */
-    int starving;    /* the VM sleeps in net_wait */
-    int closing;     /* no reader pauses any more, failures do not matter */
-    int aborting;    /* senders drop data frames */
+    uint64_t queued;                             /* bytes of data frames not yet written */
+    uint8_t direct[FRAME_HEADER + DIRECT_BYTES]; /* the caller's */
+    int starving;                                /* the VM sleeps in net_wait */
+    int closing;  /* no reader pauses any more, failures do not matter */
+    int aborting; /* senders drop data frames */
     seq_error failure;
     char channel[64];
 #ifdef SEQ_TEST
@@ -136,6 +140,9 @@ static int stage_put(stage *w, const uint8_t *data, size_t n) {
 }
 
 static int stage_frame(stage *w, const net_buffer *frame) {
+    if (frame->kind == REMAINDER) {
+        return stage_put(w, frame->data, frame->bytes);
+    }
     uint8_t header[FRAME_HEADER];
     frame_encode(header,
                  &(frame_header){.tag = frame->tag, .kind = frame->kind, .bytes = frame->bytes});
@@ -172,7 +179,7 @@ static net_buffer *next_batch(net_peer *p) {
     net *n = p->net;
     double pause = n->options.timeout_s / 4 < 1.0 ? n->options.timeout_s / 4 : 1.0;
     double deadline = now_s() + pause;
-    while (p->queue == NULL) {
+    while (p->queue == NULL || p->writing) {
         if (!cond_wait_until(&p->queued, &n->lock, deadline) && p->queue == NULL) {
             enqueue_control(p, FRAME_HEARTBEAT, "");
             deadline = now_s() + pause;
@@ -181,6 +188,7 @@ static net_buffer *next_batch(net_peer *p) {
     net_buffer *batch = p->queue;
     p->queue = NULL;
     p->queue_end = &p->queue;
+    p->writing = 1;
     return batch;
 }
 
@@ -259,6 +267,9 @@ static void *sender_main(void *arg) {
         net_buffer *batch = next_batch(p);
         pthread_mutex_unlock(&n->lock);
         state = send_batch(p, w, batch);
+        pthread_mutex_lock(&n->lock);
+        p->writing = 0;
+        pthread_mutex_unlock(&n->lock);
     }
     if (w != NULL) {
         explicit_bzero(w, sizeof *w);
@@ -657,6 +668,38 @@ void net_free(uint8_t *payload) {
     }
 }
 
+/* Write a small frame without waking the sender, as far as that goes without waiting: what is left
+ * the sender writes before anything else. p->writing is mine. */
+static void write_direct(net_peer *p, net_buffer *frame) {
+    net *n = p->net;
+    size_t total = FRAME_HEADER + frame->bytes, done = 0;
+    frame_encode(n->direct,
+                 &(frame_header){.tag = frame->tag, .kind = frame->kind, .bytes = frame->bytes});
+    memcpy(n->direct + FRAME_HEADER, frame->data, frame->bytes);
+    for (ssize_t put = 1; done < total && put > 0; done += put > 0 ? (size_t)put : 0) {
+        put = p->out->ops->write(p->out, n->direct + done, total - done);
+    }
+    pool_give(frame);
+    net_buffer *rest = done < total ? pool_take(n->pool, total - done) : NULL;
+    if (rest != NULL) {
+        rest->kind = REMAINDER;
+        memcpy(rest->data, n->direct + done, total - done);
+    } else if (done < total) {
+        fail(p, "cannot be sent to: out of memory");
+    }
+    pthread_mutex_lock(&n->lock);
+    p->writing = 0;
+    if (rest != NULL) {
+        rest->next = p->queue;
+        p->queue_end = p->queue == NULL ? &rest->next : p->queue_end;
+        p->queue = rest;
+    }
+    if (p->queue != NULL) {
+        pthread_cond_signal(&p->queued);
+    }
+    pthread_mutex_unlock(&n->lock);
+}
+
 void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes) {
     net_peer *p = &n->peers[peer];
     net_buffer *frame = payload != NULL ? buffer_of(payload) : pool_take(n->pool, 0);
@@ -676,9 +719,18 @@ void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes
     frame->bytes = bytes;
     pthread_mutex_lock(&n->lock);
     p->sent += bytes;
-    n->queued += p->sender_done ? 0 : bytes;
-    enqueue(p, frame);
+    int direct = bytes <= DIRECT_BYTES && p->queue == NULL && !p->writing && !p->sender_done;
+    if (direct) {
+        p->writing = 1;
+        p->wire_sent += FRAME_HEADER + bytes;
+    } else {
+        n->queued += p->sender_done ? 0 : bytes;
+        enqueue(p, frame);
+    }
     pthread_mutex_unlock(&n->lock);
+    if (direct) {
+        write_direct(p, frame);
+    }
 }
 
 int net_take(net *n, unsigned peer, net_tag tag, size_t bytes, uint8_t **payload, seq_error *err) {

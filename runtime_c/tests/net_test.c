@@ -361,6 +361,39 @@ static int mailbox(unsigned frames, int expect_flood) {
     return 0;
 }
 
+/* Every party sends more small frames to the next one than connection and mailbox take in, so that
+ * some are begun by the caller and ended by the sender. */
+static void *fill_up_body(void *arg) {
+    enum { FRAMES = 3000, BYTES = 10007 };
+    party *self = arg;
+    seq_error err = {0};
+    unsigned me = self->options.me, next = (me + 1) % PARTIES, before = (me + 2) % PARTIES;
+    self->options.max_mailbox = (uint64_t)8 << 20;
+    net *n = net_open(&self->options, &err);
+    must(n != NULL, &err);
+    for (unsigned i = 0; i < FRAMES; i++) {
+        uint8_t *payload = net_alloc(n, BYTES);
+        CHECK(payload != NULL);
+        fill(payload, BYTES, content(me, next, (net_tag){i, 0}));
+        net_send(n, next, (net_tag){i, 0}, payload, BYTES);
+    }
+    (void)usleep(300000);
+    for (unsigned i = FRAMES; i-- > 0;) {
+        uint8_t *payload = NULL;
+        must(take(n, before, (net_tag){i, 0}, BYTES, &payload, &err), &err);
+        CHECK(matches(payload, BYTES, content(before, me, (net_tag){i, 0})));
+        net_free(payload);
+    }
+    net_close(n);
+    return NULL;
+}
+
+static int fill_up(const char *kind, const char *certs) {
+    static party parties[PARTIES];
+    in_threads(parties, kind_of(kind), certs, fill_up_body);
+    return 0;
+}
+
 /* ---- stopping ---- */
 
 static volatile int stop_flag;
@@ -644,6 +677,9 @@ int main(int argc, char **argv) {
     const char *command = argv[1];
     if (strcmp(command, "storm") == 0 && argc == 5) {
         return storm(argv[2], argv[3], (unsigned)atoi(argv[4]));
+    }
+    if (strcmp(command, "fill-up") == 0 && argc == 4) {
+        return fill_up(argv[2], argv[3]);
     }
     if (strcmp(command, "busy") == 0) {
         return busy();

@@ -60,6 +60,11 @@ def test_storm(program: Path, keys: Path, kind: str) -> None:
     assert channel.startswith({"memory": "memory", "tcp": "TCP (not", "tls": "TLSv1.3 TLS_"}[kind])
 
 
+@pytest.mark.parametrize("kind", ["memory", "tcp", "tls"])
+def test_small_frames_fill_the_connection(program: Path, keys: Path, kind: str) -> None:
+    run(program, "fill-up", kind, keys)
+
+
 @pytest.mark.parametrize("command", ["pause", "flood", "busy", "linger", "tamper", "refuse"])
 def test_alone(program: Path, command: str) -> None:
     run(program, command)
