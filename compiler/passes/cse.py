@@ -2,7 +2,8 @@
 
 Requires: nothing. Ensures: the same meaning. Of two nodes with the same op, operands and attributes
 the second is replaced by the first where that is in scope; random bits and effects never merge.
-A load of a variable whose value is known, from a store or load before, is that value.
+A load of a variable whose value is known, from a store or load before, is that value; but while a
+gradient for the variable is still to be taken its loads stay, for they are what it is taken by.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ class _Merger(Rewriter):
     def __init__(self, graph: Graph):
         super().__init__(graph, lambda _, node: self._merge(node))
         self.known: list[dict[Hashable, Node]] = []
+        self.differentiated = {n.attrs["var"] for n in graph.walk() if n.op == "grad"}
         self.held: list[dict[Var, Node | None]] = []  # by block: what a variable holds
 
     def _block(self, block: Block) -> Block:
@@ -66,7 +68,10 @@ class _Merger(Rewriter):
         for scope in reversed(self.held):
             if var in scope:
                 value = scope[var]
-                if value is not None and value.type == node.type:
+                if value is None or value.type != node.type:
+                    break
+                own = value.op == "load" and value.attrs["var"] is var
+                if own or var not in self.differentiated:
                     return value
                 break
         self.held[-1][var] = node

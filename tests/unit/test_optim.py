@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from interpreter import Machine
 from lang_tools import outputs, result_of
 
 from sequester.compiler import nn
+from sequester.compiler.compile import Options, compile_graph
 from sequester.compiler.ir.graph import Config
 from sequester.compiler.lang import (
     Program,
@@ -18,6 +20,7 @@ from sequester.compiler.lang import (
     concat,
     current,
     loop,
+    output,
     print_,
     sfix,
     state,
@@ -251,6 +254,18 @@ def test_clipped_gradients() -> None:
         torch.nn.utils.clip_grad_value_([w], 0.5)
         opt.step()
     np.testing.assert_allclose(found, w.detach().numpy(), atol=2.0**-12)
+
+
+def test_a_step_right_after_the_start() -> None:
+    """Outside of loops too: what a variable starts as does not hide the variable."""
+
+    def main() -> None:
+        w = state(sfix([1.0, 2.0]))
+        optim.SGD([w], lr=0.5).minimize((w * w).sum())
+        output("w", w)
+
+    program = compile_graph(Program(main).trace(), Options(protocol=None)).program
+    np.testing.assert_array_equal(Machine(program, {}).run().outputs["w"], [0, 0])
 
 
 def one() -> Any:
