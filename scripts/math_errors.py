@@ -2,7 +2,7 @@
 """Measure every function of `compiler/math` against float64 and write the table in docs/math.md.
 
     python scripts/math_errors.py            # print the table
-    python scripts/math_errors.py --write    # put it into docs/math.md
+    python scripts/math_errors.py --write    # and write it, and its plots, into docs
 
 The cases below state each function's domain and error bound; tests/unit/test_math.py asserts them.
 """
@@ -12,7 +12,7 @@ from __future__ import annotations
 import operator
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sequester.compiler.compile import Options, compile_graph
-from sequester.compiler.ir import reference
+from sequester.compiler.ir import reference, special
 from sequester.compiler.ir.graph import Config, Graph
 from sequester.compiler.lang import Party, ProgramError, functions, output, program
 from sequester.compiler.passes import expand
 
 Array = NDArray[Any]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "math.md"
+PLOTS = PAGE.with_name("math_errors.png")
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
 
 SMALL, LARGE = Config(), Config(ring_bits=128, k=63, f=32)
@@ -87,6 +88,18 @@ def _exp(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
     return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
 
 
+def _small_root(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    return [positive(c, n, 4.0 ** -(c.k - 2 - c.f))]
+
+
+def _angles(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    far = 2.0 ** min(c.k - 1 - c.f, c.ring_bits * 15 // 32 - c.f)
+    far -= 2.0**-c.f
+    turns = np.arange(-40, 41) * np.pi / 4
+    x = np.concatenate([grid(-4 * np.pi, 4 * np.pi, c, n), turns, rng.uniform(-far, far, n)])
+    return [np.concatenate([on_grid(x, c), np.array([-far, far])])]
+
+
 def _exp2(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
     top = c.k - 1 - c.f - 2.0**-9
     return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
@@ -141,9 +154,20 @@ CASES: tuple[Case, ...] = (
          lambda c, n, r: [_signed(c, n, 2.0 ** (c.f - c.k + 2))], lambda x: 1 / x, 1.2),
     Case("div", "b != 0, a/b in range", _div, lambda a, b: a / b, 3.1),
     Case("sqrt", "x >= 0", lambda c, n, r: [np.append(positive(c, n), 0.0)], np.sqrt, 1.3),
-    Case("rsqrt", "x > 0", lambda c, n, r: [positive(c, n)], lambda x: 1 / np.sqrt(x), 1.2),
+    Case("rsqrt", "x > 0, result in range", _small_root, lambda x: 1 / np.sqrt(x), 1.2),
     Case("sigmoid", "all", _whole, lambda x: 1 / (1 + np.exp(-x)), 1.2),
     Case("tanh", "all", _whole, np.tanh, 1.3),
+    Case("softplus", "all", _whole, special.softplus, 1.3),
+    Case("erf", "all", _whole, special.erf, 1.6),
+    Case("gelu", "all", _whole, lambda x: special.gelu(x, "none"), 1.6),
+    Case("sin", "abs(x) < 2^14 (f = 16), 2^28 (f = 32)", _angles, np.sin, 1.4),
+    Case("cos", "the same", _angles, np.cos, 1.4),
+    Case("sort", "all; of 10", lambda c, n, r: [_rows(c, n, r)], lambda x: np.sort(x, axis=1), 0.0,
+         (("axis", 1),)),
+    Case("topk", "all; 3 of 10", lambda c, n, r: [_rows(c, n, r)],
+         lambda x: -np.sort(-x, axis=1)[:, :3], 0.0, (("k", 3), ("axis", 1))),
+    Case("argmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)], lambda x: x.argmax(axis=1), 0.0,
+         (("axis", 1),)),
     Case("softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)],
          lambda z: np.exp(_log_softmax(z)), 1.2, (("axis", 1),)),
     Case("log_softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)], _log_softmax, 1.4,
@@ -160,7 +184,8 @@ def trace(case: Case | None, shapes: Sequence[tuple[int, ...]], config: Config) 
     def main() -> None:
         xs = [Party(0).input(f"x{i}") for i in range(len(shapes))]
         function = getattr(functions, case.name, operator.truediv) if case else lambda x, *_: x
-        output("y", function(*xs, **dict(case.attrs if case else ())))
+        y = function(*xs, **dict(case.attrs if case else ()))
+        output("y", y[0] if isinstance(y, tuple) else y)
 
     return main.trace(config, shapes={(0, f"x{i}"): s for i, s in enumerate(shapes)})
 
@@ -190,19 +215,51 @@ def cost(case: Case, config: Config) -> tuple[int, float]:
     return rounds[0] - rounds[1], (sent[0] - sent[1]) / xs[0].size
 
 
+def row(case: Case) -> list[str]:
+    """The cells of a function's line in the table."""
+    cells = []
+    for config, n in ((SMALL, 1 << 17), (LARGE, 2000)):
+        e = errors(case, config, n)
+        cells.append("exact" if not e.any() else f"{e.max():.2f}, {e.mean():.2f}")
+    e = errors(case, replace(SMALL, rounding="nearest"), 1 << 14)
+    nearest = "exact" if not e.any() else f"{e.max():.2f}, {e.mean():.2f}"
+    rounds, size = cost(case, SMALL)
+    bound = f"{case.bound:g}" if case.bound else "exact"
+    return [f"`{case.name}`", case.domain, bound, *cells, nearest, str(rounds), f"{size:.0f}"]
+
+
 def table() -> str:
     """The Markdown table."""
-    lines = ["| function | domain | bound | f = 16 | f = 32 | rounds | bytes |", "|---" * 7 + "|"]
-    for case in CASES:
-        cells = []
-        for config, n in ((SMALL, 1 << 17), (LARGE, 2000)):
-            e = errors(case, config, n)
-            cells.append("exact" if not e.any() else f"{e.max():.2f}, {e.mean():.2f}")
-        rounds, size = cost(case, SMALL)
-        bound = f"{case.bound:g}" if case.bound else "exact"
-        row = [f"`{case.name}`", case.domain, bound, *cells, str(rounds), f"{size:.0f}"]
-        lines.append(f"| {' | '.join(row)} |")
+    heads = ["function", "domain", "bound", "f = 16", "f = 32", "nearest", "rounds", "bytes"]
+    lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
+    lines += [f"| {' | '.join(row(case))} |" for case in CASES]
     return "\n".join(lines)
+
+
+def draw(path: Path) -> None:
+    """Plots of the errors at f = 16 over the domain of every function of one number."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    alone = [c for c in CASES if c.bound and "axis" not in dict(c.attrs)]
+    cases = [c for c in alone if len(c.sample(SMALL, 64, np.random.default_rng(0))) == 1]
+    columns = 3
+    figure, axes = pyplot.subplots(
+        -(-len(cases) // columns), columns, figsize=(12, 2.2 * -(-len(cases) // columns))
+    )
+    for case, axis in zip(cases, axes.flat, strict=False):
+        x = case.sample(SMALL, 4000, np.random.default_rng(0))[0]
+        axis.plot(x, errors(case, SMALL, 4000), ",")
+        axis.axhline(case.bound, color="tab:red", linewidth=0.8)
+        axis.set_xscale("symlog", linthresh=2.0**-4)
+        axis.set_ylim(0, case.bound * 1.1)
+        axis.set_title(case.name, fontsize=9)
+    for axis in list(axes.flat)[len(cases) :]:
+        axis.axis("off")
+    figure.tight_layout()
+    figure.savefig(path, dpi=80, metadata={"Software": None})
 
 
 def main() -> None:
@@ -213,6 +270,7 @@ def main() -> None:
     text = PAGE.read_text("utf-8")
     before, rest = text.split(BEGIN)
     PAGE.write_text(f"{before}{BEGIN}\n{made}\n{END}{rest.split(END)[1]}", "utf-8")
+    draw(PLOTS)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import special
 from .graph import Config, Node
 from .numeric import Array, Numbers, conv_size, windows
 from .ops import Attrs, GradientRule, TypeRule, need, need_arith, op
@@ -36,11 +37,18 @@ def _unary(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     return x[0]
 
 
-def _rsqrt(x: Sequence[Type], a: Attrs, c: Config) -> Type:
-    known = ("none", "quartic")
-    need(a["approximate"] in known, f"an rsqrt of approximate={a['approximate']!r}",
-         'write approximate="none" or approximate="quartic"')  # fmt: skip
-    return _unary(x, a, c)
+def _with_forms(name: str, other: str) -> TypeRule:
+    """The rule of a function with the option approximate="none" or another."""
+
+    def rule(x: Sequence[Type], a: Attrs, c: Config) -> Type:
+        need(a["approximate"] in ("none", other), f"{name} with approximate={a['approximate']!r}",
+             f'write approximate="none" or approximate="{other}"')  # fmt: skip
+        return _unary(x, a, c)
+
+    return rule
+
+
+_rsqrt, _gelu = _with_forms("rsqrt", "quartic"), _with_forms("gelu", "tanh")
 
 
 def _any_unary(x: Sequence[Type], a: Attrs, c: Config) -> Type:
@@ -91,6 +99,26 @@ def _along(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     _fixed(x[0])
     _axis(x[0], a)
     return x[0]
+
+
+def _sort(x: Sequence[Type], a: Attrs, c: Config) -> Type:
+    """The first `count` places along an axis."""
+    _number(x[0])
+    axis, count = _axis(x[0], a), a["count"]
+    size = x[0].shape[axis]
+    need(1 <= count <= size, f"the first {count} of {size} sorted values")
+    return x[0].with_shape((*x[0].shape[:axis], count, *x[0].shape[axis + 1 :]))
+
+
+def _argsort(x: Sequence[Type], a: Attrs, c: Config) -> Type:
+    return arith(True, _sort(x, a, c).shape)
+
+
+def _sort_grad(x: Sequence[Type], a: Attrs, c: Config) -> Type:
+    """Operands: gradient of the result, operand of the sorting."""
+    _number(x[0])
+    need(x[0].shape == _sort(x[1:], a, c).shape, f"gradient {x[0]} for {x[1]}")
+    return arith(True, x[1].shape, x[0].f)
 
 
 def _pooled(t: Type, a: Attrs) -> Shape:
@@ -194,6 +222,22 @@ def _reduce_max_grad_value(n: Node, g: Array, x: Array) -> Array:
     return out
 
 
+def _argsort_value(n: Node, x: Array) -> Array:
+    axis, keys = n.attrs["axis"], -x if n.attrs["descending"] else x
+    order = keys.argsort(axis=axis, kind="stable")
+    return np.asarray(order.take(range(n.attrs["count"]), axis=axis))
+
+
+def _sort_value(n: Node, x: Array) -> Array:
+    return np.take_along_axis(x, _argsort_value(n, x), axis=n.attrs["axis"])
+
+
+def _sort_grad_value(n: Node, g: Array, x: Array) -> Array:
+    out = np.zeros(x.shape)
+    np.put_along_axis(out, _argsort_value(n, x), g, axis=n.attrs["axis"])
+    return out
+
+
 def _cross_entropy_value(n: Node, z: Array, y: Array) -> Array:
     return np.asarray(-(y * log_softmax(z, 1)).sum() / z.shape[0])
 
@@ -258,6 +302,31 @@ def _grad_tanh(s: Step) -> Sequence[Any]:
     return (s.times(1 - s.y * s.y),)
 
 
+def _grad_softplus(s: Step) -> Sequence[Any]:
+    return (s.times(s.call("sigmoid", s.x[0])),)
+
+
+def _grad_erf(s: Step) -> Sequence[Any]:
+    return (s.times(s.call("erf_slope", s.x[0])),)
+
+
+def _grad_erf_slope(s: Step) -> Sequence[Any]:
+    return (s.scaled(s.times(s.y * s.x[0]), -2.0),)
+
+
+def _grad_gelu(s: Step) -> Sequence[Any]:
+    slope = s.call("gelu_slope", s.x[0], approximate=s.node.attrs["approximate"])
+    return (s.times(slope),)
+
+
+def _grad_sin(s: Step) -> Sequence[Any]:
+    return (s.times(s.call("cos", s.x[0])),)
+
+
+def _grad_cos(s: Step) -> Sequence[Any]:
+    return (s.scaled(s.times(s.call("sin", s.x[0])), -1.0),)
+
+
 def _grad_softmax(s: Step) -> Sequence[Any]:
     axis = s.node.attrs["axis"]
     return (s.y * (s.g - (s.g * s.y).sum(axis, keepdims=True)),)
@@ -277,6 +346,10 @@ def _grad_cross_entropy(s: Step) -> Sequence[Any]:
 
 def _grad_reduce_max(s: Step) -> Sequence[Any]:
     return (s.call("reduce_max_grad", s.g, s.x[0], axis=s.node.attrs["axis"]),)
+
+
+def _grad_sort(s: Step) -> Sequence[Any]:
+    return (s.call("sort_grad", s.g, s.x[0], **s.node.attrs),)
 
 
 def _grad_max_pool2d(s: Step) -> Sequence[Any]:
@@ -310,6 +383,10 @@ _composite("reduce_max", _reduce, lambda n, x: x.max(axis=n.attrs["axis"]), _gra
 _composite("reduce_max_grad", _reduce_grad, _reduce_max_grad_value,
            _no_second_derivative, "axis", arity=2)  # fmt: skip
 _composite("argmax", _argmax, lambda n, x: x.argmax(axis=n.attrs["axis"]), None, "axis")
+_composite("sort", _sort, _sort_value, _grad_sort, "axis descending count")
+_composite("argsort", _argsort, _argsort_value, None, "axis descending count")
+_composite("sort_grad", _sort_grad, _sort_grad_value, _no_second_derivative,
+           "axis descending count", arity=2)  # fmt: skip
 _composite("max_pool2d", _pool, _max_pool2d_value, _grad_max_pool2d, "kernel stride")
 _composite("max_pool2d_grad", _pool_grad, _max_pool2d_grad_value,
            _no_second_derivative, "kernel stride", arity=2)  # fmt: skip
@@ -323,6 +400,16 @@ _composite("sqrt", _unary, lambda n, x: np.sqrt(x), _grad_sqrt)
 _composite("rsqrt", _rsqrt, lambda n, x: 1.0 / np.sqrt(x), _grad_rsqrt, "approximate")
 _composite("sigmoid", _unary, lambda n, x: sigmoid(x), _grad_sigmoid)
 _composite("tanh", _unary, lambda n, x: np.tanh(x), _grad_tanh)
+_composite("softplus", _unary, lambda n, x: special.softplus(x), _grad_softplus)
+_composite("erf", _unary, lambda n, x: special.erf(x), _grad_erf)
+_composite("erf_slope", _unary, lambda n, x: special.erf_slope(x), _grad_erf_slope)
+_composite("gelu", _gelu, lambda n, x: special.gelu(x, n.attrs["approximate"]), _grad_gelu,
+           "approximate")  # fmt: skip
+_composite("gelu_slope", _gelu,
+           lambda n, x: 0.5 + special.gelu_slope_odd(x, n.attrs["approximate"]),
+           _no_second_derivative, "approximate")  # fmt: skip
+_composite("sin", _unary, lambda n, x: np.sin(x), _grad_sin)
+_composite("cos", _unary, lambda n, x: np.cos(x), _grad_cos)
 _composite("softmax", _along, lambda n, x: softmax(x, n.attrs["axis"]), _grad_softmax, "axis")
 _composite("log_softmax", _along, lambda n, x: log_softmax(x, n.attrs["axis"]),
            _grad_log_softmax, "axis")  # fmt: skip

@@ -80,6 +80,30 @@ def argmax(value: Operators, axis: int | None = None) -> Tensor:
     return emit("argmax", x, axis=at)
 
 
+def sort(value: Operators, axis: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
+    """Values in order along an axis, and their indices, integers. Equal values keep their order.
+
+    >>> values, indices = sort(scores, descending=True)
+    """
+    x = _secret_number(value)
+    at = shapes.normal_axis(x, axis)
+    attrs = {"axis": at, "descending": bool(descending), "count": x.shape[at]}
+    return emit("sort", x, **attrs), emit("argsort", x, **attrs)
+
+
+def argsort(value: Operators, axis: int = -1, descending: bool = False) -> Tensor:
+    """The indices of `sort`."""
+    return sort(value, axis, descending)[1]
+
+
+def topk(value: Operators, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
+    """The k largest (or smallest) values along an axis, in order, and their indices; of equal
+    values the first ones."""
+    x = _secret_number(value)
+    attrs = {"axis": shapes.normal_axis(x, axis), "descending": bool(largest), "count": int(k)}
+    return emit("sort", x, **attrs), emit("argsort", x, **attrs)
+
+
 def relu(x: Value) -> Tensor:
     """max(x, 0)."""
     return emit("relu", _secret_number(x))
@@ -132,6 +156,37 @@ def sigmoid(x: Value) -> Tensor:
 def tanh(x: Value) -> Tensor:
     """Hyperbolic tangent."""
     return emit("tanh", _secret_fixed(x))
+
+
+def softplus(x: Value, beta: float = 1.0) -> Tensor:
+    """log(1 + e^(beta x)) / beta, for a public beta > 0."""
+    if not beta > 0:
+        raise current().error(f"softplus with beta={beta}", "beta is a positive number")
+    t = _secret_fixed(x)
+    if beta == 1:
+        return emit("softplus", t)
+    return arith.div(emit("softplus", arith.scaled(t, beta)), beta)
+
+
+def erf(x: Value) -> Tensor:
+    """The error function, 2 / sqrt(pi) times the integral of e^(-s^2) from 0 to x."""
+    return emit("erf", _secret_fixed(x))
+
+
+def gelu(x: Value, approximate: str = "none") -> Tensor:
+    """x Phi(x) for the normal distribution function Phi; approximate="tanh": its approximation
+    x / 2 (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), which costs the same."""
+    return emit("gelu", _secret_fixed(x), approximate=approximate)
+
+
+def sin(x: Value) -> Tensor:
+    """Sine of radians."""
+    return emit("sin", _secret_fixed(x))
+
+
+def cos(x: Value) -> Tensor:
+    """Cosine of radians."""
+    return emit("cos", _secret_fixed(x))
 
 
 def softmax(x: Value, axis: int = -1) -> Tensor:
@@ -210,8 +265,8 @@ def uniform(lo: float, hi: float, shape: tuple[int, ...]) -> Tensor:
 
 
 __all__ = [
-    "argmax", "conv2d", "cross_entropy", "exp", "exp2", "log", "log2", "log_softmax", "max_pool2d",
-    "maximum", "minimum", "pair", "permutation", "random_bits", "reciprocal", "reduce_max", "relu",
-    "rsqrt", "sbit", "select", "sigmoid", "softmax", "sqrt", "standardize", "tanh", "uniform",
-    "where",
+    "argmax", "argsort", "conv2d", "cos", "cross_entropy", "erf", "exp", "exp2", "gelu", "log",
+    "log2", "log_softmax", "max_pool2d", "maximum", "minimum", "pair", "permutation", "random_bits",
+    "reciprocal", "reduce_max", "relu", "rsqrt", "sbit", "select", "sigmoid", "sin", "softmax",
+    "softplus", "sort", "sqrt", "standardize", "tanh", "topk", "uniform", "where",
 ]  # fmt: skip

@@ -3,6 +3,26 @@
 Every function states its domain, its error and its rounds; `docs/math.md` has the measured errors.
 """
 
-from . import compare, exponential, logarithm, quotient, roots, statistics
+from . import (
+    compare,
+    exponential,
+    gaussian,
+    logarithm,
+    quotient,
+    roots,
+    sorting,
+    statistics,
+    trigonometry,
+)
 
-__all__ = ["compare", "exponential", "logarithm", "quotient", "roots", "statistics"]
+__all__ = [
+    "compare",
+    "exponential",
+    "gaussian",
+    "logarithm",
+    "quotient",
+    "roots",
+    "sorting",
+    "statistics",
+    "trigonometry",
+]

@@ -142,20 +142,17 @@ def _scatter(parts: list[Tensor], axis: int, stride: int, shape: Shape) -> Tenso
 @lowering("reduce_max")
 def reduce_max(x: Tensor, *, axis: int) -> Tensor:
     """The maximum along an axis, exact. Rounds: see `_tournament`."""
-    best, _ = _tournament(_axis_first(x, axis))
+    best, _ = _tournament(axis_first(x, axis))
     return emit("reshape", best, shape=(*x.shape[:axis], *x.shape[axis + 1 :]))
 
 
 @lowering("reduce_max_grad")
 def reduce_max_grad(g: Tensor, x: Tensor, *, axis: int) -> Tensor:
     """The gradient g to the first maximum. Rounds, the bits given: one selection."""
-    rows = _axis_first(x, axis)
+    rows = axis_first(x, axis)
     _, winner = _tournament(rows)
     spread = expand(emit("reshape", g, shape=(1, *rows.shape[1:])), rows.shape)
-    moved = emit("reshape", select(winner, spread), shape=_moved_shape(x.shape, axis))
-    order = [i + 1 if i < axis else i for i in range(len(x.shape))]
-    order[axis] = 0
-    return emit("permute", moved, axes=tuple(order))
+    return axis_back(select(winner, spread), x.shape, axis, x.shape[axis])
 
 
 @lowering("argmax")
@@ -165,7 +162,7 @@ def argmax(x: Tensor, *, axis: int) -> Tensor:
     The index in binary is made of XORs of the winner's bits, which are local.
     Rounds: see `_tournament`; then b2a.
     """
-    _, winner = _tournament(_axis_first(x, axis))
+    _, winner = _tournament(axis_first(x, axis))
     n = winner.shape[0]
     count = max(1, (n - 1).bit_length())
     bits = []
@@ -181,15 +178,19 @@ def argmax(x: Tensor, *, axis: int) -> Tensor:
 
 def largest(x: Tensor, axis: int) -> Tensor:
     """The maximum along an axis, which stays with size 1."""
-    best, _ = _tournament(_axis_first(x, axis))
+    best, _ = _tournament(axis_first(x, axis))
     return emit("reshape", best, shape=(*x.shape[:axis], 1, *x.shape[axis + 1 :]))
 
 
-def _moved_shape(shape: Shape, axis: int) -> Shape:
-    return (shape[axis], *shape[:axis], *shape[axis + 1 :])
+def axis_back(x: Tensor, shape: Shape, axis: int, size: int) -> Tensor:
+    """(size, everything else) as the shape with `size` in place of an axis: undoes `axis_first`."""
+    moved = emit("reshape", x, shape=(size, *shape[:axis], *shape[axis + 1 :]))
+    order = [i + 1 if i < axis else i for i in range(len(shape))]
+    order[axis] = 0
+    return emit("permute", moved, axes=tuple(order))
 
 
-def _axis_first(x: Tensor, axis: int) -> Tensor:
+def axis_first(x: Tensor, axis: int) -> Tensor:
     """x as (size of the axis, everything else)."""
     if axis:
         x = emit("permute", x, axes=(axis, *(i for i in range(len(x.shape)) if i != axis)))

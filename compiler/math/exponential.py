@@ -140,6 +140,28 @@ def _sigmoid(x: Tensor, f: int) -> Tensor:
     return add(y, select(negative, minus_from(1.0, times(y, 2))))
 
 
+def _log1p(t: NDArray[np.float64]) -> NDArray[np.float64]:
+    """ln(1 + e) on [0, 1] as a function of t = 2 e - 1."""
+    return np.log((t + 3) / 2)
+
+
+@lowering("softplus")
+def softplus(x: Tensor) -> Tensor:
+    """log(1 + exp(x)) for every x: max(x, 0) + log(1 + exp(-|x|)), the latter by a polynomial.
+
+    Error: 1.2 units.
+    Rounds: a comparison, a selection, `exponential`, 3 (f = 16) or 4 products with truncation, a
+    truncation.
+    """
+    f, fine = precision(x), working()
+    below = select(is_negative(x), x)
+    above = sub(x, below)
+    e = exponential(sub(below, above), f + GUARD, 0)
+    t = plus(shifted(at_precision(e, fine + 1), 1), -1.0)
+    rest = polynomial(t, fitted(_log1p, f + GUARD), 2 * fine)
+    return add(above, rounded(rest, f))
+
+
 def _shifted_exponentials(x: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor, int]:
     """x - max x, exp of that, its sums along the axis (kept, both with guard bits), its length."""
     f = precision(x)
@@ -164,7 +186,8 @@ def softmax(x: Tensor, *, axis: int) -> Tensor:
     _, e, total, n = _shifted_exponentials(x, axis)
     if n == 1:
         return plus(times(x, 0), 1.0)
-    inverse = reciprocal_above_one(total, float(n), working() + GUARD)
+    places = min(working() + GUARD, (product_bits() - 4) // 2)
+    inverse = reciprocal_above_one(total, float(n), places)
     return product(e, expand(inverse, x.shape), f)
 
 
@@ -199,4 +222,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     logs = emit("sum", shifted(log_total, -spread), axes=(0, 1))
     fine = f + (min(spread, GUARD) if target.type.f else spread)
     loss = sub(logs, scaled(rounded(hits, fine), 1.0, f + spread - fine))
-    return rounded(scaled(loss, 2.0**spread / batch, f), f)
+    k, room = config().k, product_bits()
+    loss = rounded(loss, f + spread if k + spread + f <= room else f + 1)
+    bits = min(f, room - k - (precision(loss) - f))
+    return rounded(scaled(loss, 2.0**spread / batch, bits), f)

@@ -111,8 +111,9 @@ def rounded(x: Tensor, f: int) -> Tensor:
 
 def at_precision(x: Tensor, f: int) -> Tensor:
     """x at precision f: `rounded` if that is lower, exact if it is higher."""
-    extra = f - precision(x)
-    return scaled(x, 1.0, extra) if extra > 0 else rounded(x, f)
+    while precision(x) < f:
+        x = scaled(x, 1.0, min(f - precision(x), 62))  # what an immediate holds
+    return rounded(x, f)
 
 
 def product(a: Tensor, b: Tensor, f: int) -> Tensor:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..lang.builder import current
 from ..lang.tensor import Tensor
 from .fixed import (
     add,
@@ -22,7 +23,7 @@ from .fixed import (
 )
 
 Function = Callable[[Any], Any]
-_MOST = 32  # the largest degree that `fitted` tries
+_MOST = 40  # the largest degree that `fitted` tries
 
 
 @cache
@@ -40,6 +41,9 @@ def fitted(function: Function, bits: int, high: float = 1.0) -> tuple[float, ...
     """Coefficients as those of `chebyshev`, of the least degree whose error is below 2^-bits.
 
     `bits` is at most 47, so that float64 can tell.
+
+    Raises:
+        ProgramError: there is none of a degree up to 40.
     """
     assert bits < 48, "an error that float64 cannot measure"
     t = (high - 1) / 2 + (high + 1) / 2 * np.cos(np.linspace(0, np.pi, 1001))
@@ -48,7 +52,9 @@ def fitted(function: Function, bits: int, high: float = 1.0) -> tuple[float, ...
         error = np.abs(np.polynomial.polynomial.polyval(t, coefficients) - function(t)).max()
         if error < 2.0**-bits:
             return coefficients
-    raise AssertionError(f"no polynomial of degree {_MOST} is that close")
+    raise current().error(
+        f"no polynomial of degree {_MOST} has an error below 2^-{bits}", "choose a smaller f"
+    )
 
 
 def polynomial(t: Tensor, coefficients: Sequence[float], f: int) -> Tensor:
@@ -76,7 +82,9 @@ def polynomial(t: Tensor, coefficients: Sequence[float], f: int) -> Tensor:
         powers[i] = product(powers[left], powers[i - left], bits)
     low = _combination(powers, coefficients[:half], bits)
     high = _combination(powers, coefficients[half:], bits)
-    high = rounded(high, min(2 * bits, product_bits() - 2 - bits))
+    room = product_bits() - 2 - bits
+    if room < 2 * bits:
+        high = rounded(high, min(room, config().k - 3))
     top = product(powers[half], high, min(f, config().k - 3))
     return add(at_precision(top, f), rounded(low, f))
 

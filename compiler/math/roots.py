@@ -80,6 +80,7 @@ def sqrt(x: Tensor) -> Tensor:
 
     With x = u 2^(e - c), e = k - 1 - f and c = 2 d + r: sqrt(x) =
     u^(-1/2) (u 2^(-d - r)) 2^((r + e) / 2), where the polynomial for u^(-1/2) runs beside the rest.
+    At x = 0 the polynomial is some number, and with f > k - 20 a checked run may report it.
 
     Error: 1.2 units. Rounds: those of `rsqrt`.
     """
@@ -114,8 +115,11 @@ def rsqrt(x: Tensor, *, approximate: str) -> Tensor:
     exponent = f - config().k + 1
     factor = _root_of_two(h.odd, exponent, f + GUARD)
     room = product_bits() - 3 - precision(h.inverse) - (config().k - 2) // 2
-    power = product(h.power, factor, min(f + GUARD, room))
-    return product(h.inverse, shifted(power, exponent // 2), f)
+    if f + GUARD <= room:
+        inverse, power = h.inverse, product(h.power, factor, f + GUARD)
+    else:  # a step more
+        inverse, power = product(h.inverse, factor, f + GUARD), h.power
+    return product(inverse, shifted(power, exponent // 2), f)
 
 
 @cache

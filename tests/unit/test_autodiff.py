@@ -104,6 +104,13 @@ CASES: dict[str, tuple[Callable[..., Any], list[np.ndarray]]] = {
     "rsqrt": (lambda a: weighted(rsqrt(a)), [P]),
     "sigmoid": (lambda a: weighted(sigmoid(a)), [A]),
     "tanh": (lambda a: weighted(tanh(a)), [A]),
+    "softplus": (lambda a: weighted(functions.softplus(a, beta=1.5)), [A]),
+    "erf": (lambda a: weighted(functions.erf(a)), [A]),
+    "erf_slope": (lambda a: weighted(emit("erf_slope", a)), [A]),
+    "gelu": (lambda a: weighted(functions.gelu(a)), [A]),
+    "gelu tanh": (lambda a: weighted(functions.gelu(a, approximate="tanh")), [A]),
+    "sin": (lambda a: weighted(functions.sin(a) + functions.cos(a * 2.0)), [A]),
+    "sort": (lambda a: weighted(functions.sort(a)[0]) + weighted(functions.topk(a, 2, 0)[0]), [A]),
     "standardize": (
         lambda a: weighted(emit("standardize", a, axes=(0,), eps=0.01))
         + weighted(emit("standardize", a * 3.0, axes=(0, 1), eps=1e-5), 50), [A]),
@@ -163,7 +170,7 @@ def test_every_differentiable_op_is_tested() -> None:
         used |= {node.op for node in graph.walk()}
     used |= {"conv2d_dx", "conv2d_dw"}  # test_second_order_of_convolutions
     # test_lang_mistakes: no second derivative
-    used |= {"max_pool2d_grad", "reduce_max_grad", "standardize_grad"}
+    used |= {"max_pool2d_grad", "reduce_max_grad", "standardize_grad", "gelu_slope", "sort_grad"}
     assert {name for name, row in OPS.items() if row.gradient} <= used
 
 
