@@ -4,7 +4,8 @@
         --input 0:train=TRAIN.npz --input 0:test=TEST.npz
 
 Each archive has `x` and `y`. What anybody learns is printed: the mean loss and the test accuracy of
-each epoch. The model is only given out with `--save`, and only to party 0.
+each epoch. The model is only given out with `--save`, and only to party 0. `--batch-norm` and
+`--dropout 0.5` give the variants.
 
 Inputs:
     0:train.x, 0:test.x: pictures (n, 3, 32, 32) with values in [0, 1].
@@ -15,16 +16,19 @@ Inputs:
 from sequester import Party, nn, output, program
 
 
-def network() -> nn.Module:
+def network(batch_norm: bool = False, dropout: float = 0.0) -> nn.Module:
+    def norm(channels: int) -> nn.Module:
+        return nn.BatchNorm2d(channels) if batch_norm else nn.Identity()
+
     # Pooling before ReLU gives the same values with fewer comparisons.
     return nn.Sequential(
-        nn.Conv2d(3, 96, 11, stride=4, padding=9), nn.MaxPool2d(3, stride=2), nn.ReLU(),
-        nn.Conv2d(96, 256, 5, padding=1), nn.MaxPool2d(2, stride=1), nn.ReLU(),
+        nn.Conv2d(3, 96, 11, stride=4, padding=9), nn.MaxPool2d(3, stride=2), nn.ReLU(), norm(96),
+        nn.Conv2d(96, 256, 5, padding=1), nn.MaxPool2d(2, stride=1), nn.ReLU(), norm(256),
         nn.Conv2d(256, 384, 3, padding=1), nn.ReLU(),
         nn.Conv2d(384, 384, 3, padding=1), nn.ReLU(),
         nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
-        nn.Flatten(), nn.Linear(256, 256), nn.ReLU(),
-        nn.Linear(256, 256), nn.ReLU(), nn.Linear(256, 10),
+        nn.Flatten(), nn.Linear(256, 256), nn.ReLU(), nn.Dropout(dropout),
+        nn.Linear(256, 256), nn.ReLU(), nn.Dropout(dropout), nn.Linear(256, 10),
     )  # fmt: skip
 
 
@@ -36,13 +40,15 @@ def alexnet(
     lr: float = 0.05,
     momentum: float = 0.9,
     schedule: str = "constant",
+    batch_norm: bool = False,
+    dropout: float = 0.0,
     test_batch: int = 100,
     watch: bool = False,
     load: bool = False,
     save: bool = False,
 ):
     train, test = Party(0).dataset("train"), Party(0).dataset("test")
-    model = network()
+    model = network(batch_norm, dropout)
     if load:
         model.load(Party(0), "model")
     opt = nn.optimizer_named(optimizer, model.parameters(), lr, momentum)

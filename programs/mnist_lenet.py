@@ -19,12 +19,13 @@ accuracy of about 95 %.
 from sequester import Party, nn, output, program
 
 
-def network() -> nn.Module:
+def network(dropout: float = 0.0) -> nn.Module:
     # Pooling before ReLU gives the same values with a quarter of ReLU's comparisons.
     return nn.Sequential(
         nn.Conv2d(1, 20, 5), nn.MaxPool2d(2), nn.ReLU(),
         nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.ReLU(),
-        nn.Flatten(), nn.Linear(800, 500), nn.ReLU(), nn.Linear(500, 10),
+        nn.Flatten(), nn.Linear(800, 500), nn.ReLU(),
+        nn.Dropout(dropout), nn.Linear(500, 10),
     )  # fmt: skip
 
 
@@ -36,13 +37,14 @@ def lenet(
     lr: float = 0.05,
     momentum: float = 0.9,
     schedule: str = "constant",
+    dropout: float = 0.0,
     test_batch: int = 100,
     watch: bool = False,
     load: bool = False,
     save: bool = False,
 ):
     train, test = Party(0).dataset("train"), Party(0).dataset("test")
-    model = network()
+    model = network(dropout)
     if load:
         model.load(Party(0), "model")
     opt = nn.optimizer_named(optimizer, model.parameters(), lr, momentum)

@@ -50,6 +50,7 @@ except ImportError:
 @click.option("--protocol", help="Only this protocol.")
 @click.option("--epochs", type=click.IntRange(1), help="Other than planned.")
 @click.option("--lr", type=float, help="Other than planned.")
+@click.option("--dropout", type=float, help="Of network C, other than planned; 0: none.")
 @click.option("--seed", type=click.IntRange(0), help="Other than planned.")
 @click.option("--rounding", type=click.Choice(["probabilistic", "nearest"]))
 @click.option("--ring", type=click.Choice(["64", "128"]), help="f = 16 or f = 32.")

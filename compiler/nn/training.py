@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..lang import Operators, Tensor, Variable, current, loop, print_
+from ..lang import Operators, Tensor, Variable, checkpoint, current, loop, print_
 from .layers import one_hot
 from .losses import cross_entropy, evaluate
 from .module import Module
@@ -72,6 +72,8 @@ def fit(
 ) -> None:
     """Train a model, and print after each epoch "epoch E: mean loss L, test accuracy P %".
 
+    After each epoch there is a `checkpoint()`.
+
     The mean loss and, with `test`, the accuracy are opened to all, and with `watch` the loss of
     each batch; nothing else is. Each epoch goes over all whole batches in a fresh public
     permutation. No epochs: only the accuracy is measured and printed.
@@ -110,6 +112,7 @@ def fit(
             print_("epoch {}: mean loss {:.4f}, test accuracy {:.2f} %", epoch, mean, found)
         if rates is not None:
             rates.step()
+        checkpoint()
     if not epochs and test is not None:
         print_("test accuracy {:.2f} %", accuracy(model, *test, batch=test_batch))
 

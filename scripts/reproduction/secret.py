@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ from typing import Any
 from sequester import source
 from sequester.compiler.compile import Compiled
 from sequester.vm import data, runs
+from sequester.vm.errors import SequesterError
 from sequester.vm.results import write_json
 
 from .cells import Cell
@@ -126,17 +127,21 @@ def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -
         threads=threads,
         seed=cell.seed,
         timeout=60.0,
+        checkpoint_every=1,
     )
-    begin = time.strftime("%Y-%m-%d")
-    folder = _fresh(work)
-    runs.run(cell.program.stem, compiled(cell, specs).data, folder, settings, recorder.on_event)
+    folder = _interrupted(work)
+    if folder is not None:
+        tell(f"goes on with {folder.name}")
+        runs.resume(folder, settings, recorder.on_event)
+    else:
+        folder = _fresh(work)
+        runs.run(cell.program.stem, compiled(cell, specs).data, folder, settings, recorder.on_event)
     measured = source.summary(folder)["measured"]
     info = json.loads((folder / "run.json").read_text())
     write_json(
         done,
         {
-            "date": begin,
-            "machine": info["machine"].rsplit(",", 1)[0],
+            "resumed": len(info.get("resumed", [])),
             "threads": info["threads"],
             "channel": info["channel"],
             "seconds": round(measured["seconds"], 1),
@@ -144,6 +149,16 @@ def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -
             "mb_sent": [round(b / 1e6, 1) for b in measured["sent_bytes"]],
         },
     )
+
+
+def _interrupted(work: Path) -> Path | None:
+    """The folder of an interrupted run that has saved an epoch."""
+    for folder in sorted(work.glob("run-*")):
+        with contextlib.suppress(SequesterError):
+            runs.resumable(folder)
+            if any(folder.glob("party-0/checkpoints/*")):
+                return folder
+    return None
 
 
 def _fresh(work: Path) -> Path:

@@ -118,6 +118,18 @@ CASES = [
     Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
 ]
 
+# Variants: what is drawn secretly is another thing at each executor, so the two are not compared.
+VARIANTS = [
+    Case("mnist_lenet", lambda: digits(12, 4), check_trained,
+         ("--batch", "4", "--dropout", "0.5", "--schedule", "cosine")),
+    Case("mnist_dense", lambda: digits(32, 4), check_trained,
+         ("--batch", "8", "--optimizer", "amsgrad", "--lr", "0.001", "--schedule", "step")),
+    Case("cifar_alexnet", lambda: pictures(16, 2), check_trained,
+         ("--batch", "16", "--batch-norm", "--dropout", "0.5", "--optimizer", "adamw")),
+    Case("cifar_small_alexnet", lambda: pictures(8, 2), check_trained,
+         ("--batch", "8", "--batch-norm", "--dropout", "0.5")),
+]  # fmt: skip
+
 
 def write_inputs(case: Case, folder: Path) -> tuple[str, ...]:
     specs = []
@@ -170,6 +182,13 @@ def test_three_executors_agree(case: Case, tmp_path: Path) -> None:
     assert predicted["exact"]
     assert measured["rounds"] == predicted["rounds"]
     assert measured["sent_bytes"] == predicted["sent_bytes"]
+
+
+@pytest.mark.parametrize("case", VARIANTS, ids=lambda c: c.name)
+def test_variants_train_in_the_emulation(case: Case, tmp_path: Path) -> None:
+    inputs = write_inputs(case, tmp_path)
+    lines, _ = run(tmp_path, case.name, make(case, inputs, "probabilistic"), inputs, "emulate")
+    case.check(lines)
 
 
 @pytest.mark.parametrize("case", CASES[:4], ids=lambda c: c.name)
