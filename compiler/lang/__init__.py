@@ -7,10 +7,16 @@ from .convert import arange, compose, full, ones, zeros
 from .errors import ProgramError
 from .functions import (
     argmax,
+    argsort,
     conv2d,
+    cos,
     cross_entropy,
+    erf,
     exp,
+    exp2,
+    gelu,
     log,
+    log2,
     log_softmax,
     max_pool2d,
     maximum,
@@ -22,10 +28,14 @@ from .functions import (
     rsqrt,
     select,
     sigmoid,
+    sin,
     softmax,
+    softplus,
+    sort,
     sqrt,
     standardize,
     tanh,
+    topk,
     uniform,
     where,
 )
@@ -37,11 +47,12 @@ from .shapes import concat, dilate, pad, stack
 from .tensor import Operators, Tensor, Variable, cfix, cint, sbit, sfix, sint, state
 
 __all__ = [
-    "LOWERINGS", "Builder", "Operators", "Option", "Party", "Program", "ProgramError", "Tensor",
-    "Variable", "arange", "argmax", "bit_values", "cfix", "checkpoint", "cint", "compose", "concat",
-    "conv2d", "cross_entropy", "current", "dilate", "else_", "exp", "full", "grad", "if_",
-    "join_planes", "log", "log_softmax", "loop", "lowering", "max_pool2d", "maximum", "minimum",
-    "ones", "output", "pad", "permutation", "print_", "program", "random_bits", "reciprocal",
-    "relu", "rsqrt", "sbit", "select", "sfix", "sigmoid", "sint", "softmax", "sqrt", "stack",
-    "standardize", "state", "tanh", "uniform", "where", "while_", "zeros",
+    "Builder", "LOWERINGS", "Operators", "Option", "Party", "Program", "ProgramError", "Tensor",
+    "Variable", "arange", "argmax", "argsort", "bit_values", "cfix", "checkpoint", "cint",
+    "compose", "concat", "conv2d", "cos", "cross_entropy", "current", "dilate", "else_", "erf",
+    "exp", "exp2", "full", "gelu", "grad", "if_", "join_planes", "log", "log2", "log_softmax",
+    "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output", "pad", "permutation",
+    "print_", "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit", "select", "sfix",
+    "sigmoid", "sin", "sint", "softmax", "softplus", "sort", "sqrt", "stack", "standardize",
+    "state", "tanh", "topk", "uniform", "where", "while_", "zeros",
 ]  # fmt: skip
