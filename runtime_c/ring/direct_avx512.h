@@ -3,20 +3,32 @@
  * blocked GEMM takes all others. */
 
 #define STEPS 4096    /* offsets kept on the stack */
-#define WEIGHTS 32768 /* words of a filter kept on the stack */
+#define WEIGHTS 65536 /* words of a filter kept on the stack */
 #define DR 5          /* rows of either side of a tile of inner products */
-#define BLOCK 96      /* vectors of such a tile's inner dimension that stay in L1 */
+#define BLOCK 64      /* vectors of such a tile's inner dimension that stay in L1 */
 
-static TARGET __attribute__((noinline)) void direct_tile(size_t kc, const uint64_t *a, size_t lda,
+static TARGET __attribute__((noinline)) void direct_tile(size_t kc, const uint64_t *a,
                                                          const panel *p, const ptrdiff_t *step,
                                                          size_t ldc, size_t mr, int add) {
     int masked = 0;
     for (size_t v = 0; v < p->count; v++)
         masked |= p->mask[v] != 0xFF;
     if (masked)
-        any_tile(kc, a, lda, p, step, ldc, mr, add, 1);
+        any_tile(kc, a, p, step, ldc, mr, add, 1);
     else
-        any_tile(kc, a, lda, p, step, ldc, mr, add, 0);
+        any_tile(kc, a, p, step, ldc, mr, add, 0);
+}
+
+/* Ask for n words that are needed soon, into L2: images of a batch lie beyond it. */
+static TARGET void fetch(const uint64_t *a, size_t n) {
+    for (size_t i = 0; i < n; i += 8)
+        _mm_prefetch((const char *)(a + i), _MM_HINT_T1);
+}
+
+/* The next tile of a panel. */
+static void move_sums(panel *p, ptrdiff_t by) {
+    for (size_t v = 0; v < p->count; v++)
+        p->c[v] += by;
 }
 
 /* ---- inner products of rows ---- */
@@ -60,7 +72,7 @@ INLINE void dot(const steps *s, size_t first, size_t last, const uint64_t *const
                 const int nr) {
     size_t whole = last - (last == s->count && s->tail != 0xFF);
     __m512i acc[32];
-    uint64_t sums[32];
+    uint64_t sums[32] __attribute__((aligned(64)));
     _Pragma("GCC unroll 32") for (int i = 0; i < 32; i++) acc[i] = _mm512_setzero_si512();
     for (size_t k = first; k < whole; k++)
         dot_step(acc, s, k, a, b, mr, nr, 0);
@@ -84,8 +96,10 @@ INLINE void dot(const steps *s, size_t first, size_t last, const uint64_t *const
                 dot(s, first, last, a, b + j, d + j, ldd, add, mr, 1);                             \
         break
 
-RING any_dot(const steps *s, size_t first, size_t last, const uint64_t *const a[DR],
-             const uint64_t *const b[DR], uint64_t *d, size_t ldd, size_t mr, size_t nr, int add) {
+static TARGET
+    __attribute__((noinline)) void any_dot(const steps *s, size_t first, size_t last,
+                                           const uint64_t *const a[DR], const uint64_t *const b[DR],
+                                           uint64_t *d, size_t ldd, size_t mr, size_t nr, int add) {
     switch (mr) {
         DOT_COLUMNS(1);
         DOT_COLUMNS(2);
@@ -132,26 +146,25 @@ RING dot_rows(void *arg, size_t begin, size_t end) {
 
 /* Few rows of op(a): rows of b are used too seldom to be worth packing. */
 static int suits_rows(const ring_gemm *g) {
-    return !g->tb && g->m <= 2 * MR && g->k > 0;
+    return !g->tb && g->m > 0 && g->m <= 2 * MR && g->k > 0;
 }
 
 RING few_rows(void *arg, size_t begin, size_t end) {
     const job *g = arg;
-    uint64_t a[2 * MR * KC];
+    uint64_t a[2 * MR * KC] __attribute__((aligned(64)));
     ptrdiff_t step[KC];
+    size_t h = block_size(g->m, MR);
     for (size_t k = 0; k < MIN(g->k, (size_t)KC); k++)
         step[k] = (ptrdiff_t)(k * g->n);
     for (size_t k = 0, kc; k < g->k; k += kc) {
         kc = block_size(g->k - k, KC);
-        g->pack_a(g, a, 0, g->m, k, kc);
+        pack_rows(g, a, 0, g->m, h, k, kc);
         for (size_t j = begin; j < end; j += NR) {
             panel p = make_panel(g->b + k * g->n + j, g->d + j, MIN(end - j, (size_t)NR));
-            for (size_t r = 0; r < g->m; r += MR) {
-                panel at = p;
-                for (size_t v = 0; v < NR / 8; v++)
-                    at.c[v] += r * g->n;
-                direct_tile(kc, a + r * KC, KC, &at, step, g->n, MIN(g->m - r, (size_t)MR),
+            for (size_t r = 0; r < g->m; r += h) {
+                direct_tile(kc, a + r / h * MR * KC, &p, step, g->n, MIN(g->m - r, h),
                             g->accumulate || k > 0);
+                move_sums(&p, (ptrdiff_t)(h * g->n));
             }
         }
     }
@@ -229,33 +242,40 @@ static panel conv_panel(const ring_conv *c, size_t i, const uint64_t *b, uint64_
     return p;
 }
 
-static void move_sums(panel *p, ptrdiff_t by) {
-    for (size_t v = 0; v < p->count; v++)
-        p->c[v] += by;
+/* What tap k of the filter reads, relative to the first. */
+static void tap_offsets(const ring_conv *c, ptrdiff_t *offset) {
+    tap t = tap_at(c, 0);
+    for (size_t k = 0; k < filter_size(c); k++, tap_next(c, &t))
+        offset[k] = t.offset;
 }
 
 RING forward_panels(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
     ptrdiff_t step[STEPS];
-    size_t outputs = output_size(c);
-    tap t = tap_at(c, 0);
-    for (size_t k = 0; k < g->k; k++, tap_next(c, &t))
-        step[k] = t.offset;
+    size_t outputs = output_size(c), h = block_size(c->cout, MR);
+    tap_offsets(c, step);
     for (size_t u = begin; u < end; u++) {
         size_t image = u / image_panels(c);
         panel p = conv_panel(c, u % image_panels(c), g->b + image * image_size(c),
                              g->d + image * c->cout * outputs, 0);
-        for (size_t r = 0, mr; r < c->cout; r += mr) {
-            mr = block_size(c->cout - r, MR);
-            direct_tile(g->k, g->a + r * g->k, g->k, &p, step, outputs, mr, g->accumulate);
-            move_sums(&p, (ptrdiff_t)(mr * outputs));
+        const uint64_t *a = g->a;
+        if (u + image_panels(c) < end) {
+            size_t n = (image_size(c) + image_panels(c) - 1) / image_panels(c);
+            size_t o = (c->cout * outputs + image_panels(c) - 1) / image_panels(c);
+            fetch(g->b + (image + 1) * image_size(c) + n * (u % image_panels(c)), n);
+            fetch(g->d + (image + 1) * c->cout * outputs + o * (u % image_panels(c)), o);
+        }
+        for (size_t r = 0; r < c->cout; r += h, a += MR * g->k) {
+            direct_tile(g->k, a, &p, step, outputs, MIN(c->cout - r, h), g->accumulate);
+            move_sums(&p, (ptrdiff_t)(h * outputs));
         }
     }
 }
 
 RING any_conv(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
               seq_pool *pool) {
+    uint64_t packed[WEIGHTS] __attribute__((aligned(64)));
     job j = {.m = c->cout,
              .k = filter_size(c),
              .n = c->batch * output_size(c),
@@ -264,39 +284,54 @@ RING any_conv(void *d, const void *x, const void *w, const ring_conv *c, int acc
              .b = x,
              .c = c,
              .accumulate = accumulate};
-    if (suits_direct(c) && j.k >= 64 && j.k <= STEPS) /* fewer: writing results takes longest */
-        split(pool, c->batch * image_panels(c), 1, forward_panels, &j);
-    else
-        blocked_conv(d, x, w, c, accumulate, pool);
+    size_t h = c->cout ? block_size(c->cout, MR) : 1, words = (c->cout + h - 1) / h * MR * j.k;
+    if (!suits_direct(c) || j.k < 64 || j.k > STEPS || words > WEIGHTS) {
+        blocked_conv(d, x, w, c, accumulate, pool); /* short: writing results takes longest */
+        return;
+    }
+    for (size_t r = 0; r < c->cout; r += h)
+        matrix_pack_a(&j, packed + r / h * MR * j.k, r, MIN(c->cout - r, h), 0, j.k);
+    j.a = packed;
+    split(pool, c->batch * image_panels(c), 1, forward_panels, &j);
+    prg_wipe(packed, words * sizeof *packed);
 }
 
-/* Gradient for x, by images. The filter is packed once, as rows (tap, channel), so that a tile of
- * neighbouring channels of one tap never adds to a word twice. */
+/* Gradient for x, by images. The filter is packed once, in strips of channels of one tap: a tile
+ * never adds to a word twice. */
 RING dx_images(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
     ptrdiff_t step[STEPS];
-    size_t outputs = output_size(c), plane = c->h * c->w;
+    size_t outputs = output_size(c), plane = c->h * c->w, h = block_size(c->cin, MR);
     for (size_t k = 0; k < g->k; k++)
         step[k] = (ptrdiff_t)(k * outputs);
     for (size_t image = begin; image < end; image++) {
         uint64_t *d = g->d + image * image_size(c);
         if (!g->accumulate)
             memset(d, 0, image_size(c) * sizeof *d);
-        for (size_t i = 0, mr; i < g->m; i += mr) {
-            tap t = dx_tap(c, i);
-            mr = MIN(block_size(c->cin, MR), c->cin - t.channel);
-            for (size_t q = 0; q < image_panels(c); q++) {
-                panel p = conv_panel(c, q, g->b + image * c->cout * outputs, d + t.offset, 1);
-                direct_tile(g->k, g->a + i * g->k, g->k, &p, step, plane, mr, 1);
-            }
+        if (image + 1 < end) {
+            fetch(g->b + (image + 1) * c->cout * outputs, c->cout * outputs);
+            fetch(d + image_size(c), image_size(c));
+        }
+        for (size_t q = 0; q < image_panels(c); q++) {
+            panel p = conv_panel(c, q, g->b + image * c->cout * outputs, d, 1);
+            const uint64_t *a = g->a;
+            for (size_t y = 0; y < c->kh; y++)
+                for (size_t x = 0; x < c->kw; x++) {
+                    panel at = p;
+                    move_sums(&at, (ptrdiff_t)(y * c->w + x));
+                    for (size_t r = 0; r < c->cin; r += h, a += MR * g->k) {
+                        direct_tile(g->k, a, &at, step, plane, MIN(c->cin - r, h), 1);
+                        move_sums(&at, (ptrdiff_t)(h * plane));
+                    }
+                }
         }
     }
 }
 
 RING any_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
                  seq_pool *pool) {
-    uint64_t packed[WEIGHTS];
+    uint64_t packed[WEIGHTS] __attribute__((aligned(64)));
     job j = {.m = filter_size(c),
              .k = c->cout,
              .n = c->batch * output_size(c),
@@ -305,18 +340,19 @@ RING any_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int 
              .b = g,
              .c = c,
              .accumulate = accumulate};
-    if (!suits_direct(c) || c->cin < MR / 2 || j.k > STEPS || j.m * j.k > WEIGHTS) {
+    size_t h = c->cin ? block_size(c->cin, MR) : 1;
+    size_t words = c->kh * c->kw * ((c->cin + h - 1) / h) * MR * j.k;
+    if (!suits_direct(c) || c->cin < MR / 2 || j.k > STEPS || words > WEIGHTS) {
         blocked_conv_dx(d, g, w, c, accumulate, pool);
         return;
     }
-    for (size_t i = 0; i < j.m; i++) {
-        size_t f = i % c->cin * c->kh * c->kw + i / c->cin;
-        for (size_t k = 0; k < j.k; k++)
-            packed[i * j.k + k] = j.a[k * j.m + f];
-    }
+    uint64_t *strip = packed;
+    for (size_t t = 0; t < c->kh * c->kw; t++)
+        for (size_t r = 0; r < c->cin; r += h, strip += MR * j.k)
+            dx_pack_a(&j, strip, t * c->cin + r, MIN(c->cin - r, h), 0, j.k);
     j.a = packed;
     split(pool, c->batch, 1, dx_images, &j);
-    prg_wipe(packed, j.m * j.k * sizeof *packed);
+    prg_wipe(packed, words * sizeof *packed);
 }
 
 /* Gradient for w: inner products of outputs and of what a tap reads, over as many images as stay in
@@ -324,9 +360,12 @@ RING any_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int 
 RING dw_rows(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
-    size_t outputs = output_size(c), vectors = c->oh * row_vectors(c), images = BLOCK / vectors + 1;
+    size_t outputs = output_size(c), vectors = c->oh * row_vectors(c),
+           images = BLOCK / vectors ? BLOCK / vectors : 1;
     const uint64_t *a[DR], *b[DR];
+    ptrdiff_t offset[STEPS];
     steps s;
+    tap_offsets(c, offset);
     s.count = images * vectors;
     s.tail = 0xFF;
     for (size_t i = 0; i < s.count; i++) {
@@ -340,10 +379,13 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
         for (size_t i = begin, mr; i < end; i += mr) {
             mr = block_size(end - i, DR);
             row_pointers(a, g->a + (image * c->cout + i) * outputs, outputs, mr);
+            for (size_t u = 0; u < ic && i + mr < end; u++)
+                fetch(g->a + ((image + u) * c->cout + i + mr) * outputs,
+                      MIN(end - i - mr, (size_t)DR) * outputs);
             for (size_t j = 0, nr; j < g->n; j += nr) {
                 nr = block_size(g->n - j, DR);
                 for (size_t k = 0; k < DR; k++)
-                    b[k] = x + tap_at(c, j + (k < nr ? k : 0)).offset;
+                    b[k] = x + offset[j + (k < nr ? k : 0)];
                 any_dot(&s, 0, ic * vectors, a, b, g->d + i * g->n + j, g->n, mr, nr,
                         g->accumulate || image > 0);
             }
@@ -361,7 +403,8 @@ RING any_conv_dw(void *d, const void *g, const void *x, const ring_conv *c, int 
              .b = x,
              .c = c,
              .accumulate = accumulate};
-    if (suits_direct(c) && c->ow % 8 == 0 && c->batch && c->oh * row_vectors(c) + BLOCK <= STEPS)
+    if (suits_direct(c) && c->ow % 8 == 0 && c->batch && j.n <= STEPS &&
+        c->oh * row_vectors(c) + BLOCK <= STEPS)
         split(pool, c->cout, DR, dw_rows, &j);
     else
         blocked_conv_dw(d, g, x, c, accumulate, pool);

@@ -7,8 +7,9 @@
  *                   KC x NR into L1;
  *   PARTIAL         words of the result that a thread may keep when the inner dimension is split;
  * and the functions
- *   kernel(kc, a, b, c, ldc, mr, nr, add): c[r ldc + j] (+)= sum over k < kc of a[r KC + k] b[k NR
- * + j] for r < mr <= MR, j < nr <= NR; columns of b from nr on are readable but undefined;
+ *   kernel(kc, a, b, c, ldc, mr, nr, add): c[r ldc + j] (+)= sum over k < kc of a[k MR + r] b[k NR
+ *   + j] for r < mr <= MR, j < nr <= NR; rows of a from mr on and columns of b from nr on are
+ *   readable but undefined;
  *   transpose(d, ldd, s, lds, rows, cols): d[c ldd + r] = s[r lds + c] for r < rows, c < cols;
  *   copy_words(d, s, n) and add_words(d, s, n): d[i] = or += s[i] for i < n, inlined, for short n.
  *
@@ -52,11 +53,11 @@ struct job {
     int ta, tb;
     const ring_conv *c;
     int accumulate;
-    /* d[r KC + i] = A[i0 + r][k0 + i] for r < rows, i < kc */
+    /* d[i MR + r] = A[i0 + r][k0 + i] for r < rows <= MR, i < kc */
     void (*pack_a)(const job *, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc);
     /* s->b[i NR + j] = B[k0 + i][j0 + j] for i < kc, j < cols <= NR */
     void (*pack_b)(const job *, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols);
-    /* D[i0 + r][j0 + j] (+)= sum over kc of a[r KC + i] s->b[i NR + j] for r < mr, j < nr */
+    /* D[i0 + r][j0 + j] (+)= sum over kc of a[i MR + r] s->b[i NR + j] for r < mr, j < nr */
     void (*tile)(const job *, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
                  size_t nr, int add);
     pthread_mutex_t *lock; /* guards d when the inner dimension is split */
@@ -68,26 +69,33 @@ static size_t block_size(size_t left, size_t limit) {
     return (left + blocks - 1) / blocks;
 }
 
+/* Rows i to i + mc of A, in strips of h rows. */
+RING pack_rows(const job *g, WORD *a, size_t i, size_t mc, size_t h, size_t k, size_t kc) {
+    for (size_t r = 0; r < mc; r += h, a += MR * KC)
+        g->pack_a(g, a, i + r, MIN(mc - r, h), k, kc);
+}
+
 /* The product restricted to rows [i0, i1), columns [j0, j1) and inner indices [k0, k1). */
 RING block_product(const job *g, size_t i0, size_t i1, size_t j0, size_t j1, size_t k0, size_t k1) {
     scratch s;
     size_t used = 0;
     for (size_t i = i0, mc; i < i1; i += mc) {
-        mc = MIN(i1 - i, (size_t)MC);
-        used = used > mc ? used : mc;
+        mc = block_size(i1 - i, MC);
+        size_t h = block_size(mc, MR), strips = (mc + h - 1) / h;
+        used = used > strips ? used : strips;
         for (size_t k = k0, kc; k < k1; k += kc) {
             kc = block_size(k1 - k, KC);
-            g->pack_a(g, s.a, i, mc, k, kc);
+            pack_rows(g, s.a, i, mc, h, k, kc);
             for (size_t j = j0, nr; j < j1; j += nr) {
                 nr = MIN(j1 - j, (size_t)NR);
                 g->pack_b(g, &s, k, kc, j, nr);
-                for (size_t r = 0; r < mc; r += MR)
-                    g->tile(g, &s, s.a + r * KC, kc, i + r, MIN(mc - r, (size_t)MR), j, nr,
+                for (size_t r = 0; r < strips; r++)
+                    g->tile(g, &s, s.a + r * MR * KC, kc, i + r * h, MIN(mc - r * h, h), j, nr,
                             g->accumulate || k > k0);
             }
         }
     }
-    prg_wipe(s.a, used * KC * sizeof(WORD));
+    prg_wipe(s.a, used * MR * KC * sizeof(WORD));
     prg_wipe(s.b, offsetof(scratch, runs) - offsetof(scratch, b));
 }
 
@@ -157,9 +165,9 @@ RING copy_rows(WORD *d, size_t ldd, const WORD *s, size_t lds, size_t rows, size
 
 RING matrix_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
     if (g->ta)
-        transpose(d, KC, g->a + k0 * g->m + i0, g->m, kc, rows);
+        copy_rows(d, MR, g->a + k0 * g->m + i0, g->m, kc, rows);
     else
-        copy_rows(d, KC, g->a + i0 * g->k + k0, g->k, rows, kc);
+        transpose(d, MR, g->a + i0 * g->k + k0, g->k, rows, kc);
 }
 
 RING matrix_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
@@ -387,7 +395,7 @@ RING dx_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t 
     for (size_t r = 0; r < rows; r++) {
         size_t i = i0 + r, f = i % c->cin * c->kh * c->kw + i / c->cin;
         for (size_t k = 0; k < kc; k++)
-            d[r * KC + k] = g->a[(k0 + k) * g->m + f];
+            d[k * MR + r] = g->a[(k0 + k) * g->m + f];
     }
 }
 
@@ -442,7 +450,7 @@ RING dw_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t 
     for (size_t at = 0, length; at < kc; at += length) {
         size_t image = (k0 + at) / p, from = (k0 + at) % p;
         length = MIN(kc - at, p - from);
-        copy_rows(d + at, KC, g->a + (image * c->cout + i0) * p + from, p, rows, length);
+        transpose(d + at * MR, MR, g->a + (image * c->cout + i0) * p + from, p, rows, length);
     }
 }
 

@@ -31,7 +31,7 @@ INLINE void strip(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t t[][
         __m256i bv = _mm256_loadu_si256((const __m256i *)(b + k * NR));
         __m256i swapped = _mm256_shuffle_epi32(bv, 0xB1);
         for (int r = 0; r < mr; r++) {
-            __m256i av = _mm256_set1_epi64x((long long)a[r * KC + k]);
+            __m256i av = _mm256_set1_epi64x((long long)a[k * MR + (size_t)r]);
             low[r] = _mm256_add_epi64(low[r], _mm256_mul_epu32(av, bv));
             cross[r] = _mm256_add_epi32(cross[r], _mm256_mullo_epi32(av, swapped));
         }

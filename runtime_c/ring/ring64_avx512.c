@@ -19,13 +19,17 @@
 #define MC 256
 #define PARTIAL 32768
 #define UNROLL _Pragma("GCC unroll 8")
+#define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define INLINE static inline __attribute__((always_inline)) TARGET
 
-/* acc += x y. One statement: the compiler would move sums away from their products, which costs the
- * multipliers a quarter of their time, and load operands once for each product. */
+/* acc += x y. One statement, its product in a register that is used for nothing else: the compiler
+ * would move sums away from their products, which costs the multipliers a quarter of their time,
+ * load operands once for each product, and copy sums from register to register. */
 INLINE __m512i mul_add(__m512i acc, __m512i x, __m512i y) {
-    __m512i product;
-    __asm__("vpmullq %2, %3, %1\n\tvpaddq %1, %0, %0" : "+v"(acc), "=&v"(product) : "v"(x), "v"(y));
+    __asm__ volatile("vpmullq %1, %2, %%zmm31\n\tvpaddq %%zmm31, %0, %0"
+                     : "+v"(acc)
+                     : "v"(x), "v"(y)
+                     : "xmm31");
     return acc;
 }
 
@@ -37,10 +41,10 @@ typedef struct {
     size_t count;
 } panel;
 
-/* c[v][r ldc] (+)= sum over k < kc of a[r lda + k] b[v][step[k]] for r < mr, v < nv, both
- * constants: everything in registers. No step: rows of a packed block. */
-INLINE void tile(size_t kc, const uint64_t *a, size_t lda, const panel *p, const ptrdiff_t *step,
-                 size_t ldc, int add, const int masked, const int mr, const int nv) {
+/* c[v][r ldc] (+)= sum over k < kc of a[k MR + r] b[v][step[k]] for r < mr, v < nv, both constants:
+ * everything in registers. No step: rows of a packed block. */
+INLINE void tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *step, size_t ldc,
+                 int add, const int masked, const int mr, const int nv) {
     __m512i acc[MR][NR / 8], bv[NR / 8];
     UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++) acc[r][v] =
         _mm512_setzero_si512();
@@ -49,7 +53,7 @@ INLINE void tile(size_t kc, const uint64_t *a, size_t lda, const panel *p, const
         UNROLL for (int v = 0; v < nv; v++) bv[v] =
             _mm512_maskz_loadu_epi64(masked ? p->mask[v] : 0xFF, p->b[v] + at);
         UNROLL for (int r = 0; r < mr; r++) {
-            __m512i av = _mm512_set1_epi64((long long)a[(size_t)r * lda + k]);
+            __m512i av = _mm512_set1_epi64((long long)a[k * MR + (size_t)r]);
             UNROLL for (int v = 0; v < nv; v++) acc[r][v] = mul_add(acc[r][v], av, bv[v]);
         }
     }
@@ -64,15 +68,15 @@ INLINE void tile(size_t kc, const uint64_t *a, size_t lda, const panel *p, const
 #define TILE_ROWS(mr)                                                                              \
     case mr:                                                                                       \
         if (p->count == 3)                                                                         \
-            tile(kc, a, lda, p, step, ldc, add, masked, mr, 3);                                    \
+            tile(kc, a, p, step, ldc, add, masked, mr, 3);                                         \
         else if (p->count == 2)                                                                    \
-            tile(kc, a, lda, p, step, ldc, add, masked, mr, 2);                                    \
+            tile(kc, a, p, step, ldc, add, masked, mr, 2);                                         \
         else                                                                                       \
-            tile(kc, a, lda, p, step, ldc, add, masked, mr, 1);                                    \
+            tile(kc, a, p, step, ldc, add, masked, mr, 1);                                         \
         break
 
-INLINE void any_tile(size_t kc, const uint64_t *a, size_t lda, const panel *p,
-                     const ptrdiff_t *step, size_t ldc, size_t mr, int add, const int masked) {
+INLINE void any_tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *step,
+                     size_t ldc, size_t mr, int add, const int masked) {
     switch (mr) {
         TILE_ROWS(1);
         TILE_ROWS(2);
@@ -99,27 +103,34 @@ INLINE panel make_panel(const uint64_t *b, uint64_t *c, size_t nr) {
 static TARGET void kernel(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t *c, size_t ldc,
                           size_t mr, size_t nr, int add) {
     panel p = make_panel(b, c, nr);
-    any_tile(kc, a, KC, &p, NULL, ldc, mr, add, 0);
+    any_tile(kc, a, &p, NULL, ldc, mr, add, 0);
 }
 
-/* d[c ldd + r] = s[r lds + c] for r, c < 8. */
-INLINE void transpose8(uint64_t *d, size_t ldd, const uint64_t *s, size_t lds) {
-    __m512i t[8], v[8];
-    for (int i = 0; i < 8; i += 2) {
-        __m512i even = _mm512_loadu_si512(s + (size_t)i * lds);
-        __m512i odd = _mm512_loadu_si512(s + ((size_t)i + 1) * lds);
-        t[i] = _mm512_unpacklo_epi64(even, odd);
-        t[i + 1] = _mm512_unpackhi_epi64(even, odd);
+/* The first n <= 8 lanes. */
+INLINE __mmask8 lanes(size_t n) {
+    return (__mmask8)((1u << n) - 1);
+}
+
+/* d[c ldd + r] = s[r lds + c] for r < rows <= 8, c < cols <= 8. */
+INLINE void transpose8(uint64_t *d, size_t ldd, const uint64_t *s, size_t lds, size_t rows,
+                       size_t cols) {
+    __m512i w[8], t[8], v[8];
+    UNROLL for (size_t i = 0; i < 8; i++) w[i] =
+        i < rows ? _mm512_maskz_loadu_epi64(lanes(cols), s + i * lds) : _mm512_setzero_si512();
+    UNROLL for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm512_unpacklo_epi64(w[i], w[i + 1]);
+        t[i + 1] = _mm512_unpackhi_epi64(w[i], w[i + 1]);
     }
-    for (int half = 0; half < 8; half += 4)
-        for (int i = half; i < half + 2; i++) {
-            v[i] = _mm512_shuffle_i64x2(t[i], t[i + 2], 0x88);
-            v[i + 2] = _mm512_shuffle_i64x2(t[i], t[i + 2], 0xDD);
-        }
-    for (int i = 0; i < 4; i++) {
-        size_t row = (size_t)i * ldd;
-        _mm512_storeu_si512(d + row, _mm512_shuffle_i64x2(v[i], v[i + 4], 0x88));
-        _mm512_storeu_si512(d + row + 4 * ldd, _mm512_shuffle_i64x2(v[i], v[i + 4], 0xDD));
+    UNROLL for (int i = 0; i < 8; i++) {
+        int j = (i & 4) | (i & 1);
+        v[i] = i & 2 ? _mm512_shuffle_i64x2(t[j], t[j + 2], 0xDD)
+                     : _mm512_shuffle_i64x2(t[j], t[j + 2], 0x88);
+    }
+    UNROLL for (size_t i = 0; i < 8; i++) {
+        __m512i line = i & 4 ? _mm512_shuffle_i64x2(v[i & 3], v[(i & 3) + 4], 0xDD)
+                             : _mm512_shuffle_i64x2(v[i & 3], v[(i & 3) + 4], 0x88);
+        if (i < cols)
+            _mm512_mask_storeu_epi64(d + i * ldd, lanes(rows), line);
     }
 }
 
@@ -128,24 +139,23 @@ static TARGET void transpose(uint64_t *d, size_t ldd, const uint64_t *s, size_t 
     for (size_t r = 0; r < rows; r += 8)
         for (size_t c = 0; c < cols; c += 8)
             if (r + 8 <= rows && c + 8 <= cols)
-                transpose8(d + c * ldd + r, ldd, s + r * lds + c, lds);
+                transpose8(d + c * ldd + r, ldd, s + r * lds + c, lds, 8, 8);
             else
-                for (size_t i = r; i < rows && i < r + 8; i++)
-                    for (size_t j = c; j < cols && j < c + 8; j++)
-                        d[j * ldd + i] = s[i * lds + j];
+                transpose8(d + c * ldd + r, ldd, s + r * lds + c, lds, MIN(rows - r, (size_t)8),
+                           MIN(cols - c, (size_t)8));
 }
 
 INLINE void copy_words(uint64_t *d, const uint64_t *s, size_t n) {
     for (; n >= 8; n -= 8, d += 8, s += 8)
         _mm512_storeu_si512(d, _mm512_loadu_si512(s));
-    __mmask8 mask = (__mmask8)((1u << n) - 1);
+    __mmask8 mask = lanes(n);
     _mm512_mask_storeu_epi64(d, mask, _mm512_maskz_loadu_epi64(mask, s));
 }
 
 INLINE void add_words(uint64_t *d, const uint64_t *s, size_t n) {
     for (; n >= 8; n -= 8, d += 8, s += 8)
         _mm512_storeu_si512(d, _mm512_add_epi64(_mm512_loadu_si512(d), _mm512_loadu_si512(s)));
-    __mmask8 mask = (__mmask8)((1u << n) - 1);
+    __mmask8 mask = lanes(n);
     __m512i sum =
         _mm512_add_epi64(_mm512_maskz_loadu_epi64(mask, d), _mm512_maskz_loadu_epi64(mask, s));
     _mm512_mask_storeu_epi64(d, mask, sum);

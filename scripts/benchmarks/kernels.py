@@ -8,15 +8,16 @@ higher one counts.
 from __future__ import annotations
 
 import ctypes as ct
+import mmap
 import statistics
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tests.vm.kernels import LEVELS, Conv, Gemm, Kernels, pointer
+from tests.vm.kernels import LEVELS, Array, Conv, Gemm, Kernels, pointer
 
 from .build import HERE, KERNELS, executable
 
@@ -78,6 +79,18 @@ def peak(repetitions: int, threads: int) -> float | None:
     return threads * rounds * 24 * 8 / seconds(all_threads, repetitions)
 
 
+def _operands(sizes: Sequence[int]) -> list[Array]:
+    """Random words that lie as in the registers of a run: one after another in one mapping, each at
+    a multiple of 64 bytes, in huge pages where there are any."""
+    starts = np.cumsum([0, *(-(-n // 8) * 8 for n in sizes)]).tolist()
+    memory = mmap.mmap(-1, 8 * starts[-1])
+    if hasattr(mmap, "MADV_HUGEPAGE"):
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    words = np.frombuffer(memory, np.uint64)
+    words[:] = np.random.default_rng(1).integers(0, 2**64, words.size, dtype=np.uint64)
+    return [words[at : at + n] for at, n in zip(starts, sizes, strict=False)]
+
+
 def products(
     kind: str, repetitions: int, *, batch: int = 128, threads: int = 1, ring: int = 64
 ) -> dict[str, Any]:
@@ -89,11 +102,11 @@ def products(
     assert ops is not None
     top = peak(repetitions, threads) if ring == 64 else None
     pool = kernels.lib.par_create(threads)
-    rng, limbs = np.random.default_rng(1), ring // 64
+    limbs = ring // 64
     shapes: dict[str, dict[str, Any]] = {}
 
     def time_one(name: str, function: Any, sizes: Any, shape: Any, inner: int, work: int) -> None:
-        d, a, b = (rng.integers(0, 2**64, n * limbs, dtype=np.uint64) for n in sizes)
+        d, a, b = _operands([n * limbs for n in sizes])
         arguments = (pointer(d), pointer(a), pointer(b), ct.addressof(shape), 0, pool)
         rate = work / seconds(lambda: function(*arguments), repetitions)
         shapes[name] = {"inner": inner, "gmacs": round(rate / 1e9, 2), "of_peak": None}
