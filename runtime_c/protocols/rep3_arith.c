@@ -430,7 +430,7 @@ typedef struct {
     seq_reg x, y;
     const uint8_t *e;   /* what is added, or NULL */
     void *z, *sum;      /* sum: y_i + y_{i+1} */
-    uint8_t *made;      /* by slice */
+    uint8_t *made;      /* by panel */
     size_t slice, size; /* elements in a slice, in all */
 } bilinear_state;
 
@@ -445,21 +445,23 @@ static void make_slices(const seq_task *t, const bilinear_state *s, size_t first
     }
 }
 
+/* Panels that a product is made in, at most: fewer and longer ones are faster to multiply. */
+enum { PANELS = 12 };
+
 /* The parent's product where a task of its truncation needs it: three ranges of elements. */
 static void make_panels(const seq_task *t, const size_t first[3], const size_t count[3]) {
     const bilinear_state *s = t->call.parent->state;
     const int whole = s->size <= 3 * 64 * (size_t)REP3_CHUNK; /* one chunk: one product */
+    const size_t slices = s->size / s->slice;
+    const size_t panel = whole ? slices : (slices + PANELS - 1) / PANELS;
     for (unsigned r = 0; r < 3; r++) {
-        const size_t end = whole ? s->size : first[r] + count[r];
-        size_t at = whole ? 0 : first[r] / s->slice;
-        while (count[r] && at * s->slice < end) {
-            const size_t begin = at;
-            while (at * s->slice < end && !s->made[at])
-                s->made[at++] = 1;
-            if (at > begin)
-                make_slices(t->call.parent, s, begin, at - begin);
-            else
-                at++;
+        const size_t end = (first[r] + count[r] + s->slice - 1) / s->slice;
+        for (size_t at = first[r] / s->slice / panel; count[r] && at * panel < end; at++) {
+            const size_t begin = at * panel;
+            if (s->made[at])
+                continue;
+            s->made[at] = 1;
+            make_slices(t->call.parent, s, begin, slices - begin < panel ? slices - begin : panel);
         }
     }
 }
@@ -476,10 +478,10 @@ static int bilinear_step(seq_task *t, bilinear f, seq_reg x, seq_reg y, seq_reg 
     *s = (bilinear_state){.f = f, .x = x, .y = y, .slice = size / slices, .size = size};
     s->z = task_scratch(t, size * ring->word);
     s->sum = task_scratch(t, y_size * ring->word);
-    s->made = task_scratch(t, slices);
+    s->made = task_scratch(t, PANELS);
     if (!s->z || !s->sum || !s->made)
         return TASK_ERROR;
-    memset(s->made, 0, slices);
+    memset(s->made, 0, PANELS);
     ring->add(s->sum, y.c[0], y.c[1], y_size);
     if (t->call.op >= SEQ_OP_MUL_ADD) /* a sum, not a product */
         s->e = t->call.reg[mode + 1].c[0];
