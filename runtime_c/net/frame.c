@@ -37,7 +37,8 @@ const char *frame_decode(const uint8_t in[FRAME_HEADER], uint64_t max_frame, fra
                        (unsigned long long)limit[header->kind]);
         return why;
     }
-    if (header->kind != FRAME_DATA && (header->tag.instance != 0 || header->tag.step != 0)) {
+    uint32_t most = header->kind == FRAME_HEARTBEAT; /* 1: the sender itself waits */
+    if (header->kind != FRAME_DATA && (header->tag.instance != 0 || header->tag.step > most)) {
         (void)snprintf(why, size, "%s frame with a tag", names[header->kind]);
         return why;
     }

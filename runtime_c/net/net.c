@@ -26,6 +26,7 @@
 #define BOX_LISTS 1024u
 #define BOX_OVERHEAD 256u /* what a frame in a mailbox costs besides its payload, at most */
 #define FLOOD 4u
+#define HEARTBEAT_SECONDS 1.0
 #define SLICE_SECONDS 0.1  /* how often a sleeping VM looks at the stop flag */
 #define LINGER_SECONDS 1.0 /* how long an abort may take to be sent */
 #define GRACE_SECONDS 0.5  /* how long a reader may take to learn why a write failed */
@@ -45,6 +46,8 @@ typedef struct {
     net_buffer *box[BOX_LISTS];
     size_t box_bytes;
     int goodbye, failed; /* how the incoming direction ended */
+    int waits;           /* its last frame was a heartbeat that said: I wait */
+    int midway;          /* part of a frame is here */
 
     uint64_t sent, received, wire_sent;
     uint8_t exporter[32];
@@ -58,6 +61,7 @@ struct net {
     pthread_cond_t room;    /* a paused reader may go on */
     net_peer peers[NET_MAX_PARTIES];
     uint64_t arrivals, seen;
+    double arrived_at;                           /* when the last frame but heartbeats came */
     uint64_t queued;                             /* bytes of data frames not yet written */
     uint8_t direct[FRAME_HEADER + DIRECT_BYTES]; /* the caller's */
     int starving;                                /* the VM sleeps in net_wait */
@@ -164,11 +168,21 @@ static void enqueue(net_peer *p, net_buffer *frame) {
     pthread_cond_signal(&p->queued);
 }
 
+/* Whether the VM waits and nothing is on its way, here at least; lock held. */
+static int idle(const net *n) {
+    int quiet = n->starving && n->queued == 0 && now_s() - n->arrived_at > HEARTBEAT_SECONDS;
+    for (unsigned i = 0; i < n->options.parties; i++) {
+        quiet &= !n->peers[i].midway;
+    }
+    return quiet;
+}
+
 static void enqueue_control(net_peer *p, uint32_t kind, const char *text) {
     size_t bytes = strnlen(text, FRAME_REASON);
     net_buffer *frame = pool_take(p->net->pool, bytes);
     if (frame != NULL) {
         frame->kind = kind;
+        frame->tag.step = kind == FRAME_HEARTBEAT && idle(p->net);
         memcpy(frame->data, text, bytes);
         enqueue(p, frame);
     }
@@ -177,7 +191,8 @@ static void enqueue_control(net_peer *p, uint32_t kind, const char *text) {
 /* Everything queued for the peer, at the latest a heartbeat; lock held. */
 static net_buffer *next_batch(net_peer *p) {
     net *n = p->net;
-    double pause = n->options.timeout_s / 4 < 1.0 ? n->options.timeout_s / 4 : 1.0;
+    double quarter = n->options.timeout_s / 4;
+    double pause = quarter < HEARTBEAT_SECONDS ? quarter : HEARTBEAT_SECONDS;
     double deadline = now_s() + pause;
     while (p->queue == NULL || p->writing) {
         if (!cond_wait_until(&p->queued, &n->lock, deadline) && p->queue == NULL) {
@@ -222,13 +237,13 @@ static int send_batch(net_peer *p, stage *w, net_buffer *batch) {
         pthread_mutex_lock(&n->lock);
         int skip = n->aborting && frame->kind == FRAME_DATA;
         pthread_mutex_unlock(&n->lock);
-        if (frame->kind == FRAME_DATA) {
-            written(n, frame->bytes);
-        }
         if (!skip && stage_frame(w, frame) != 0) {
             state = -1;
         } else if (frame->kind == FRAME_GOODBYE || frame->kind == FRAME_ABORT) {
             state = 1;
+        }
+        if (frame->kind == FRAME_DATA) {
+            written(n, frame->bytes);
         }
         pool_give(frame);
     }
@@ -369,6 +384,8 @@ static int deliver(net_peer *p, net_buffer *frame) {
     net_tag tag = frame->tag;
     pthread_mutex_lock(&n->lock);
     net_buffer **at = box_find(p, tag);
+    p->midway = 0;
+    n->arrived_at = now_s();
     int twice = *at != NULL;
     size_t held = p->box_bytes;
     int flood = held / FLOOD > n->options.max_mailbox;
@@ -417,7 +434,12 @@ static int receive_frame(net_peer *p, inbox *r) {
         fail(p, "sent a malformed frame: %s", why);
         return -1;
     }
-    if (header.kind == FRAME_HEARTBEAT) {
+    int heartbeat = header.kind == FRAME_HEARTBEAT;
+    pthread_mutex_lock(&n->lock);
+    p->waits = heartbeat && header.tag.step == 1;
+    p->midway = !heartbeat;
+    pthread_mutex_unlock(&n->lock);
+    if (heartbeat) {
         return 0;
     }
     if (header.kind == FRAME_GOODBYE) {
@@ -798,6 +820,18 @@ seq_status net_wait(net *n, double seconds, seq_error *err) {
     }
     pthread_mutex_unlock(&n->lock);
     return status;
+}
+
+int net_stalled(net *n) {
+    pthread_mutex_lock(&n->lock);
+    n->starving = 1; /* the caller is only here to go on waiting */
+    int all = idle(n);
+    n->starving = 0;
+    for (unsigned i = 0; i < n->options.parties; i++) {
+        all &= i == n->options.me || n->peers[i].waits;
+    }
+    pthread_mutex_unlock(&n->lock);
+    return all;
 }
 
 void net_exporter(const net *n, unsigned peer, uint8_t out[32]) {

@@ -8,9 +8,10 @@
  * are kept in a mailbox keyed by tag until the VM takes them.
  *
  * On the wire a frame is 24 bytes of header (u64 instance, u32 step, u32 kind, u64 payload bytes;
- * little endian) and the payload. Kinds: 0 data, 1 heartbeat, 2 goodbye (orderly end), 3 abort
- * (payload: one line of UTF-8). Lengths are checked against limits before anything is allocated.
- * docs/network.md describes connections, limits and what happens when something fails.
+ * little endian) and the payload. Kinds: 0 data, 1 heartbeat (step 1: its sender waits), 2 goodbye
+ * (orderly end), 3 abort (payload: one line of UTF-8). Lengths are checked against limits before
+ * anything is allocated. docs/network.md describes connections, limits and what happens when
+ * something fails.
  *
  * A net is used by one thread (the VM's); its own threads are hidden. Only the stop flag may be set
  * from elsewhere. */
@@ -84,6 +85,10 @@ int net_take(net *n, unsigned peer, net_tag tag, size_t bytes, uint8_t **payload
 /* Sleep until a frame arrived since the last call, a peer failed, the stop flag is set, or seconds
  * have passed. Returns SEQ_OK or the failure (closed, silent, aborted: names the party). */
 seq_status net_wait(net *n, double seconds, seq_error *err);
+
+/* Whether nothing is queued or half here, and every peer said last that it waits and has nothing
+ * queued or half there. If that lasts, nobody will ever send. */
+int net_stalled(net *n);
 
 /* Bytes exported from the TLS sessions between me and peer (both directions mixed in the same order
  * at both ends), or zeros without TLS: 32 bytes for key agreement. */

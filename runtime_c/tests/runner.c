@@ -2,7 +2,7 @@
  *
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
- *            [--stop SECONDS]
+ *            [--stop SECONDS] [--timeout SECONDS]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -30,7 +30,7 @@ typedef struct {
 
 typedef struct {
     const char *file, *last, *differ, *protocol;
-    double stop_s;
+    double stop_s, timeout_s;
     unsigned parties, threads[VM_PARTIES];
     int tcp, checked, counters;
     const char *input[64];
@@ -104,6 +104,8 @@ static arguments parse(int argc, char **argv) {
             a.differ = next, i++;
         } else if (strcmp(argv[i], "--stop") == 0) {
             a.stop_s = atof(next), i++;
+        } else if (strcmp(argv[i], "--timeout") == 0) {
+            a.timeout_s = atof(next), i++;
         } else if (strcmp(argv[i], "--checked") == 0) {
             a.checked = atoi(next), i++;
         } else {
@@ -254,7 +256,7 @@ static void make_runs(const arguments *a, party *parties, void *hub) {
                      .parties = a->parties,
                      .channel = a->tcp ? NET_TCP : NET_MEMORY,
                      .hub = hub,
-                     .timeout_s = 60,
+                     .timeout_s = a->timeout_s > 0 ? a->timeout_s : 60,
                      .connect_timeout_s = 60,
                      .checked = a->checked};
     int fds[VM_PARTIES];

@@ -20,6 +20,7 @@ enum {
     CHILD_FAILS_LATER,
     MANY_CHUNKS,
     FAIL_START,
+    NEVER,
 };
 
 enum { CHUNK = 4 };
@@ -100,6 +101,9 @@ static int bad_step(seq_task *t) {
             return TASK_WAIT;
         }
         return TASK_DONE;
+    case NEVER:
+        task_expect(t, prev, 8);
+        return TASK_WAIT;
     default:
         return TASK_WAIT;
     }

@@ -277,6 +277,7 @@ static seq_status connect_parties(seq_run *run) {
         }
         n.address[p].port = o->ports[p];
     }
+    vm->patience = o->timeout_s + 2; /* heartbeats come every second */
     vm->net = net_open(&n, &vm->error);
     if (vm->net == NULL) {
         return vm->error.status;

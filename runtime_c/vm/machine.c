@@ -415,11 +415,28 @@ void machine_start(seq_vm *vm, const seq_instr *in) {
     vm->counter[vm->pc].compute_ns += vm_nanoseconds() - began;
 }
 
+/* All parties wait for each other, for longer than the network may be silent: say for what. */
+static void stalled(seq_vm *vm) {
+    for (vm_task *t = vm->waiting; t != NULL; t = t->next) {
+        for (unsigned p = 0; p < vm->env.parties; p++) {
+            if (t->in_bytes[p] > 0 && t->in[p] == NULL) {
+                (void)vm_error(vm, t->owner->instr, SEQ_ERR_PEER, (int)p,
+                               "party %u never sent what this instruction awaits (machine %u, "
+                               "chunk %u, step %u), and waits itself",
+                               p, t->pub.call.sub, t->pub.chunk, t->pub.step_no);
+                return;
+            }
+        }
+    }
+}
+
 void machine_join(seq_vm *vm, uint64_t h) {
     vm_call *c = vm->handle[h];
     seq_counter *counter = &vm->counter[c->instr];
+    uint64_t since = 0; /* since when everybody waits */
     while (c->tasks > 0 && vm->error.status == SEQ_OK) {
         if (serve(vm) || c->tasks == 0 || vm->error.status != SEQ_OK) {
+            since = 0;
             continue;
         }
         seq_error err = {.party = -1, .instr = -1};
@@ -428,6 +445,10 @@ void machine_join(seq_vm *vm, uint64_t h) {
             (void)vm_error(vm, c->instr, err.status, err.party, "%s", err.message);
         }
         counter->wait_ns += vm_nanoseconds() - began;
+        since = since == 0 || !net_stalled(vm->net) ? began : since;
+        if ((double)(vm_nanoseconds() - since) * 1e-9 > vm->patience) {
+            stalled(vm);
+        }
     }
     if (vm->error.status != SEQ_OK) {
         return;

@@ -88,6 +88,7 @@ struct seq_vm {
     vm_task *waiting, *waiting_last;
     vm_task *later, *later_last; /* not begun: too much is queued to be sent */
     uint64_t instance, clock;
+    double patience;               /* seconds for which all parties may wait at the same time */
     uint64_t awaiting, awaited_ns; /* since when a message is awaited, and time spent so before */
 
     /* interp.c */

@@ -13,7 +13,7 @@ from sequester.compiler.isa.codec import encode
 from .runner import Result, build, run
 
 CHUNKS, SUBS, NO_TASK, SEND_TWICE, SEND_SELF, SILENT, ENDLESS, WRONG_LENGTH = range(8)
-CHILD_FAILS, CHILD_FAILS_LATER, MANY_CHUNKS, FAIL_START = range(8, 12)
+CHILD_FAILS, CHILD_FAILS_LATER, MANY_CHUNKS, FAIL_START, NEVER = range(8, 13)
 PARTIES = 3
 
 
@@ -99,6 +99,18 @@ def test_failures_end_the_run(runner: Path, tmp_path: Path, kind: int, reason: s
     assert result.status != 0 and time.monotonic() - began < 20
     assert reason in result.stderr and "prog.py:9" in result.stderr
     assert (0, 2) not in result.outputs  # who sent the short frame may have finished by itself
+
+
+@pytest.mark.parametrize("options", [[], ["--tcp"]])
+def test_parties_that_wait_for_each_other_give_up(
+    runner: Path, tmp_path: Path, options: list[str]
+) -> None:
+    code = f"{mul(CHUNKS, 2, 150)}\n{mul(NEVER)}\njoin h=0\njoin h=2"
+    began = time.monotonic()
+    result = execute(tmp_path, runner, source(code), *options, "--timeout", "3")
+    assert result.status == 3 and time.monotonic() - began < 30
+    assert "never sent what this instruction awaits" in result.stderr
+    assert "step 0), and waits itself [in mul, prog.py:9]" in result.stderr
 
 
 @pytest.mark.parametrize(
