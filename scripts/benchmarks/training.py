@@ -168,7 +168,7 @@ def _compile(case: Case, inputs: tuple[str, ...], folder: Path) -> tuple[bytes, 
     words = ["compile", str(ROOT / "programs" / NETS[case.net])]
     words += [word for spec in inputs for word in ("--input", spec)]
     words += [word for name in case.without for word in ("--without", name)]
-    words += ["--batch", "2", "--epochs", "0"] if case.infer else ["--batch", str(case.batch)]
+    words += ["--batch", "2", "--epochs", "1"] if case.infer else ["--batch", str(case.batch)]
     begin = time.monotonic()
     done = subprocess.run(
         [sys.executable, "-c", _COMPILE, *words, "-o", str(out)],

@@ -116,7 +116,7 @@ def test_all_makes_every_table() -> None:
     layers = (784 * 128, 128 * 128, 128 * 10)  # the input needs no gradient
     expected = 4 * (3 * sum(layers) - layers[0])
     assert expected <= table["roofline"][0]["macs"] < 1.2 * expected
-    assert len(table["networks"]) == 4
+    assert len(table["networks"]) == 6
     for row in [*table["train"], *table["networks"]]:
         assert 0 <= row["hidden_share"] <= 1
         assert row["wait_seconds"] > 0 and row["awaited_seconds"] <= row["seconds"]
