@@ -2,15 +2,17 @@
  *
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
- *            [--stop SECONDS] [--timeout SECONDS]
+ *            [--stop SECONDS] [--timeout SECONDS] [--checkpoints FOLDER] [--every N] [--resume]
+ *            [--key PARTY]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
  * --input gives input IDX raw ring words (missing inputs are zeros); --seed fixes the public
  * randomness, and in SEQ_TEST builds all other randomness too; --threads gives the threads of each
  * party. Prints, by party: printed lines, `output I party P: words` (signed decimal), totals, and
- * in SEQ_TEST builds a digest of everything that was sent. Exit status: the first seq_status that
- * is not 0. */
+ * in SEQ_TEST builds a digest of everything that was sent. Checkpoints of party I go to FOLDER/I,
+ * which exists, under a key of its own; --key gives one party another one. Exit status: the first
+ * seq_status that is not 0. */
 #include "../vm/vm.h"
 
 #include <arpa/inet.h>
@@ -32,7 +34,9 @@ typedef struct {
     const char *file, *last, *differ, *protocol;
     double stop_s, timeout_s;
     unsigned parties, threads[VM_PARTIES];
-    int tcp, checked, counters;
+    int tcp, checked, counters, resume, key;
+    const char *checkpoints;
+    uint64_t every;
     const char *input[64];
     unsigned inputs;
     uint8_t seed[16];
@@ -78,7 +82,7 @@ static void parse_seed(arguments *a, const char *text) {
 }
 
 static arguments parse(int argc, char **argv) {
-    arguments a = {.checked = -1};
+    arguments a = {.checked = -1, .key = -1};
     parse_threads(&a, "1");
     if (argc < 4) {
         die("usage: runner FILE.sqb PROTOCOL PARTIES [options]", "");
@@ -108,6 +112,14 @@ static arguments parse(int argc, char **argv) {
             a.timeout_s = atof(next), i++;
         } else if (strcmp(argv[i], "--checked") == 0) {
             a.checked = atoi(next), i++;
+        } else if (strcmp(argv[i], "--checkpoints") == 0) {
+            a.checkpoints = next, i++;
+        } else if (strcmp(argv[i], "--every") == 0) {
+            a.every = strtoull(next, NULL, 10), i++;
+        } else if (strcmp(argv[i], "--resume") == 0) {
+            a.resume = 1;
+        } else if (strcmp(argv[i], "--key") == 0) {
+            a.key = atoi(next), i++;
         } else {
             die("unknown option", argv[i]);
         }
@@ -240,6 +252,15 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
     if (a->differ != NULL && o->me + 1 == a->parties) {
         differ(o, a->differ);
     }
+    char folder[4096];
+    if (a->checkpoints != NULL) {
+        (void)snprintf(folder, sizeof folder, "%s/%u", a->checkpoints, o->me);
+        o->checkpoint_folder = folder;
+        o->checkpoint_every = a->every;
+        memset(o->checkpoint_key, (int)o->me == a->key ? 99 : (int)o->me + 1,
+               sizeof o->checkpoint_key);
+        o->resume = a->resume;
+    }
     p->run = seq_run_new(p->program, o, &p->err);
     if (p->run == NULL) {
         (void)fprintf(stderr, "party %u: %s\n", o->me, p->err.message);
@@ -248,7 +269,9 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
 #ifdef SEQ_TEST
     seq_run_fix(p->run, a->has_seed ? a->seed : NULL);
 #endif
-    give_inputs(a, p->program, p->run, o->me);
+    if (!a->resume) {
+        give_inputs(a, p->program, p->run, o->me);
+    }
 }
 
 static void make_runs(const arguments *a, party *parties, void *hub) {
