@@ -62,7 +62,7 @@ class Record:
             self._take(event["line"])
 
     def close(self) -> None:
-        """Draw the curves, if there is anything to draw and to draw with."""
+        """Draw the curves, if there is anything to draw."""
         if self.rows:
             plot(self.rows, self.folder / "curves.png")
 
@@ -116,12 +116,10 @@ def curves(rows: Iterable[Row]) -> dict[str, tuple[str, list[float], list[float]
     return found
 
 
-def plot(rows: list[Row], path: Path) -> bool:
-    """Draw one panel a name; False without matplotlib, which is optional."""
-    try:
-        import matplotlib
-    except ImportError:
-        return False
+def plot(rows: list[Row], path: Path) -> None:
+    """Draw one panel a name."""
+    import matplotlib  # large: only where a picture is drawn
+
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
@@ -135,4 +133,3 @@ def plot(rows: list[Row], path: Path) -> bool:
     figure.tight_layout()
     figure.savefig(path, dpi=120)
     pyplot.close(figure)
-    return True
