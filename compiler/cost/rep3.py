@@ -214,6 +214,10 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         return t.cost(1)
     if name == "randbit":
         return t.cost(0)
+    if name == "shuffle":
+        for step in (1, 2):
+            t.ring(step, n * args["len"] * word)
+        return t.cost(3 if args["len"] else 0)
     if name == "input":
         owner = args["party"]
         t.sent[owner][(owner + 1) % 3] += n * word

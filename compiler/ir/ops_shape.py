@@ -98,6 +98,13 @@ def _scatter(x: Sequence[Type], a: Attrs, c: Config) -> Type:
     return x[0].with_shape(a["shape"])
 
 
+def _shuffle(x: Sequence[Type], a: Attrs, c: Config) -> Type:
+    need_arith(x[0])
+    need(x[0].secret and len(x[0].shape) >= 1, f"rows of {x[0]} in a secret order")
+    need(not x[1].secret and x[1].size == 1 and not x[1].f, f"an order named by {x[1]}")
+    return x[0]
+
+
 def _on_elements(n: Node, v: Array, f: Any) -> Array:
     """Apply f to the element axes; bits have their planes in front."""
     if n.inputs[0].t.bit:
@@ -162,6 +169,12 @@ def checked_index(index: Array, rows: int) -> Array:
     return i
 
 
+def secret_order(name: int, n: int) -> Array:
+    """The order in which `shuffle` puts n rows for a clear number, here and in the tests alone:
+    where parties compute, nobody knows it."""
+    return np.random.default_rng(name).permutation(n)
+
+
 def _grad_permute(s: Step) -> Sequence[Any]:
     axes = s.node.attrs["axes"]
     return (s.g.permute(*(axes.index(i) for i in range(len(axes)))),)
@@ -217,4 +230,6 @@ op("unslice", _unslice, _unslice_value, _grad_unslice, attrs="start step shape")
 op("concat", _concat, _concat_value, _grad_concat, attrs="axis", arity=None)
 op("sum", _sum, lambda s, n, v: s.sum(v[0], n.attrs["axes"]), _grad_sum, attrs="axes")
 op("gather", _gather, _gather_value, _grad_gather, arity=2)
+op("shuffle", _shuffle, lambda s, n, v: v[0][secret_order(int(v[1].reshape(())), len(v[0]))],
+   interactive=lambda n: True, arity=2)  # fmt: skip
 op("scatter", _scatter, _scatter_value, _grad_scatter, attrs="shape", arity=2)

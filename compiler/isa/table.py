@@ -227,6 +227,8 @@ _GROUPS: dict[str, list[tuple[int, str, str, str]]] = {
          "output `out` = S[a], revealed to its receivers"),
         (0x91, "outputb", "h:h out:out a:br[p,n] p:n n:n",
          "output `out` = sum of 2^i * plane i of B[a], revealed to its receivers"),
+        (0x92, "shuffle", "h:h d:sw[n*len] a:sr[n*len] order:cr[1] n:n len:n",
+         "the n rows of S[a] in a secret order into S[d]: equal C[order] and n, equal orders"),
         (0x98, "select_keep", "h:h d:sw[n] k:sw[n] b:br[1,n] a:sr[n] n:n",
          "select; S[k] = what the protocol keeps of B[b]: only select_kept may read it"),
         (0x99, "select_kept", "h:h d:sw[n] k:sr[n] b:br[1,n] a:sr[n] n:n",

@@ -277,6 +277,14 @@ def _gather(g: Generator, n: Node) -> Value:
     return out
 
 
+@lower("shuffle")
+def _shuffle(g: Generator, n: Node) -> Value:
+    a, order = (g.use(x) for x in n.inputs)
+    out = g.fresh(n.t)
+    g.emit("shuffle", out, a, order, a.shape[0], math.prod(a.shape[1:]))
+    return out
+
+
 @lower("scatter")
 def _scatter(g: Generator, n: Node) -> Value:
     if not n.t.secret:

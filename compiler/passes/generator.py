@@ -23,7 +23,7 @@ LOWERINGS: dict[str, Lowering] = {}
 OWNERS = frozenset(
     (
         "add", "sub", "scale", "offset", "mul", "trunc", "matmul", "conv2d", "conv2d_dx",
-        "conv2d_dw", "unslice", "sum", "gather", "scatter", "select", "b2a",
+        "conv2d_dw", "unslice", "sum", "gather", "scatter", "select", "b2a", "shuffle",
     )
 )  # fmt: skip
 

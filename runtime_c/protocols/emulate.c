@@ -16,7 +16,8 @@ typedef struct {
     prg_key key, program; /* coins; random bits of the program */
 } emulate_state;
 
-enum { PURPOSE_COIN, PURPOSE_BIT };
+enum { PURPOSE_COIN, PURPOSE_BIT, PURPOSE_ORDER };
+enum { ORDERS = 0x10000 }; /* instead of a sub-machine: keys of orders, by their names */
 enum { PIECE = 512 };
 
 static seq_status emulate_check(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
@@ -433,6 +434,38 @@ static void start_randbit(seq_vm *vm, const seq_call *call) {
               SIZE(RANDBIT, p) * bits_plane_words(SIZE(RANDBIT, n)));
 }
 
+/* Rows change places as those of cperm do. */
+static void start_shuffle(seq_vm *vm, const seq_call *call) {
+    const emulate_state *s = vm_env(vm)->protocol;
+    size_t n = SIZE(SHUFFLE, n), row = SIZE(SHUFFLE, len) * vm_env(vm)->ring->word;
+    uint64_t name, words[PIECE];
+    size_t *order = malloc((n + 1) * sizeof *order);
+    if (order == NULL) {
+        (void)vm_fail(vm, call, SEQ_ERR_MEMORY, -1, "no memory for an order of %zu rows", n);
+        return;
+    }
+    prg_key key;
+    memcpy(&name, REG(SHUFFLE, order), sizeof name);
+    prg_derive(&key, &s->program, name, ORDERS);
+    for (size_t i = 0; i < n; i++) {
+        order[i] = i;
+    }
+    for (size_t used = 0; used + 1 < n; used++) {
+        if (used % PIECE == 0) {
+            prg_words(&key, PURPOSE_ORDER, used, words, PIECE);
+        }
+        size_t last = n - 1 - used, entry = order[last];
+        size_t j = (size_t)((unsigned __int128)words[used % PIECE] * (last + 1) >> 64);
+        order[last] = order[j];
+        order[j] = entry;
+    }
+    for (size_t i = 0; i < n; i++) {
+        memcpy((uint8_t *)REG(SHUFFLE, d) + i * row, (uint8_t *)REG(SHUFFLE, a) + order[i] * row,
+               row);
+    }
+    free(order);
+}
+
 /* ---- openings, inputs, outputs ---- */
 
 static void start_open(seq_vm *vm, const seq_call *call) {
@@ -525,6 +558,7 @@ const seq_protocol protocol_emulate = {
             START(INPUT) = start_input,
             START(OUTPUT) = start_output,
             START(OUTPUTB) = start_outputb,
+            START(SHUFFLE) = start_shuffle,
         },
 };
 

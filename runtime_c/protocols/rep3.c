@@ -98,6 +98,8 @@ static uint64_t rep3_scratch(const seq_env *env, const seq_call *c) {
         return (uint64_t)(11 * wide * (double)a[SEQ_ARG_B2A_p] * (double)a[SEQ_ARG_B2A_n]);
     case SEQ_OP_OPEN:
         return (uint64_t)(11 * wide * (double)a[SEQ_ARG_OPEN_n]);
+    case SEQ_OP_SHUFFLE:
+        return (uint64_t)(9 * wide * (double)a[SEQ_ARG_SHUFFLE_n] * (double)a[SEQ_ARG_SHUFFLE_len]);
     default: /* inputs, outputs and single bits: small beside their registers */
         return 0;
     }
@@ -145,6 +147,12 @@ void rep3_derive_program(rep3_keys *keys, const seq_task *t) {
     const rep3_state *s = t->env->protocol;
     prg_derive(&keys->next, &s->program.next, t->call.instance, t->call.sub);
     prg_derive(&keys->prev, &s->program.prev, t->call.instance, t->call.sub);
+}
+
+void rep3_derive_order(rep3_keys *keys, const seq_task *t, uint64_t name) {
+    const rep3_state *s = t->env->protocol;
+    prg_derive(&keys->next, &s->program.next, name, REP3_ORDERS);
+    prg_derive(&keys->prev, &s->program.prev, name, REP3_ORDERS);
 }
 
 /* z_0 + z_1 + z_2 = 0, of which every party knows all: that a party holds two of three leaves no
@@ -219,14 +227,19 @@ void rep3_start_thirds(seq_vm *vm, const seq_call *call, size_t n, unsigned roun
         task_create(vm, call, (uint32_t)c, c * REP3_CHUNK, n, step, state_bytes);
 }
 
-void rep3_start_flat(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
-                     size_t state_bytes) {
+void rep3_start_ranges(seq_vm *vm, const seq_call *call, size_t n, size_t end, size_t chunk,
+                       unsigned rounds, task_step step, size_t state_bytes) {
     if (!admit(vm, call, n, rounds))
         return;
-    const size_t blocks = (n + 63) / 64, chunk = 3 * (size_t)REP3_CHUNK;
-    for (size_t c = 0; c * chunk < blocks; c++)
-        task_create(vm, call, (uint32_t)c, c * chunk, min_size((c + 1) * chunk, blocks), step,
+    for (size_t c = 0; c * chunk < end; c++)
+        task_create(vm, call, (uint32_t)c, c * chunk, min_size((c + 1) * chunk, end), step,
                     state_bytes);
+}
+
+void rep3_start_flat(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
+                     size_t state_bytes) {
+    rep3_start_ranges(vm, call, n, (n + 63) / 64, 3 * (size_t)REP3_CHUNK, rounds, step,
+                      state_bytes);
 }
 
 uint8_t *rep3_send(seq_task *t, unsigned peer, size_t bytes) {
@@ -280,5 +293,6 @@ const seq_protocol protocol_rep3 = {
             [SEQ_OP_INPUT - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_input,
             [SEQ_OP_OUTPUT - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_output,
             [SEQ_OP_OUTPUTB - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_outputb,
+            [SEQ_OP_SHUFFLE - SEQ_OP_FIRST_INTERACTIVE] = rep3_start_shuffle,
         },
 };

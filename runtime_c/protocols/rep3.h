@@ -53,6 +53,9 @@ enum {
     REP3_BACK3,
     REP3_INPUT,
     REP3_RANDOM,
+    REP3_SHUFFLE_A, /* see rep3_shuffle.c */
+    REP3_SHUFFLE_B,
+    REP3_SHUFFLE_ORDER,
     REP3_MONOMIAL = 0x10000, /* F13: P3's part of monomial i: purpose + i */
     REP3_FORM2 = 0x20000,    /* F23: mask of P2's part of form i */
     REP3_FORM3 = 0x30000,
@@ -67,6 +70,9 @@ typedef struct {
 void rep3_derive(rep3_keys *keys, const seq_task *t);
 /* Keys of randomness that the program asks for and that a resumed run repeats. */
 void rep3_derive_program(rep3_keys *keys, const seq_task *t);
+/* The same for the order of a shuffle: equal names, equal keys. */
+enum { REP3_ORDERS = 0x10000 }; /* beyond all numbers of sub-machines */
+void rep3_derive_order(rep3_keys *keys, const seq_task *t, uint64_t name);
 
 /* The blocks of one task: a range in each third. Local planes hold the three ranges side by side.
  */
@@ -101,6 +107,10 @@ void rep3_start_thirds(seq_vm *vm, const seq_call *call, size_t n, unsigned roun
                        size_t state_bytes);
 void rep3_start_flat(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
                      size_t state_bytes);
+
+/* Tasks over ranges of at most `chunk` of [0, end), for a call on n elements. */
+void rep3_start_ranges(seq_vm *vm, const seq_call *call, size_t n, size_t end, size_t chunk,
+                       unsigned rounds, task_step step, size_t state_bytes);
 
 /* task_send and task_expect, except that nothing is sent or expected when there are no bytes. */
 uint8_t *rep3_send(seq_task *t, unsigned peer, size_t bytes);
@@ -259,5 +269,6 @@ void rep3_start_randbit(seq_vm *vm, const seq_call *call);
 void rep3_start_input(seq_vm *vm, const seq_call *call);
 void rep3_start_output(seq_vm *vm, const seq_call *call);
 void rep3_start_outputb(seq_vm *vm, const seq_call *call);
+void rep3_start_shuffle(seq_vm *vm, const seq_call *call);
 
 #endif

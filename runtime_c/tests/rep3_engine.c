@@ -74,6 +74,10 @@ const uint8_t *task_received(const seq_task *t, unsigned peer) {
     return m ? m->data : NULL;
 }
 
+void task_known(const void *p, size_t bytes) {
+    (void)p, (void)bytes;
+}
+
 int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...) {
     va_list args;
     (void)status, (void)party;
@@ -239,7 +243,8 @@ int vm_output_party(seq_vm *vm, int64_t out) {
 }
 
 int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_ops *bits) {
-    uint8_t seed[3][32] = {{1}, {2}, {3}}; /* of pair i: parties i and i + 1 */
+    /* of pair i: parties i and i + 1; the second halves are for what the program draws */
+    uint8_t seed[3][32] = {{1, [16] = 4}, {2, [16] = 5}, {3, [16] = 6}};
     memset(e, 0, sizeof *e);
     for (unsigned p = 0; p < 3; p++) {
         uint8_t seeds[3][32] = {{0}};
@@ -259,6 +264,7 @@ int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_
         memcpy(seeds[(p + 1) % 3], seed[p], 32);
         memcpy(seeds[(p + 2) % 3], seed[(p + 2) % 3], 32);
         prg_init(&e->pair[p], seed[p]);
+        prg_init(&e->program[p], seed[p] + 16);
         if (protocol_rep3.setup(&vm->env, (const uint8_t (*)[32])seeds, common, &vm->env.protocol,
                                 NULL) != SEQ_OK)
             return -1;

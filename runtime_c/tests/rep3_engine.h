@@ -30,8 +30,9 @@ typedef struct {
     void *output[3];
     unsigned rounds, depth; /* declared, and measured: the longest chain */
     uint64_t sent[3][3];
-    int fill;        /* what frames and scratch memory hold at first */
-    prg_key pair[3]; /* pair i: parties i and i + 1; the keys before derivation */
+    int fill; /* what frames and scratch memory hold at first */
+    /* Pair i: parties i and i + 1; the keys before derivation, and those of the program's own. */
+    prg_key pair[3], program[3];
 } engine;
 
 /* bits: ring and bit kernels; 0, or -1 without memory. */

@@ -70,11 +70,12 @@ static uint64_t draw(void *arg, const prg_key *key, uint32_t purpose, uint64_t i
     return value;
 }
 
+/* But for orders, which rows of the same name are to share. */
 static void check_masks(void) {
     if (!mask_count)
         fail("no masks", 0, 0, 0, 1);
     for (size_t i = 0; i < mask_places; i++)
-        if (masks[i].drawn && masks[i].drawn != 2)
+        if (masks[i].drawn && masks[i].drawn != 2 && masks[i].purpose != REP3_SHUFFLE_ORDER)
             fail("times that a mask is drawn", masks[i].purpose, masks[i].first, masks[i].drawn, 2);
 }
 #endif
@@ -546,6 +547,56 @@ static void test_too_many(void) {
         fail("too many bits", REP3_MAX_ELEMENTS / 2, 0, 0, 0);
 }
 
+/* The rows of v in the order of that name; row i of the result is row order[i] of v. */
+static void shuffled(vec *v, size_t n, uint64_t name, size_t *order) {
+    BEGIN;
+    const size_t len = v->n / (n ? n : 1);
+    set(reg, SEQ_ARG_SHUFFLE_a, v);
+    result d = set_result(reg, SEQ_ARG_SHUFFLE_d, v->n);
+    uint64_t words[2] = {name, 0};
+    for (unsigned p = 0; p < 3; p++)
+        reg[p][SEQ_ARG_SHUFFLE_order].c[0] = words;
+    arg[SEQ_ARG_SHUFFLE_n] = (int64_t)n;
+    arg[SEQ_ARG_SHUFFLE_len] = (int64_t)len;
+    call("shuffle", SEQ_OP_SHUFFLE, arg, reg, 1000); /* no thirds: all rounds at any size */
+    for (size_t i = 0; i < n; i++) {
+        if (len == 1)
+            order[i] = (size_t)value(&d, i, "shuffle");
+        if (order[i] >= n)
+            fail("a row that is none", n, i, order[i], n);
+        for (size_t j = 0; order[i] < n && j < len; j++)
+            if (value(&d, i * len + j, "shuffle") != v->x[order[i] * len + j])
+                fail("shuffle", n, i, value(&d, i * len + j, "shuffle"), v->x[order[i] * len + j]);
+    }
+    free_result(&d);
+}
+
+/* Numbers tell the order, which moves rows of the same name alike. */
+static void test_shuffle(size_t n, size_t len) {
+    static uint64_t name = 1000;
+    size_t *order = calloc(n + 1, sizeof *order), *other = calloc(n + 1, sizeof *order), same = 0;
+    unsigned char *seen = calloc(n + 1, 1);
+    vec numbers = new_vec(n, BITS), rows = new_vec(n * len, BITS);
+    for (size_t i = 0; i < n; i++) {
+        put(numbers.c[0], i, get(numbers.c[0], i) + i - numbers.x[i]);
+        numbers.x[i] = i;
+    }
+    shuffled(&numbers, n, ++name, order);
+    if (len > 1)
+        shuffled(&rows, n, name, order);
+    shuffled(&numbers, n, ++name, other);
+    for (size_t i = 0; i < n; i++) {
+        same += order[i] == other[i];
+        if (order[i] < n && seen[order[i]]++)
+            fail("a row twice", n, i, order[i], 0);
+    }
+    if (n > 20 && same > n / 2)
+        fail("orders of two names are alike", n, 0, same, 0);
+    free(order), free(other), free(seen);
+    free_vec(&numbers);
+    free_vec(&rows);
+}
+
 static void test_size(size_t n) {
     const unsigned ms[] = {1, 7, 8, 16, 17, 23, 32, 40, BITS - 3, BITS - 2};
     for (unsigned i = 0; i < sizeof ms / sizeof *ms; i++)
@@ -577,6 +628,8 @@ static void test_size(size_t n) {
         test_open(n, 0, to, SEQ_OP_OUTPUT);
     for (unsigned owner = 0; owner < 3; owner++)
         test_input(n, owner);
+    for (size_t len = 1; len <= 9; len += 4)
+        test_shuffle(n, len);
 }
 
 int main(int argc, char **argv) {
@@ -610,6 +663,9 @@ int main(int argc, char **argv) {
         test_b2a(large, 2);
         test_and(large, 2);
         test_open(large, 3, -1, SEQ_OP_OPENB);
+#ifndef SEQ_TEST /* each task draws the order */
+        test_shuffle(2000, 300);
+#endif
         test_too_many(); /* last: the parties have failed */
         engine_free(&E);
 #ifdef SEQ_TEST

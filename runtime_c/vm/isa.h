@@ -11,7 +11,7 @@
 #define SEQ_ISA_MAX_OPERANDS 20
 
 /* Hash of the instruction table, as in the header of a bytecode file. */
-static const uint8_t seq_isa_hash[16] = {0x49, 0xC3, 0x39, 0xA0, 0x64, 0x3F, 0x97, 0x33, 0x12, 0x37, 0x6C, 0x3F, 0x88, 0x52, 0x99, 0xF7};
+static const uint8_t seq_isa_hash[16] = {0xF2, 0x9F, 0x2E, 0xD4, 0xC2, 0x93, 0x9F, 0x32, 0xFC, 0x25, 0x2A, 0x49, 0x4E, 0x1A, 0xB4, 0x93};
 
 /* Instruction codes. */
 enum {
@@ -81,6 +81,7 @@ enum {
     SEQ_OP_INPUT = 0x8F, /* S[d] = the whole input `in` of its party, shared */
     SEQ_OP_OUTPUT = 0x90, /* output `out` = S[a], revealed to its receivers */
     SEQ_OP_OUTPUTB = 0x91, /* output `out` = sum of 2^i * plane i of B[a], revealed to its receivers */
+    SEQ_OP_SHUFFLE = 0x92, /* the n rows of S[a] in a secret order into S[d]: equal C[order] and n, equal orders */
     SEQ_OP_SELECT_KEEP = 0x98, /* select; S[k] = what the protocol keeps of B[b]: only select_kept may read it */
     SEQ_OP_SELECT_KEPT = 0x99, /* select by the bits of which select_keep has put into S[k] what is kept */
     SEQ_OP_MUL_ADD = 0x9A, /* mul, with S[e] added to the product before it is rounded */
@@ -184,6 +185,8 @@ enum { SEQ_ARG_INPUT_h, SEQ_ARG_INPUT_d, SEQ_ARG_INPUT_in, SEQ_ARG_INPUT_n };
 enum { SEQ_ARG_OUTPUT_h, SEQ_ARG_OUTPUT_out, SEQ_ARG_OUTPUT_a, SEQ_ARG_OUTPUT_n };
 enum { SEQ_ARG_OUTPUTB_h, SEQ_ARG_OUTPUTB_out, SEQ_ARG_OUTPUTB_a, SEQ_ARG_OUTPUTB_p,
     SEQ_ARG_OUTPUTB_n };
+enum { SEQ_ARG_SHUFFLE_h, SEQ_ARG_SHUFFLE_d, SEQ_ARG_SHUFFLE_a, SEQ_ARG_SHUFFLE_order,
+    SEQ_ARG_SHUFFLE_n, SEQ_ARG_SHUFFLE_len };
 enum { SEQ_ARG_SELECT_KEEP_h, SEQ_ARG_SELECT_KEEP_d, SEQ_ARG_SELECT_KEEP_k,
     SEQ_ARG_SELECT_KEEP_b, SEQ_ARG_SELECT_KEEP_a, SEQ_ARG_SELECT_KEEP_n };
 enum { SEQ_ARG_SELECT_KEPT_h, SEQ_ARG_SELECT_KEPT_d, SEQ_ARG_SELECT_KEPT_k,
@@ -581,6 +584,12 @@ static const isa_operand isa_operands[] = {
     {"a", ISA_B, 1, 0, ISA_EXTENT_PRODUCT, 1, 3, {4}}, /* outputb */
     {"p", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* outputb */
     {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* outputb */
+    {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* shuffle */
+    {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 2, -1, {4, 5}}, /* shuffle */
+    {"a", ISA_S, 1, 0, ISA_EXTENT_PRODUCT, 2, -1, {4, 5}}, /* shuffle */
+    {"order", ISA_C, 1, 0, ISA_EXTENT_PRODUCT, 0, -1, {0}}, /* shuffle */
+    {"n", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* shuffle */
+    {"len", ISA_COUNT, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* shuffle */
     {"h", ISA_HANDLE, 0, 0, ISA_EXTENT_NONE, 0, -1, {0}}, /* select_keep */
     {"d", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_keep */
     {"k", ISA_S, 0, 1, ISA_EXTENT_PRODUCT, 1, -1, {5}}, /* select_keep */
@@ -750,16 +759,17 @@ static const isa_op isa_ops[] = {
     [0x8F] = {0x8F, "input", 4, 1, 1, isa_operands + 312},
     [0x90] = {0x90, "output", 4, 1, 1, isa_operands + 316},
     [0x91] = {0x91, "outputb", 5, 1, 1, isa_operands + 320},
-    [0x98] = {0x98, "select_keep", 6, 1, 0, isa_operands + 325},
-    [0x99] = {0x99, "select_kept", 6, 1, 0, isa_operands + 331},
-    [0x9A] = {0x9A, "mul_add", 8, 1, 0, isa_operands + 337},
-    [0x9B] = {0x9B, "matmul_add", 12, 1, 0, isa_operands + 345},
-    [0x9C] = {0x9C, "conv2d_add", 20, 1, 0, isa_operands + 357},
-    [0x9D] = {0x9D, "conv2d_dx_add", 20, 1, 0, isa_operands + 377},
-    [0x9E] = {0x9E, "conv2d_dw_add", 20, 1, 0, isa_operands + 397},
-    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 417},
-    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 420},
-    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 421},
+    [0x92] = {0x92, "shuffle", 6, 1, 0, isa_operands + 325},
+    [0x98] = {0x98, "select_keep", 6, 1, 0, isa_operands + 331},
+    [0x99] = {0x99, "select_kept", 6, 1, 0, isa_operands + 337},
+    [0x9A] = {0x9A, "mul_add", 8, 1, 0, isa_operands + 343},
+    [0x9B] = {0x9B, "matmul_add", 12, 1, 0, isa_operands + 351},
+    [0x9C] = {0x9C, "conv2d_add", 20, 1, 0, isa_operands + 363},
+    [0x9D] = {0x9D, "conv2d_dx_add", 20, 1, 0, isa_operands + 383},
+    [0x9E] = {0x9E, "conv2d_dw_add", 20, 1, 0, isa_operands + 403},
+    [0xC0] = {0xC0, "coutput", 3, 0, 1, isa_operands + 423},
+    [0xC1] = {0xC1, "ptext", 1, 0, 1, isa_operands + 426},
+    [0xC2] = {0xC2, "pval", 4, 0, 1, isa_operands + 427},
 };
 
 /* The row of an opcode, or NULL if there is none. */

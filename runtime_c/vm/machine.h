@@ -105,6 +105,9 @@ const uint8_t *task_received(const seq_task *t, unsigned peer);
  * arg, reg; the VM sets the rest from the parent. The registers it names must outlive it
  * (task_scratch does). */
 void task_call(seq_task *t, seq_call *call, uint16_t sub);
+/* Memory whose content this party knows and may address by, such as an order that it drew. Only
+ * scripts/ctime.sh minds, for which everything that follows from a key is secret. */
+void task_known(const void *p, size_t bytes);
 /* Fail with a message; returns TASK_ERROR. */
 int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

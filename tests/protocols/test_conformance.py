@@ -188,11 +188,41 @@ class Case:
         for source, x in ((self.sfull, self.full), (self.sx, self.x)):
             s.start(f"select_kept d={words} k={k} b={b} a={source} n={n}")
             self.equal("select_kept", s.output(words, n), x * (self.wide & 1))
+        self.shuffles(c, words)
         s.start(f"open d={c} a={self.sfull} n={n}")
         self.equal("open", s.output_clear(c, n), self.full)
         s.start(f"randbit d={a} p=3 n={n}")
         out = s.output_bits(a, 3, n)
         self.checks.append(("randbit", out, fair))
+
+    def shuffles(self, order: str, words: str) -> None:
+        """Rows of two widths in one order, and in another one."""
+        n, s, width = self.n, self.script, min(self.n, 2)
+        rows = n // width
+        numbers = np.arange(n).astype(object)
+        held = s.secret(numbers)
+        orders: list[Words] = []
+
+        def shuffled(name: int, a: str, rows: int, width: int, check: Check) -> None:
+            s.code.append(f"cfill d={order} imm={name} n=1")
+            s.start(f"shuffle d={words} a={a} order={order} n={rows} len={width}")
+            self.checks.append(("shuffle", s.output(words, rows * width), check))
+
+        def numbered(got: Words) -> None:
+            assert sorted(got) == list(range(rows))
+            orders.append(got.astype(int))
+
+        def alike(got: Words) -> None:
+            wanted = self.full[: rows * width].reshape(rows, width)[orders[0]]
+            assert (got.reshape(rows, width) == wanted).all()
+
+        def other(got: Words) -> None:
+            assert sorted(got) == list(range(rows))
+            assert rows < 30 or (got != orders[0]).sum() > rows // 2
+
+        shuffled(77, held, rows, 1, numbered)
+        shuffled(77, self.sfull, rows, width, alike)
+        shuffled(78, held, rows, 1, other)
 
 
 def fair(got: Words) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 
 from sequester.compiler.ir import numeric
 from sequester.compiler.ir.numeric import Ring
+from sequester.compiler.ir.ops_shape import secret_order
 from sequester.compiler.ir.reference import PublicRandomness
 from sequester.compiler.isa.program import Insn, Program, span
 from sequester.compiler.isa.table import plane_words
@@ -329,6 +330,10 @@ class Machine:
 
     def _i_a2b(self, g: dict[str, Any], a: Any) -> Any:
         return self._split(a, g["bits"])
+
+    def _i_shuffle(self, g: dict[str, Any], a: Any, order: Any) -> Any:
+        rows = a.reshape(g["n"], g["len"])
+        return rows[secret_order(int(order[0]), g["n"])]
 
     def _i_randbit(self, g: dict[str, Any]) -> Any:
         return self.ring.random_bits((g["p"], g["n"]))

@@ -45,6 +45,16 @@
     join h=0
     join h=1
     join h=2
+    mul_add h=0 d=s3300 a=s0 b=s150 n=150 m=16 mode=0 e=s450
+    matmul_add h=1 d=s3450 a=s0 b=s150 M=10 K=15 N=10 ta=0 tb=1 m=8 mode=1 e=s450
+    join h=0
+    join h=1
+    conv2d_add h=0 d=s3300 x=s0 w=s150 B=2 C=3 H=5 W=5 O=2 KH=3 KW=3 OH=3 OW=3 SH=2 SW=2 PH=1 PW=1 m=4 mode=0 e=s450
+    conv2d_dx_add h=1 d=s3450 g=s2200 w=s150 B=2 C=3 H=5 W=5 O=2 KH=3 KW=3 OH=3 OW=3 SH=2 SW=2 PH=1 PW=1 m=4 mode=0 e=s0
+    conv2d_dw_add h=2 d=s3600 g=s2200 x=s0 B=2 C=3 H=5 W=5 O=2 KH=3 KW=3 OH=3 OW=3 SH=2 SW=2 PH=1 PW=1 m=4 mode=0 e=s150
+    join h=0
+    join h=1
+    join h=2
     trunc h=0 d=s2700 a=s150 n=150 m=5 mode=1
     ltz h=1 d=b0 a=s0 n=150 bits=32
     eqz h=2 d=b64 a=s150 n=150 bits=17
@@ -72,6 +82,8 @@
     join h=0
     join h=1
     join h=2
+    shuffle h=0 d=s2700 a=s2850 order=c0 n=30 len=5
+    join h=0
     open h=0 d=c150 a=s2850 n=150
     openb h=1 d=c300 a=b6144 p=9 n=150
     join h=0

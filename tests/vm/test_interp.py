@@ -281,6 +281,13 @@ CASES: dict[str, tuple[str, str, int, Expect]] = {
         6,
         each(lambda x, y: x if y & 1 else 0),
     ),
+    "shuffle": (
+        "s",
+        "cfill d=c0 imm=5 n=1\nscopy d=s6 a=s100 shape=[3,2] dstr=[2,1] sstr=[0,1]\n"
+        "shuffle h=0 d=s0 a=s6 order=c0 n=3 len=2",
+        6,
+        lambda w, a, b: a[:2] * 3,
+    ),
     "select_keep": (
         "s",
         "select_keep h=0 d=s0 k=s300 b=b2000 a=s100 n=6",
