@@ -45,6 +45,7 @@ from .compiler.lang import (
     sbit,
     select,
     sfix,
+    shuffle,
     sigmoid,
     sin,
     sint,
@@ -69,7 +70,7 @@ __all__ = [
     "checkpoint", "cint", "concat", "cos", "cross_entropy", "else_", "erf", "exp", "exp2", "full",
     "gelu", "grad", "if_", "log", "log2", "log_softmax", "loop", "maximum", "minimum", "nn", "ones",
     "optim", "output", "pad", "permutation", "print_", "program", "random_bits", "reciprocal",
-    "relu", "rsqrt", "sbit", "select", "sfix", "sigmoid", "sin", "sint", "softmax", "softplus",
-    "sort", "sqrt", "stack", "standardize", "state", "tanh", "topk", "uniform", "where", "while_",
-    "zeros",
+    "relu", "rsqrt", "sbit", "select", "sfix", "shuffle", "sigmoid", "sin", "sint", "softmax",
+    "softplus", "sort", "sqrt", "stack", "standardize", "state", "tanh", "topk", "uniform", "where",
+    "while_", "zeros",
 ]  # fmt: skip

@@ -43,6 +43,7 @@ from .gradient import grad
 from .inout import Party, output, print_
 from .lowering import LOWERINGS, lowering
 from .program import Option, Program, program
+from .randomness import shuffle
 from .shapes import concat, dilate, pad, stack
 from .tensor import Operators, Tensor, Variable, cfix, cint, sbit, sfix, sint, state
 
@@ -53,6 +54,6 @@ __all__ = [
     "exp", "exp2", "full", "gelu", "grad", "if_", "join_planes", "log", "log2", "log_softmax",
     "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output", "pad", "permutation",
     "print_", "program", "random_bits", "reciprocal", "relu", "rsqrt", "sbit", "select", "sfix",
-    "sigmoid", "sin", "sint", "softmax", "softplus", "sort", "sqrt", "stack", "standardize",
-    "state", "tanh", "topk", "uniform", "where", "while_", "zeros",
+    "shuffle", "sigmoid", "sin", "sint", "softmax", "softplus", "sort", "sqrt", "stack",
+    "standardize", "state", "tanh", "topk", "uniform", "where", "while_", "zeros",
 ]  # fmt: skip

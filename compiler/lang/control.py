@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..ir.graph import Block, Node
-from . import functions
+from . import functions, randomness
 from .arith import equal
 from .builder import Builder, current
 from .errors import ProgramError
@@ -127,9 +127,13 @@ class Batches:
     """Mini-batches of tensors, rows of the first axis; see `loop.batches`."""
 
     def __init__(
-        self, tensors: tuple[Operators, ...], batch: int, shuffle: bool, drop_last: bool
+        self, tensors: tuple[Operators, ...], batch: int, shuffle: str | bool, drop_last: bool
     ) -> None:
         b = current()
+        if isinstance(shuffle, bool):
+            shuffle = "public" if shuffle else "none"
+        if shuffle not in ("public", "secret", "none"):
+            raise b.error(f"shuffle={shuffle!r}", 'write "public", "secret" or "none"')
         rows = {t.shape[0] if t.shape else 0 for t in tensors}
         if len(rows) != 1:
             raise b.error(f"tensors of {', '.join(map(str, sorted(rows)))} rows do not go together")
@@ -137,6 +141,7 @@ class Batches:
         if not isinstance(batch, int) or not 1 <= batch <= self.rows:
             raise b.error(f"batches of {batch} of {self.rows} rows")
         self.tensors, self.batch, self.shuffle = tensors, batch, shuffle
+        self._rows_now = tensors
         self.rest = 0 if drop_last else self.rows % batch
         self._order: Tensor | None = None
         self._loop: LoopRange | None = None
@@ -154,7 +159,9 @@ class Batches:
         full = self.rows // self.batch
         if self._stage == 0:
             self._stage = 1
-            if self.shuffle:
+            if self.shuffle == "secret":
+                self._rows_now = randomness.shuffle(*self.tensors)
+            elif self.shuffle == "public":
                 self._order = functions.permutation(self.rows)
             self._loop = LoopRange(full)
             return self._rows(self._loop.open(sys._getframe(1)))
@@ -172,13 +179,13 @@ class Batches:
         else:
             whole = self._order[: len(self) * self.batch if not self.rest else -self.rest]
             index = whole.reshape(-1, self.batch)[i]
-        return tuple(t[index] for t in self.tensors)
+        return tuple(t[index] for t in self._rows_now)
 
     def _last(self, start: int) -> tuple[Tensor, ...]:
         if self._order is None:
-            return tuple(t[start:] for t in self.tensors)
+            return tuple(t[start:] for t in self._rows_now)
         index = self._order[start:]
-        return tuple(t[index] for t in self.tensors)
+        return tuple(t[index] for t in self._rows_now)
 
 
 class loop(LoopRange):
@@ -190,14 +197,16 @@ class loop(LoopRange):
 
     @staticmethod
     def batches(
-        *tensors: Operators, batch: int, shuffle: bool = True, drop_last: bool = True
+        *tensors: Operators, batch: int, shuffle: str | bool = "public", drop_last: bool = True
     ) -> Batches:
         """`for xb, yb in loop.batches(x, y, batch=128):` loops over mini-batches of rows.
 
         Args:
             tensors: tensors with the same first axis.
             batch: rows of a batch.
-            shuffle: a fresh public permutation for each pass.
+            shuffle: the order of rows, anew for each pass. "public" (or True): a permutation that
+                everybody knows; "secret": one that nobody knows, at 3 rounds and two words an
+                element a party; "none" (or False): as they are.
             drop_last: leave out the last rows that do not fill a batch; otherwise they are a batch
                 of their own, for which the body is traced a second time.
 

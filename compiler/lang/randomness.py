@@ -7,10 +7,11 @@ from ..ir.types import bits
 from . import arith, convert
 from .builder import current
 from .functions import random_bits, uniform
-from .tensor import Tensor, emit, wrap
+from .tensor import Operators, Tensor, emit, wrap
 
 _TERMS = 12  # uniform numbers in a normal one: of variance 1/12 each
 _TERM_BITS = 8  # of each when they are secret
+_ORDERS = 1 << 52  # names of orders, exact in float64
 _SPARE_BITS = 20  # by which secret integers are closer to uniform
 
 
@@ -75,3 +76,27 @@ def _integer(shape: tuple[int, ...], count: int) -> Tensor:
 def _fraction(x: Tensor, f: int) -> Tensor:
     """Integers below 2^f as numbers below 1: the same ring elements."""
     return wrap(current().emit("scale", [x.node], imm=1, f=f), 0, f)
+
+
+def shuffle(*tensors: Operators) -> tuple[Tensor, ...]:
+    """The rows of secret tensors in an order that nobody knows, the same for all of them.
+
+    The order is named by a public random number: among q shuffles two have the same order with a
+    probability of q^2 / 2^53, which matters only where the results of both are opened.
+
+    Bytes a party under rep3: two words an element. Rounds: 3, for all tensors together.
+
+    Raises:
+        ProgramError: tensors that are clear or bits, or have different numbers of rows.
+    """
+    b = current()
+    found = [t.read() for t in tensors]
+    rows = {t.shape[0] if t.shape else None for t in found}
+    if len(rows) != 1 or None in rows:
+        raise b.error(f"{len(found)} tensors of shapes {', '.join(str(t.shape) for t in found)} to "
+                      "be shuffled together", "they need the same number of rows")  # fmt: skip
+    if any(not t.secret or t.type.bit for t in found):
+        raise b.error("a shuffle of clear numbers or of bits",
+                      "permutation(n) is a public order; bits convert: x.to(sint)")  # fmt: skip
+    order = randint(0, _ORDERS, ())
+    return tuple(emit("shuffle", t, order) for t in found)

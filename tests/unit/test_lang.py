@@ -39,6 +39,7 @@ from sequester.compiler.lang import (
     relu,
     sbit,
     select,
+    shuffle,
     sint,
     stack,
     state,
@@ -356,12 +357,12 @@ def test_while_stops_at_its_condition_or_at_its_maximum() -> None:
     assert outputs(f, 0.0) == [5, 7]
 
 
-@pytest.mark.parametrize("shuffle", [False, True])
+@pytest.mark.parametrize("shuffle", ["none", "public", "secret", False, True])
 @pytest.mark.parametrize("drop_last", [False, True])
-def test_batches_cover_the_rows(shuffle: bool, drop_last: bool) -> None:
+def test_batches_cover_the_rows(shuffle: str | bool, drop_last: bool) -> None:
     def f(x: Any) -> Any:
-        seen, batches = state(np.zeros(7)), loop.batches(x, arange(7), batch=3, shuffle=shuffle,
-                                                         drop_last=drop_last)  # fmt: skip
+        seen, index = state(np.zeros(7)), sint(np.arange(7))
+        batches = loop.batches(x, index, batch=3, shuffle=shuffle, drop_last=drop_last)
         for xb, ib in batches:
             for j in range(xb.shape[0]):
                 seen += where(arange(7) == ib[j], xb[j], 0.0)
@@ -372,14 +373,15 @@ def test_batches_cover_the_rows(shuffle: bool, drop_last: bool) -> None:
     assert count == (2 if drop_last else 3)
     assert (seen > 0).sum() == (6 if drop_last else 7)
     assert set(seen) <= set(x) | {0.0}
-    if not shuffle:
+    if shuffle in ("none", False):
         np.testing.assert_array_equal(seen, np.where(np.arange(7) < (6 if drop_last else 7), x, 0))
 
 
-def test_shuffles_differ_between_epochs() -> None:
+@pytest.mark.parametrize("shuffle", ["public", "secret"])
+def test_shuffles_differ_between_epochs(shuffle: str) -> None:
     def f(x: Any) -> Any:
         for _ in loop(2):
-            for (b,) in loop.batches(x, batch=8):
+            for (b,) in loop.batches(x, batch=8, shuffle=shuffle):
                 print_("{:.0f}", b.reveal())
 
     lines = result_of(f, np.arange(16.0)).lines
@@ -387,6 +389,19 @@ def test_shuffles_differ_between_epochs() -> None:
     assert sorted(" ".join(lines[:2]).replace("[", "").replace("]", "").split()) == sorted(
         str(i) for i in range(16)
     )
+
+
+def test_a_secret_shuffle_moves_tensors_together() -> None:
+    def f(x: Any) -> Any:
+        rows, numbers = shuffle(x, sint(np.arange(20)))
+        return rows, numbers, shuffle(x)[0]
+
+    x = np.arange(60.0).reshape(20, 3)
+    rows, numbers, other = outputs(f, x)
+    order = numbers.astype(int)
+    assert sorted(order) == list(range(20))
+    np.testing.assert_array_equal(rows, x[order])
+    assert sorted(map(tuple, other)) == sorted(map(tuple, x)) and (other != rows).any()
 
 
 def test_printing() -> None:
