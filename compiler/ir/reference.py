@@ -48,8 +48,8 @@ class Result:
     openings: list[Opening] = field(default_factory=list)
 
 
-class _Break(Exception):
-    pass
+class Break(Exception):
+    """Ends the innermost loop."""
 
 
 class PublicRandomness:
@@ -113,10 +113,12 @@ def run(
         ExecutionError: missing inputs, wrong shapes, values out of range (checked), bad indices.
     """
     rng = np.random.default_rng() if rng is None else rng
-    return _Executor(graph, dict(inputs or {}), mode, public_seed, rng, checked).run()
+    return Executor(graph, dict(inputs or {}), mode, public_seed, rng, checked).run()
 
 
-class _Executor:
+class Executor:
+    """One execution of a graph; see `run`, and `observe.py` for others who step through one."""
+
     def __init__(
         self,
         graph: Graph,
@@ -139,18 +141,27 @@ class _Executor:
         self.result = Result()
 
     def run(self) -> Result:
-        for var in self.graph.vars:
-            self.memory[var] = self._blank(var.type)
+        """Execute all of it."""
+        self.prepare()
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             self._block(self.graph.body, {})
         return self.result
+
+    def prepare(self) -> None:
+        """Set all variables to zeros."""
+        for var in self.graph.vars:
+            self.memory[var] = self._blank(var.type)
+
+    def evaluate(self, node: Node, operands: list[Array]) -> Array | None:
+        """One node that is no control flow."""
+        return self._node(node, operands, {})
 
     def _blank(self, t: Type) -> Array:
         return np.zeros((t.planes, *t.shape), np.uint8) if t.bit else self.s.zeros(t.shape)
 
     def _block(self, block: Block, outer: dict[Node, Array]) -> None:
         if block not in self.dying:
-            self.dying[block] = _last_uses(block)
+            self.dying[block] = last_uses(block)
         dying = self.dying[block]
         values = dict(outer)
         for i, node in enumerate(block.nodes):
@@ -275,25 +286,25 @@ class _Executor:
         for i in range(node.attrs["trips"]):
             try:
                 self._block(node.blocks[0], {**values, node: self.s.array(i)})
-            except _Break:
+            except Break:
                 break
 
     def _op_while(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
         for _ in range(node.attrs["max_trips"]):
             try:
                 self._block(node.blocks[0], values)
-            except _Break:
+            except Break:
                 break
 
     def _op_break_if_zero(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
         if not v[0].any():
-            raise _Break
+            raise Break
 
     def _op_if(self, node: Node, v: list[Array], values: dict[Node, Array]) -> None:
         self._block(node.blocks[0 if v[0].any() else 1], values)
 
 
-def _last_uses(block: Block) -> dict[int, list[Node]]:
+def last_uses(block: Block) -> dict[int, list[Node]]:
     """By position in a block: the values that are used there for the last time."""
     last = {x: i for i, node in enumerate(block.nodes) for x in _uses(node)}
     dying: dict[int, list[Node]] = {}
