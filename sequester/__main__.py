@@ -9,8 +9,7 @@ import traceback
 import click
 
 from .cli import main as cli
-
-AUTHOR, REFUSED, CONFIG = 3, 4, 5
+from .options import AUTHOR, CONFIG, REFUSED
 
 
 def main() -> None:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,21 +15,14 @@ import click
 
 from sequester.vm import VERSION
 
+from .check import check
+from .options import CONFIG, INPUT, OPEN, source_options
+
 if TYPE_CHECKING:
     from sequester.vm.display import Display
 
     from .source import Flags
 
-CONFIG = 5  # exit code: configuration, certificates or inputs
-
-_INPUT = click.option(
-    "--input",
-    "inputs",
-    multiple=True,
-    metavar="PARTY:NAME=FILE",
-    help="An input: .npy, .npz (array K becomes NAME.K), IDX (.gz too), .csv, or a folder with "
-    "NAME-images* and NAME-labels* (NAME.x and NAME.y). IDX pictures become floats in [0, 1].",
-)
 _TIMEOUT = click.option(
     "--timeout",
     type=click.FloatRange(0.1),
@@ -64,69 +56,10 @@ _RESUME = click.option(
 )
 
 
-_OPEN = {"ignore_unknown_options": True}
 _PROTOCOL = click.option(
     "--protocol", default="rep3", show_default=True, help="Whose costs to predict."
 )
 _RUN = click.argument("run_folder", metavar="RUN", type=click.Path(path_type=Path))
-
-
-def _source(command: Callable[..., Any]) -> Callable[..., Any]:
-    """PROGRAM (.py or .sqb), what follows it, and the options of compiling, gathered in `flags`."""
-
-    @click.argument("program", required=False, type=click.Path(path_type=Path))
-    @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="[OPTIONS OF PROGRAM]")
-    @_INPUT
-    @click.option(
-        "--shape",
-        "shapes",
-        multiple=True,
-        metavar="PARTY:NAME=A,B,C",
-        help="Shape of an input whose file is elsewhere.",
-    )
-    @click.option(
-        "--ring",
-        type=click.Choice(["64", "128"]),
-        default="64",
-        show_default=True,
-        help="Compute mod 2^64 or mod 2^128.",
-    )
-    @click.option("-f", "f", type=int, help="Fractional bits (16; ring 128: 32).")
-    @click.option("-k", "k", type=int, help="Bits of a number (31; ring 128: 63).")
-    @click.option(
-        "--rounding",
-        type=click.Choice(["probabilistic", "nearest"]),
-        default="probabilistic",
-        show_default=True,
-        help="Of products.",
-    )
-    @click.option("--without", multiple=True, metavar="PASS", help="Leave an optional pass out.")
-    @click.option("--checked", is_flag=True, help="In emulate: check ranges, name the line.")
-    @click.option("-h", "--help", "wants_help", is_flag=True, help="Show this message and exit.")
-    @functools.wraps(command)
-    def wrapper(program: Path | None, wants_help: bool, **given: Any) -> Any:
-        from . import source
-
-        if wants_help or (program is None and given.get("resumed") is None):
-            _help(program, wants_help)
-        names = [field.name for field in dataclasses.fields(source.Flags)]
-        flags = source.Flags(**{name: given.pop(name) for name in names})
-        return command(program=program, flags=flags, **given)
-
-    return wrapper  # fmt: skip
-
-
-def _help(program: Path | None, wanted: bool) -> None:
-    """The command's help, with the options of the program when one is named; ends the command."""
-    from . import source
-
-    context = click.get_current_context()
-    click.echo(context.get_help())
-    if program is not None and program.suffix == ".py":
-        click.echo(f"\nOptions of {program}:")
-        for option in source.load(program).options:
-            click.echo(f"  {source.describe(option)}")
-    context.exit(0 if wanted else 2)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -138,6 +71,7 @@ def main() -> None:
     A program is a Python file; it is compiled once, and every party runs the same bytecode:
       D="--input 0:train=programs/data --input 0:test=programs/data"
       sequester compile programs/mnist_lenet.py $D -o lenet.sqb
+      sequester check programs/mnist_lenet.py $D  # do its numbers fit?
       sequester inspect lenet.sqb                 # what it opens, to whom, before any run
       sequester run lenet.sqb $D --protocol rep3 --out runs/lenet
       sequester report runs/lenet
@@ -154,8 +88,11 @@ def main() -> None:
     """
 
 
-@main.command("compile", context_settings=_OPEN, add_help_option=False)
-@_source
+main.add_command(check)
+
+
+@main.command("compile", context_settings=OPEN, add_help_option=False)
+@source_options
 @click.option("-o", "out", type=click.Path(path_type=Path), help="Bytecode file (PROGRAM.sqb).")
 @click.option("--passes", is_flag=True, help="Show what each pass did.")
 @_PROTOCOL
@@ -181,8 +118,8 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
     show.compiled(compiled, str(out), console)
 
 
-@main.command(context_settings=_OPEN, add_help_option=False)
-@_source
+@main.command(context_settings=OPEN, add_help_option=False)
+@source_options
 @click.option("--protocol", help="One of `sequester protocols`.")
 @click.option("--parties", type=click.IntRange(0, 10), default=0, help="0: the protocol's least.")
 @_THREADS
@@ -297,8 +234,8 @@ def _hint(folder: Path) -> Iterator[None]:
         raise
 
 
-@main.command(context_settings=_OPEN, add_help_option=False)
-@_source
+@main.command(context_settings=OPEN, add_help_option=False)
+@source_options
 @_PROTOCOL
 @click.option("--json", "as_json", is_flag=True, help="As one JSON object.")
 def inspect(program: Path, flags: Flags, protocol: str, as_json: bool) -> None:
@@ -381,7 +318,7 @@ def keys(
     metavar="TEXT",
     help="The parties' name for this run; meets only parties that give the same.",
 )
-@_INPUT
+@INPUT
 @_THREADS
 @click.option("--out", type=click.Path(path_type=Path), help="Folder for the results.")
 @click.option("--plain", is_flag=True, help="No TLS. Everybody on the way can read and change it.")

@@ -21,7 +21,7 @@ import click
 from sequester.compiler.compile import Compiled, Options, compile_graph
 from sequester.compiler.cost.report import Report
 from sequester.compiler.cost.report import report as predict
-from sequester.compiler.ir.graph import Config, Loc
+from sequester.compiler.ir.graph import Config, Graph, Loc
 from sequester.compiler.isa import codec, ledger
 from sequester.compiler.isa.program import Program as BytecodeProgram
 from sequester.compiler.lang.errors import ProgramError
@@ -99,15 +99,26 @@ def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = Fal
         options = Options(off=off, protocol=protocol, checked=flags.checked, explain=explain)
     except ValueError as e:
         raise click.UsageError(str(e)) from None
+    graph = traced(path, program, flags.config(), shapes, parse_options(program, flags.words))
+    made = compile_graph(graph, options)
+    show.debug(made, level)
+    return made
+
+
+def traced(
+    path: Path,
+    program: Program,
+    config: Config,
+    shapes: dict[tuple[int, str], tuple[int, ...]],
+    options: dict[str, Any],
+) -> Graph:
+    """The graph of a program; what its code raises becomes a ProgramError with its line."""
     try:
-        graph = program.trace(flags.config(), shapes, **parse_options(program, flags.words))
+        return program.trace(config, shapes, **options)
     except (ProgramError, click.UsageError):
         raise
     except Exception as e:
         raise author_error(e, path) from e
-    made = compile_graph(graph, options)
-    show.debug(made, level)
-    return made
 
 
 def debug_level() -> int:
