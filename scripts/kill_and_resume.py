@@ -13,6 +13,7 @@ checkpoint, its folder copied, and one copy resumed in peace.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import random
 import shutil
@@ -21,13 +22,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PROGRAM = """
+PAGE = ROOT / "docs" / "results" / "resume.md"
+ROWS, BATCH = 256, 32
+PROGRAM = (
+    f"BATCH = {BATCH}\n"
+    + """
 from sequester import Party, checkpoint, loop, nn, optim, output, print_, program, random_bits
 from sequester import select
 
@@ -40,11 +47,11 @@ def main(epochs: int = 40, masks: bool = True):
     opt = optim.SGD([*model.parameters(), *head.parameters()], lr=0.02, momentum=0.9)
     for epoch in loop(epochs):
         total = loop.accumulator(0.0)
-        batches = loop.batches(x, y, batch=32)
+        batches = loop.batches(x, y, batch=BATCH)
         for xb, yb in batches:
             hidden = model(xb)
             if masks:
-                hidden = select(random_bits(32, 16), hidden) * 2.0
+                hidden = select(random_bits(BATCH, 16), hidden) * 2.0
             error = head(hidden) - yb
             loss = (error * error).mean()
             opt.minimize(loss)
@@ -56,16 +63,17 @@ def main(epochs: int = 40, masks: bool = True):
     output("head", head)
     output("late", late * 2.0, to=2)
 """
+)
 
 
 class Training:
     """The program, its inputs, and the commands that run it."""
 
     def __init__(self, folder: Path, epochs: int, every: int, masks: bool) -> None:
-        self.folder, self.every = folder, every
+        self.folder, self.every, self.iterations = folder, every, epochs * ROWS // BATCH
         self.program = folder / "train.sqb"
         rng = np.random.default_rng(1)
-        x = rng.uniform(-1, 1, (256, 12))
+        x = rng.uniform(-1, 1, (ROWS, 12))
         y = np.sin(x @ rng.uniform(-1, 1, (12, 1)))
         arrays = {"0:x": x, "1:y": y, "2:late": np.arange(4.0)}
         self.inputs: list[str] = []
@@ -130,46 +138,80 @@ def kill(run: subprocess.Popen[bytes], rng: random.Random) -> str:
     return what if children else "the launcher"
 
 
-def first_checkpoint(training: Training, out: Path) -> None:
-    """A run that was killed as soon as all parties had a checkpoint."""
+def stopped(training: Training, out: Path, number: int) -> None:
+    """A run that was killed as soon as all parties had checkpoint `number`."""
     run = training.start(out, saved=True)
-    while not min(checkpoints(out)) and run.poll() is None:
+    while min(checkpoints(out)) < number and run.poll() is None:
         time.sleep(0.005)
     run.kill()
     run.communicate()
     time.sleep(0.2)  # orphans of a killed launcher are gone by then
 
 
-def disturbed(training: Training, out: Path, kills: int, most: float, seed: int) -> list[str]:
-    """Resume a run, with `kills` kills within `most` seconds of a start; a line about each."""
+def await_moment(
+    run: subprocess.Popen[bytes], out: Path, share: float, pace: float, rng: random.Random
+) -> None:
+    """Sleep until a random moment: one time in four while the parties start and connect, else
+    within the next `share` iterations, each of which takes about `pace` seconds."""
+    if rng.random() < 0.25:
+        time.sleep(rng.uniform(0.0, 1.5))
+        return
+    target = max(checkpoints(out)) + rng.uniform(0.0, share)
+    while max(checkpoints(out)) < target and run.poll() is None:
+        time.sleep(0.005)
+    time.sleep(rng.uniform(0.0, 2 * pace))
+
+
+def disturbed(
+    training: Training, out: Path, kills: int, pace: float, seed: int, say: Callable[[str], Any]
+) -> int:
+    """Resume a run again and again, killed `kills` times; says a line about each, gives how many
+    there were before the run ended."""
     rng = random.Random(seed)
-    told = []
-    for _ in range(kills):
+    begin = time.monotonic()
+    for i in range(kills):
         run = training.resume(out)
-        wait = rng.uniform(0.0, most)
-        time.sleep(wait)
-        what = kill(run, rng) if run.poll() is None else "nobody: it had ended"
+        left = training.iterations - max(checkpoints(out))
+        await_moment(run, out, 0.8 * left / (kills - i), training.every * pace, rng)
+        what = kill(run, rng) if run.poll() is None else "nobody"
         run.communicate(timeout=60)
-        told.append(
-            f"{wait:5.2f} s: killed {what}; exit {run.returncode}; checkpoints {checkpoints(out)}"
+        say(
+            f"{time.monotonic() - begin:6.2f} s: killed {what}; exit {run.returncode}; "
+            f"checkpoints {checkpoints(out)} of {training.iterations}"
         )
-        if not run.returncode:
-            return told
+        if json.loads((out / "run.json").read_text())["status"] == "finished":
+            return i
         time.sleep(0.2)
     run = training.resume(out)
     _, words = run.communicate(timeout=600)
     if run.returncode:
         raise SystemExit(f"the last start failed:\n{words.decode()}")
-    return told
+    return kills
 
 
-def compare(folder: Path, kills: int, epochs: int, every: int, masks: bool, seed: int) -> list[str]:
-    """Differences between a disturbed and an undisturbed training; see the module."""
+def compare(
+    folder: Path,
+    kills: int,
+    epochs: int,
+    every: int,
+    masks: bool,
+    seed: int,
+    keep: Callable[[str], Any] = str,
+) -> list[str]:
+    """Differences between a disturbed and an undisturbed training; see the module.
+
+    Raises SystemExit if a run fails, or ends before all kills. `keep` gets what is printed.
+    """
+
+    def say(line: str) -> None:
+        click.echo(line)
+        keep(line)
+
     folder.mkdir()
     training = Training(folder, epochs, every, masks)
     whole, killed = folder / "whole", folder / "killed"
+    stopped(training, killed, every)
     begin = time.monotonic()
-    first_checkpoint(training, killed)
     if masks:
         shutil.copytree(killed, whole)
         run = training.resume(whole)
@@ -179,9 +221,10 @@ def compare(folder: Path, kills: int, epochs: int, every: int, masks: bool, seed
     if run.returncode:
         raise SystemExit(f"the undisturbed run failed:\n{words.decode()}")
     seconds = time.monotonic() - begin
-    click.echo(f"undisturbed, {'secret masks' if masks else 'no masks'}: {seconds:.2f} s")
-    for line in disturbed(training, killed, kills, max(2.0, 2 * seconds / kills), seed):
-        click.echo(line)
+    say(f"undisturbed, {'secret masks' if masks else 'no masks'}: {seconds:.2f} s")
+    done = disturbed(training, killed, kills, seconds / training.iterations, seed, say)
+    if done < kills:
+        raise SystemExit(f"the run ended after {done} kills: give more --epochs")
     return differences(whole, killed)
 
 
@@ -205,12 +248,42 @@ def differences(a: Path, b: Path) -> list[str]:
 @click.option("--every", type=click.IntRange(1), default=5, show_default=True, help="Batches.")
 @click.option("--masks/--no-masks", default=True, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the kills.")
-def main(kills: int, epochs: int, every: int, masks: bool, seed: int) -> None:
+@click.option("--write", is_flag=True, help="Leave what was found in docs/results/resume.md.")
+def main(kills: int, epochs: int, every: int, masks: bool, seed: int, write: bool) -> None:
     """Kill and resume; exit code 1 if anything differs from the undisturbed run."""
+    lines: list[str] = []
     with tempfile.TemporaryDirectory() as name:
-        found = compare(Path(name) / "runs", kills, epochs, every, masks, seed)
-    click.echo("\n".join(found) or "weights and printed lines are those of the undisturbed run")
+        found = compare(Path(name) / "runs", kills, epochs, every, masks, seed, lines.append)
+    lines += found or ["weights and printed lines are those of the undisturbed run, bit for bit"]
+    click.echo("\n".join(lines[-max(1, len(found)) :]))
+    if write:
+        words = f"--kills {kills} --epochs {epochs} --every {every} --seed {seed}"
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(page(words + (" --masks" if masks else " --no-masks"), lines))
     sys.exit(1 if found else 0)
+
+
+def page(words: str, lines: list[str]) -> str:
+    """The page about one run of this script."""
+    from reproduction.tables import commit
+
+    from sequester.vm import runs
+
+    where = f"{time.strftime('%Y-%m-%d')}, commit `{commit()}`, {runs.machine()}"
+    shown = "\n".join(lines)
+    return f"""# Killed again and again, and resumed
+
+`scripts/kill_and_resume.py {words} --write` made this page: {where}.
+
+A small network is trained under `rep3` by three processes over TLS, with nearest rounding, batches
+in a public random order and, with `--masks`, dropout by secret bits. Every start but the last one
+ends by SIGKILL, of one party, of all, or of the launcher; then `sequester run --resume` goes on from
+the last checkpoint that all parties have.
+
+```text
+{shown}
+```
+"""
 
 
 if __name__ == "__main__":
