@@ -277,8 +277,8 @@ def page(words: str, lines: list[str]) -> str:
 
 A small network is trained under `rep3` by three processes over TLS, with nearest rounding, batches
 in a public random order and, with `--masks`, dropout by secret bits. Every start but the last one
-ends by SIGKILL, of one party, of all, or of the launcher; then `sequester run --resume` goes on from
-the last checkpoint that all parties have.
+ends by SIGKILL, of one party, of all, or of the launcher; then `sequester run --resume` goes on
+from the last checkpoint that all parties have.
 
 ```text
 {shown}
