@@ -8,6 +8,7 @@ from typing import Any
 from . import Cost, Setting
 
 PARTIES = 1
+VERIFIED = False
 
 
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:

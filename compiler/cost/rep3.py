@@ -15,6 +15,7 @@ from typing import Any
 from . import Cost, Setting
 
 PARTIES = 3
+VERIFIED = False
 BLOCK = 4  # bits of an addition whose monomials are dealt together
 P1, P2, P3 = range(3)
 

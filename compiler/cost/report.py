@@ -2,8 +2,9 @@
 
 The clock is simulated as the virtual machine keeps it: a machine started at time t with r rounds
 ends at t + r, its join sets the clock to the later of both, and the growth counts for the joined
-instruction. Blocks join what they start, so a loop's body adds the same each time. Branches are
-bounded by the dearer one, loops with a `breakz` by all their trips: `exact` says whether the
+instruction. Under a verified protocol an opening first waits for all that was started, as if it
+were joined there. Blocks join what they start, so a loop's body adds the same each time. Branches
+are bounded by the dearer one, loops with a `breakz` by all their trips: `exact` says whether the
 figures are equalities or upper bounds.
 """
 
@@ -18,6 +19,7 @@ from ..isa.ledger import executions
 from ..isa.program import ALL, Insn, Program
 from . import Cost, Setting, cost_module
 
+OPENINGS = frozenset({"open", "openb", "output", "outputb"})
 Key = TypeVar("Key", bound=Hashable)
 
 
@@ -59,7 +61,7 @@ def report(program: Program, protocol: str, parties: int | None = None) -> Repor
         else Cost(0, ((0,) * n,) * n)
         for insn in program.code
     ]
-    clock = _Clock(program, [c.rounds for c in costs])
+    clock = _Clock(program, [c.rounds for c in costs], module.VERIFIED)
     clock.run()
     times = [times for times, _ in executions(program)]
     entries = tuple(
@@ -87,9 +89,10 @@ def _add(matrices: list[tuple[tuple[int, ...], ...]], n: int) -> tuple[tuple[int
 class _Clock:
     """The round clock of one walk through the program."""
 
-    def __init__(self, program: Program, rounds: list[int]):
+    def __init__(self, program: Program, rounds: list[int], verified: bool):
         self.code = program.code
         self.rounds = rounds
+        self.drains = OPENINGS if verified else frozenset()
         self.now = 0
         self.finish: dict[int, tuple[int, int]] = {}  # handle -> (time, instruction)
         self.growth = [0] * len(rounds)
@@ -106,15 +109,21 @@ class _Clock:
             elif name == "if":
                 i = self._if(i, factor)
             elif name == "join":
-                time, start = self.finish.pop(insn.named()["h"])
-                self.growth[start] += factor * max(time - self.now, 0)
-                self.now = max(self.now, time)
+                self._advance(self.finish.pop(insn.named()["h"]), factor)
                 i += 1
             else:
+                if name in self.drains:
+                    for _, pending in sorted(self.finish.items()):
+                        self._advance(pending, factor)
                 if insn.instr.interactive:
                     self.finish[insn.named()["h"]] = (self.now + self.rounds[i], i)
                 i += 1
         return i + 1
+
+    def _advance(self, pending: tuple[int, int], factor: int) -> None:
+        time, start = pending
+        self.growth[start] += factor * max(time - self.now, 0)
+        self.now = max(self.now, time)
 
     def _loop(self, i: int, trips: int, factor: int) -> int:
         before = self.now

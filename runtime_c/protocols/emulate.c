@@ -26,15 +26,15 @@ static seq_status emulate_check(unsigned ring_bits, unsigned k, unsigned f, unsi
     return SEQ_OK;
 }
 
-static seq_status emulate_setup(const seq_env *env, const uint8_t seeds[][32],
-                                const uint8_t common[32], void **state, seq_error *err) {
-    (void)env, (void)seeds;
+static seq_status emulate_setup(const seq_env *env, const seq_keys *keys, void **state,
+                                seq_error *err) {
+    (void)env;
     emulate_state *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the protocol");
     }
-    prg_init(&s->key, common);
-    prg_init(&s->program, common + 16);
+    prg_init(&s->key, keys->common);
+    prg_init(&s->program, keys->common + 16);
     *state = s;
     return SEQ_OK;
 }

@@ -11,6 +11,17 @@
 /* Start the round machine of an interactive instruction. Errors go to the VM through the tasks. */
 typedef void (*proto_start)(seq_vm *vm, const seq_call *call);
 
+/* Keys of a run, 32 bytes each. The first 16 are for the protocol's masks and fresh at every start;
+ * the second 16 are for randomness that the program asks for (randbit) and the same after a resume.
+ * They come from contributions of all who know a key, committed to before any is opened; all
+ * parties compare what they were sent, so that a cheater can neither choose a key nor make honest
+ * parties hold different ones unnoticed. */
+typedef struct {
+    const uint8_t (*pair)[32];    /* [p]: known to me and party p alone */
+    const uint8_t (*without)[32]; /* [p]: known to all but party p; only with .without_keys */
+    const uint8_t *common;        /* known to all */
+} seq_keys;
+
 typedef struct {
     const char *name;      /* "rep3" */
     const char *title;     /* "replicated secret sharing" */
@@ -20,16 +31,19 @@ typedef struct {
         threshold_den;        /* corruptions tolerated: < parties * num / den; 0/1: none */
     unsigned ring64, ring128; /* domains it works in */
     unsigned components;      /* words kept of each shared element, <= SEQ_MAX_COMPONENTS */
-    int insecure; /* must be asked for by name with an explicit flag; every run prints so */
+    int insecure;     /* must be asked for by name with an explicit flag; every run prints so */
+    int without_keys; /* setup needs keys->without */
+    /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before
+     * every call in front of it has finished, openings too. So its start handler can check all that
+     * happened so far before it sends anything that depends on a secret; SEQ_ERR_CHEAT in a task
+     * then ends the run before anything else is revealed. What is computed after the last opening
+     * is revealed to nobody, and not checked. */
+    int verified;
 
     /* Refuse, before a run, what cannot be run (precision, statistical parameter): *err says why.
      */
     seq_status (*check)(unsigned ring_bits, unsigned k, unsigned f, unsigned stat, seq_error *err);
-    /* Own state of a run; seeds[p] is 32 bytes shared with party p alone, common 32 bytes that all
-     * know. The first 16 of each are for the protocol's masks and fresh at every start; the second
-     * 16 are for randomness that the program asks for (randbit) and the same after a resume. */
-    seq_status (*setup)(const seq_env *env, const uint8_t seeds[][32], const uint8_t common[32],
-                        void **state, seq_error *err);
+    seq_status (*setup)(const seq_env *env, const seq_keys *keys, void **state, seq_error *err);
     void (*teardown)(void *state); /* wipes it */
 
     /* d = a + b where b is public (saddc); a == NULL: d = b (sset). n elements. d may be a. */
@@ -43,6 +57,10 @@ typedef struct {
      * `range` of an instruction instance. Local. NULL: sharings have no randomness. */
     void (*rerandomise)(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
                         uint32_t range, uint64_t first, size_t n);
+    /* verified only, or NULL: check all that happened so far, as one more call; before a checkpoint
+     * is written, whose shares are opened under other keys and other sums. */
+    proto_start verify;
+
     /* Components that party `me` stores of an input of `owner` of which only rows are read: those
      * for which vm_keep_seed is not called. */
     unsigned (*input_stored)(unsigned me, unsigned owner);

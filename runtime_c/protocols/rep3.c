@@ -24,16 +24,17 @@ static seq_status rep3_check(unsigned ring_bits, unsigned k, unsigned f, unsigne
     return SEQ_OK;
 }
 
-static seq_status rep3_setup(const seq_env *env, const uint8_t seeds[][32],
-                             const uint8_t common[32], void **state, seq_error *err) {
+static seq_status rep3_setup(const seq_env *env, const seq_keys *keys, void **state,
+                             seq_error *err) {
+    const uint8_t *next = keys->pair[rep3_next(env->me)], *prev = keys->pair[rep3_prev(env->me)];
     rep3_state *s = calloc(1, sizeof *s);
     if (!s)
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of rep3");
-    prg_init(&s->next, seeds[rep3_next(env->me)]);
-    prg_init(&s->prev, seeds[rep3_prev(env->me)]);
-    prg_init(&s->program.next, seeds[rep3_next(env->me)] + 16);
-    prg_init(&s->program.prev, seeds[rep3_prev(env->me)] + 16);
-    prg_init(&s->common, common);
+    prg_init(&s->next, next);
+    prg_init(&s->prev, prev);
+    prg_init(&s->program.next, next + 16);
+    prg_init(&s->program.prev, prev + 16);
+    prg_init(&s->common, keys->common);
     *state = s;
     return SEQ_OK;
 }

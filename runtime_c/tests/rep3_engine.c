@@ -265,8 +265,8 @@ int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_
         memcpy(seeds[(p + 2) % 3], seed[(p + 2) % 3], 32);
         prg_init(&e->pair[p], seed[p]);
         prg_init(&e->program[p], seed[p] + 16);
-        if (protocol_rep3.setup(&vm->env, (const uint8_t (*)[32])seeds, common, &vm->env.protocol,
-                                NULL) != SEQ_OK)
+        const seq_keys keys = {(const uint8_t (*)[32])seeds, NULL, common};
+        if (protocol_rep3.setup(&vm->env, &keys, &vm->env.protocol, NULL) != SEQ_OK)
             return -1;
     }
     return 0;

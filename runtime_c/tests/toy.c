@@ -5,6 +5,7 @@
  * What `mul` does is chosen by its operand m. */
 #include "../protocols/protocol.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -21,9 +22,16 @@ enum {
     MANY_CHUNKS,
     FAIL_START,
     NEVER,
+    KEYS,  /* compares keys of more than two parties: d = a * b */
+    CHEAT, /* a check that fails in the second step */
 };
 
 enum { CHUNK = 4 };
+
+typedef struct {
+    uint8_t without[NET_MAX_PARTIES][32];
+    unsigned running; /* machines begun and not done */
+} toy_state;
 
 static const uint64_t *word(const seq_task *t, unsigned operand) {
     return t->call.reg[operand].c[0];
@@ -51,9 +59,11 @@ static int ring_step(seq_task *t) {
     }
     if (t->step_no == 2) {
         product(t);
+        ((toy_state *)t->env->protocol)->running--;
         return *sum == 2 * expected + 1 ? TASK_DONE
                                         : task_fail(t, SEQ_ERR_OURS, -1, "state was lost");
     }
+    ((toy_state *)t->env->protocol)->running += t->step_no == 0;
     uint64_t out = expected | t->step_no;
     uint8_t *frame = task_send(t, next, 8);
     memset(task_scratch(t, 100), 0xAA, 100);
@@ -83,6 +93,36 @@ static int parent_step(seq_task *t) {
     return TASK_WAIT;
 }
 
+/* Every other party gets all keys that it must know, too. */
+static int keys_step(seq_task *t) {
+    static const uint8_t zero[32];
+    const toy_state *s = t->env->protocol;
+    unsigned n = t->env->parties, me = t->env->me;
+    for (unsigned p = 0; p < n; p++) {
+        uint8_t *out = NULL;
+        if (p != me && t->step_no == 0) {
+            out = task_send(t, p, 32 * (size_t)n);
+            task_expect(t, p, 32 * (size_t)n);
+        }
+        for (unsigned absent = 0; absent < n && p != me; absent++) {
+            int both = absent != p && absent != me;
+            const uint8_t *key = both ? s->without[absent] : zero;
+            if (out != NULL) {
+                memcpy(out + 32 * (size_t)absent, key, 32);
+            } else if (memcmp(task_received(t, p) + 32 * (size_t)absent, key, 32) != 0 ||
+                       (both && memcmp(key, zero, 32) == 0) ||
+                       memcmp(s->without[me], zero, 32) != 0) {
+                return task_fail(t, SEQ_ERR_OURS, (int)p, "keys without party %u differ", absent);
+            }
+        }
+    }
+    if (t->step_no == 0) {
+        return TASK_WAIT;
+    }
+    product(t);
+    return TASK_DONE;
+}
+
 static int bad_step(seq_task *t) {
     unsigned n = t->env->parties, next = (t->env->me + 1) % n, prev = (t->env->me + n - 1) % n;
     switch (t->call.arg[SEQ_ARG_MUL_m]) {
@@ -101,6 +141,13 @@ static int bad_step(seq_task *t) {
             return TASK_WAIT;
         }
         return TASK_DONE;
+    case CHEAT:
+        if (t->step_no > 0) {
+            return task_fail(t, SEQ_ERR_CHEAT, (int)prev, "cheating detected: party %u", prev);
+        }
+        memset(task_send(t, next, 8), 0, 8);
+        task_expect(t, prev, 8);
+        return TASK_WAIT;
     case NEVER:
         task_expect(t, prev, 8);
         return TASK_WAIT;
@@ -129,12 +176,15 @@ static void toy_mul(seq_vm *vm, const seq_call *call) {
     } else if (kind == FAIL_START) {
         (void)vm_fail(vm, call, SEQ_ERR_AUTHOR, -1, "not with %zu elements", n);
     } else {
-        task_create(vm, call, 0, 0, n, bad_step, 0);
+        task_create(vm, call, 0, 0, n, kind == KEYS ? keys_step : bad_step, 0);
     }
 }
 
 static void toy_output(seq_vm *vm, const seq_call *call) {
     size_t n = (size_t)call->arg[SEQ_ARG_OUTPUT_n];
+    if (((toy_state *)vm_env(vm)->protocol)->running > 0) {
+        (void)vm_fail(vm, call, SEQ_ERR_OURS, -1, "machines run beside an opening");
+    }
     void *out = vm_output_buffer(vm, call->arg[SEQ_ARG_OUTPUT_out], n);
     if (out != NULL) {
         memcpy(out, call->reg[SEQ_ARG_OUTPUT_a].c[0], n * vm_env(vm)->ring->word);
@@ -155,16 +205,24 @@ static seq_status check(unsigned ring_bits, unsigned k, unsigned f, unsigned sta
     return f <= 20 ? SEQ_OK : seq_fail(err, SEQ_ERR_CONFIG, -1, "toy: f = %u is above 20", f);
 }
 
-static seq_status setup(const seq_env *env, const uint8_t seeds[][32], const uint8_t common[32],
-                        void **state, seq_error *err) {
+static seq_status setup(const seq_env *env, const seq_keys *keys, void **state, seq_error *err) {
     static const uint8_t zero[32];
-    (void)state;
+    toy_state *s = *state = calloc(1, sizeof *s);
+    if (s == NULL) {
+        return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory");
+    }
+    memcpy(s->without, keys->without, sizeof *keys->without * env->parties);
     for (unsigned p = 0; p < env->parties; p++) {
-        if (p != env->me && memcmp(seeds[p], zero, 32) == 0) {
+        if (p != env->me && memcmp(keys->pair[p], zero, 32) == 0) {
             return seq_fail(err, SEQ_ERR_OURS, (int)p, "no seed with party %u", p);
         }
     }
-    return memcmp(common, zero, 32) != 0 ? SEQ_OK : seq_fail(err, SEQ_ERR_OURS, -1, "no seed");
+    return memcmp(keys->common, zero, 32) != 0 ? SEQ_OK
+                                               : seq_fail(err, SEQ_ERR_OURS, -1, "no seed");
+}
+
+static void teardown(void *state) {
+    free(state);
 }
 
 static unsigned toy_input_stored(unsigned me, unsigned owner) {
@@ -187,8 +245,11 @@ static const seq_protocol toy = {
     .ring64 = 1,
     .components = 1,
     .insecure = 1,
+    .without_keys = 1,
+    .verified = 1,
     .check = check,
     .setup = setup,
+    .teardown = teardown,
     .input_stored = toy_input_stored,
     .scratch = toy_scratch,
     .add_public = add_public,

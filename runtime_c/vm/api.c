@@ -288,26 +288,25 @@ static seq_status connect_parties(seq_run *run) {
 
 static seq_status agree_and_set_up(seq_run *run) {
     seq_vm *vm = &run->vm;
-    uint8_t seeds[VM_PARTIES][32] = {{0}}, common[32];
+    vm_keys keys;
+    memset(&keys, 0, sizeof keys);
     handshake_terms terms = {.options = run->options.options,
                              .run_id = run->options.run_id,
                              .public_seed = run->options.public_seed,
                              .every = run->options.checkpoint_every,
                              .resume = run->options.resume,
                              .timeout_s = run->options.connect_timeout_s};
-    seq_status status = handshake(vm, &terms, seeds, common);
+    seq_status status = handshake(vm, &terms, &keys);
     if (status == SEQ_OK) {
-        VM_SECRET(seeds, sizeof seeds);
-        VM_SECRET(common, sizeof common);
-        status = checkpoint_begin(vm, run->options.resume, run->options.connect_timeout_s, seeds,
-                                  common);
+        VM_SECRET(&keys, sizeof keys);
+        status = checkpoint_begin(vm, run->options.resume, run->options.connect_timeout_s, &keys);
     }
     if (status == SEQ_OK) {
-        status = vm->protocol->setup(&vm->env, (const uint8_t (*)[32])seeds, common,
-                                     &vm->env.protocol, &vm->error);
+        const seq_keys shown = {(const uint8_t (*)[32])keys.pair,
+                                (const uint8_t (*)[32])keys.without, keys.common};
+        status = vm->protocol->setup(&vm->env, &shown, &vm->env.protocol, &vm->error);
     }
-    prg_wipe(seeds, sizeof seeds);
-    prg_wipe(common, sizeof common);
+    prg_wipe(&keys, sizeof keys);
     return status;
 }
 

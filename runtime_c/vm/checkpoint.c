@@ -29,7 +29,7 @@ typedef struct {
     uint64_t pc, depth, instance, clock, streams, seeds, lines, line_length, instructions;
     uint64_t peak, run_ns, setup_ns, awaited_ns;
     uint64_t sent[VM_PARTIES], received[VM_PARTIES], wire[VM_PARTIES];
-    uint8_t pair_seed[VM_PARTIES][16], common_seed[16];
+    vm_keys keys; /* second halves */
 } fixed;
 
 /* What a party can go on from. */
@@ -220,8 +220,7 @@ static fixed collect(const seq_vm *vm) {
         f.received[p] = vm->received[p];
         f.wire[p] = vm->checkpoint.wire[p] + wire;
     }
-    memcpy(f.pair_seed, vm->checkpoint.pair_seed, sizeof f.pair_seed);
-    memcpy(f.common_seed, vm->checkpoint.common_seed, sizeof f.common_seed);
+    f.keys = vm->checkpoint.keys;
     return f;
 }
 
@@ -248,8 +247,7 @@ static seq_status distribute(seq_vm *vm, const fixed *f) {
     memcpy(vm->sent, f->sent, sizeof vm->sent);
     memcpy(vm->received, f->received, sizeof vm->received);
     memcpy(vm->checkpoint.wire, f->wire, sizeof vm->checkpoint.wire);
-    memcpy(vm->checkpoint.pair_seed, f->pair_seed, sizeof f->pair_seed);
-    memcpy(vm->checkpoint.common_seed, f->common_seed, sizeof f->common_seed);
+    vm->checkpoint.keys = f->keys;
     free(vm->streams);
     vm->streams = calloc(f->streams + 1, sizeof *vm->streams);
     vm->line = realloc(vm->line, f->line_length + 1);
@@ -407,7 +405,8 @@ static seq_status save(seq_vm *vm) {
     vm_checkpoint *k = &vm->checkpoint;
     checkpoint_still before = k->still;
     char path[PATH];
-    if (confirm(vm) != SEQ_OK || write_still(vm) != SEQ_OK) {
+    machine_verify(vm);
+    if (vm->error.status != SEQ_OK || confirm(vm) != SEQ_OK || write_still(vm) != SEQ_OK) {
         return vm->error.status;
     }
     state_path(vm, k->passed, path);
@@ -606,26 +605,27 @@ static seq_status all_loaded(seq_vm *vm, double timeout_s, uint64_t number) {
     return SEQ_OK;
 }
 
-seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, uint8_t seeds[][32],
-                            uint8_t common[32]) {
+static void copy_second_halves(vm_keys *to, const vm_keys *from) {
+    for (unsigned p = 0; p < VM_PARTIES; p++) {
+        memcpy(to->pair[p] + 16, from->pair[p] + 16, 16);
+        memcpy(to->without[p] + 16, from->without[p] + 16, 16);
+    }
+    memcpy(to->common + 16, from->common + 16, 16);
+}
+
+seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *keys) {
     vm_checkpoint *k = &vm->checkpoint;
     uint64_t number = 0;
-    if (name_start(vm, common) != SEQ_OK) {
+    if (name_start(vm, keys->common) != SEQ_OK) {
         return vm->error.status;
     }
-    for (unsigned p = 0; !resume && p < vm->env.parties; p++) {
-        memcpy(k->pair_seed[p], seeds[p] + 16, 16);
-    }
     if (!resume) {
-        memcpy(k->common_seed, common + 16, 16);
+        copy_second_halves(&k->keys, keys);
         return SEQ_OK;
     }
     if (agree(vm, timeout_s, &number) != SEQ_OK || load(vm, number) != SEQ_OK) {
         return vm->error.status;
     }
-    for (unsigned p = 0; p < vm->env.parties; p++) {
-        memcpy(seeds[p] + 16, k->pair_seed[p], 16);
-    }
-    memcpy(common + 16, k->common_seed, 16);
+    copy_second_halves(keys, &k->keys);
     return all_loaded(vm, timeout_s, number);
 }

@@ -32,7 +32,7 @@ typedef struct {
     checkpoint_still still, kept_still; /* what `saved` and `kept` build on; pc 0: none */
 
     /* what is the same after a resume */
-    uint8_t pair_seed[NET_MAX_PARTIES][16], common_seed[16];
+    vm_keys keys;                    /* their second halves */
     uint64_t lines;                  /* printed so far */
     uint64_t resumed_lines;          /* of them, before the checkpoint that was resumed from */
     uint64_t resumed_from;           /* 0: not resumed */
@@ -40,11 +40,10 @@ typedef struct {
     uint64_t saving_ns, saved_bytes; /* of this start */
 } vm_checkpoint;
 
-/* Before the program runs. Fresh: remember the seeds' second halves. Resumed: agree with the
- * parties on a checkpoint that all have, load it, and put the run's own randomness into the seeds'
+/* Before the program runs. Fresh: remember the keys' second halves. Resumed: agree with the
+ * parties on a checkpoint that all have, load it, and put the run's own randomness into the keys'
  * second halves. Exchanges outside of the program: neither rounds nor payload. */
-seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, uint8_t seeds[][32],
-                            uint8_t common[32]);
+seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *keys);
 /* The instruction. Local, except that a party waits until all have the checkpoint before this one:
  * thus there always is one that all have. Errors are in vm->error. */
 void checkpoint_pass(seq_vm *vm);

@@ -2,8 +2,10 @@
  *
  * Three exchanges: greetings (terms, and commitments to key contributions), the hash of all
  * greetings as each saw them, and the opened contributions. Contributions of a pair go to that pair
- * only; those for the common key go to all. Commitments make every party's contribution independent
- * of the others'. */
+ * only, those for a key that one party must not know to all others, those for the common key to
+ * all. Commitments make every party's contribution independent of the others'; those for keys of
+ * more than two parties are compared with the greetings, so that all who know such a key computed
+ * it from the same contributions. */
 #include "vm.h"
 
 #include <openssl/evp.h>
@@ -11,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 enum { HASH = 32, NONCE = 32 };
 
@@ -28,15 +30,22 @@ typedef struct {
     terms terms;
     uint32_t me, zero;
     uint8_t pair_commit[HASH], common_commit[HASH];
+    uint8_t without_commit[VM_PARTIES][HASH]; /* zeros unless the protocol asks for such keys */
 } greeting;
 
 typedef struct {
-    uint8_t pair[HASH], pair_nonce[NONCE], common[HASH], common_nonce[NONCE];
+    uint8_t value[HASH], nonce[NONCE];
+} contribution;
+
+typedef struct {
+    contribution pair, common;
+    contribution without[VM_PARTIES]; /* zeros for the receiver's and the sender's own */
 } opening;
 
 typedef struct {
     seq_vm *vm;
     greeting mine[VM_PARTIES], theirs[VM_PARTIES];
+    opening own; /* what I contribute to keys of more than two parties */
     opening open_mine[VM_PARTIES], open_theirs[VM_PARTIES];
     uint8_t seen[VM_PARTIES][HASH]; /* the hash of all greetings, by who computed it */
     double timeout_s;
@@ -204,20 +213,36 @@ static seq_status compare(shake *s, unsigned p) {
 /* ---- the three exchanges ---- */
 
 static seq_status commit(shake *s, const char *label, unsigned from, unsigned to,
-                         const uint8_t *value, const uint8_t *nonce, uint8_t out[HASH]) {
+                         const contribution *c, uint8_t out[HASH]) {
     uint32_t who[2] = {from, to};
-    piece pieces[] = {{who, sizeof who}, {value, HASH}, {nonce, NONCE}};
+    piece pieces[] = {{who, sizeof who}, {c->value, HASH}, {c->nonce, NONCE}};
     return digest(s, label, pieces, 3, out);
 }
 
 static seq_status commit_pair(shake *s, unsigned from, unsigned to, const opening *o,
                               uint8_t out[HASH]) {
-    return commit(s, "sequester pair commitment", from, to, o->pair, o->pair_nonce, out);
+    return commit(s, "sequester pair commitment", from, to, &o->pair, out);
 }
 
 static seq_status commit_common(shake *s, unsigned from, const opening *o, uint8_t out[HASH]) {
-    return commit(s, "sequester common commitment", from, UINT32_MAX, o->common, o->common_nonce,
-                  out);
+    return commit(s, "sequester common commitment", from, UINT32_MAX, &o->common, out);
+}
+
+/* Whether party `from` contributes to the key that all but `absent` know. */
+static int contributes(const shake *s, unsigned from, unsigned absent) {
+    return s->vm->protocol->without_keys && absent < s->vm->env.parties && from != absent;
+}
+
+/* My commitments to contributions for the keys that one party must not know. */
+static seq_status commit_without(shake *s, uint8_t out[VM_PARTIES][HASH]) {
+    const unsigned me = s->vm->env.me;
+    seq_status status = SEQ_OK;
+    for (unsigned a = 0; status == SEQ_OK && a < VM_PARTIES; a++) {
+        if (contributes(s, me, a)) {
+            status = commit(s, "sequester group commitment", me, a, &s->own.without[a], out[a]);
+        }
+    }
+    return status;
 }
 
 static seq_status random_bytes(shake *s, void *out, size_t n) {
@@ -250,28 +275,34 @@ static seq_status prepare(shake *s, const handshake_terms *given) {
     memcpy(t.public_seed, given->public_seed, 16);
     piece options = {given->options, given->options == NULL ? 0 : strlen(given->options)};
     seq_status status = digest(s, "sequester options", &options, 1, t.options);
-    opening common;
+    for (unsigned a = 0; status == SEQ_OK && a < VM_PARTIES; a++) {
+        if (contributes(s, env->me, a)) {
+            status = random_bytes(s, &s->own.without[a], sizeof s->own.without[a]);
+        }
+    }
     if (status == SEQ_OK) {
-        status = random_bytes(s, &common, sizeof common);
+        status = random_bytes(s, &s->own.common, sizeof s->own.common);
     }
     for (unsigned q = 0; status == SEQ_OK && q < env->parties; q++) {
         opening *o = &s->open_mine[q];
-        if ((status = random_bytes(s, o, sizeof *o)) != SEQ_OK) {
+        *o = s->own;
+        memset(&o->without[q], 0, sizeof o->without[q]); /* q must not know that key */
+        if ((status = random_bytes(s, &o->pair, sizeof o->pair)) != SEQ_OK) {
             break;
         }
-        memcpy(o->common, common.common, HASH);
-        memcpy(o->common_nonce, common.common_nonce, NONCE);
         s->mine[q] = (greeting){.terms = t, .me = env->me};
         status = commit_pair(s, env->me, q, o, s->mine[q].pair_commit);
         if (status == SEQ_OK) {
             status = commit_common(s, env->me, o, s->mine[q].common_commit);
         }
+        if (status == SEQ_OK) {
+            status = commit_without(s, s->mine[q].without_commit);
+        }
     }
-    prg_wipe(&common, sizeof common);
     return status;
 }
 
-/* The hash of what all parties said to all: terms and common commitments, in the parties' order. */
+/* The hash of what all parties said to all: terms and commitments, in the parties' order. */
 static seq_status hash_greetings(shake *s, uint8_t out[HASH]) {
     piece pieces[3 * VM_PARTIES];
     size_t count = 0;
@@ -279,6 +310,7 @@ static seq_status hash_greetings(shake *s, uint8_t out[HASH]) {
         const greeting *g = p == s->vm->env.me ? &s->mine[p] : &s->theirs[p];
         pieces[count++] = (piece){&g->terms, sizeof g->terms};
         pieces[count++] = (piece){g->common_commit, HASH};
+        pieces[count++] = (piece){g->without_commit, sizeof g->without_commit};
     }
     return digest(s, "sequester greetings", pieces, count, out);
 }
@@ -306,20 +338,36 @@ static seq_status agree(shake *s) {
     return status;
 }
 
+/* Whether party p opened what it committed to: SEQ_OK with *same. */
+static seq_status check_opening(shake *s, unsigned p, int *same) {
+    const unsigned me = s->vm->env.me;
+    const opening *o = &s->open_theirs[p];
+    const greeting *g = &s->theirs[p];
+    uint8_t hash[HASH];
+    seq_status status = commit_pair(s, p, me, o, hash);
+    *same = memcmp(hash, g->pair_commit, HASH) == 0;
+    if (status == SEQ_OK) {
+        status = commit_common(s, p, o, hash);
+        *same &= memcmp(hash, g->common_commit, HASH) == 0;
+    }
+    for (unsigned a = 0; status == SEQ_OK && a < VM_PARTIES; a++) {
+        if (a != me && contributes(s, p, a)) {
+            status = commit(s, "sequester group commitment", p, a, &o->without[a], hash);
+            *same &= memcmp(hash, g->without_commit[a], HASH) == 0;
+        }
+    }
+    return status;
+}
+
 static seq_status check_openings(shake *s) {
     const seq_env *env = &s->vm->env;
     seq_status status = exchange(s, 2, s->open_mine, s->open_theirs, sizeof(opening));
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
-        uint8_t pair[HASH], common[HASH];
-        if (p == env->me) {
-            continue;
+        int same = 1;
+        if (p != env->me) {
+            status = check_opening(s, p, &same);
         }
-        if ((status = commit_pair(s, p, env->me, &s->open_theirs[p], pair)) != SEQ_OK ||
-            (status = commit_common(s, p, &s->open_theirs[p], common)) != SEQ_OK) {
-            return status;
-        }
-        if (memcmp(pair, s->theirs[p].pair_commit, HASH) != 0 ||
-            memcmp(common, s->theirs[p].common_commit, HASH) != 0) {
+        if (status == SEQ_OK && !same) {
             return seq_fail(&s->vm->error, SEQ_ERR_PEER, (int)p,
                             "party %u opened another key contribution than it committed to", p);
         }
@@ -327,35 +375,61 @@ static seq_status check_openings(shake *s) {
     return status;
 }
 
-static seq_status derive(shake *s, const uint8_t run_id[16], uint8_t seeds[][32],
-                         uint8_t common[32]) {
+/* The key of parties whose contributions are `parts`. */
+static seq_status derive_pair(shake *s, unsigned p, const uint8_t run_id[16], uint8_t out[32]) {
+    const unsigned me = s->vm->env.me;
+    uint8_t exported[32];
+    unsigned low = p < me ? p : me, high = p < me ? me : p;
+    uint32_t who[2] = {low, high};
+    const contribution *mine = &s->open_mine[p].pair, *theirs = &s->open_theirs[p].pair;
+    const contribution *a = low == me ? mine : theirs, *b = low == me ? theirs : mine;
+    net_exporter(s->vm->net, p, exported);
+    piece pieces[] = {
+        {run_id, 16}, {who, sizeof who}, {a->value, HASH}, {b->value, HASH}, {exported, 32}};
+    seq_status status = digest(s, "sequester pair seed", pieces, 5, out);
+    prg_wipe(exported, sizeof exported);
+    return status;
+}
+
+/* Of all parties, or of all but one: nobody's TLS exporter is known to all of them, so the hash of
+ * the greetings ties such a key to this start. absent: or VM_PARTIES. */
+static seq_status derive_group(shake *s, unsigned absent, const uint8_t run_id[16],
+                               uint8_t out[32]) {
     const seq_env *env = &s->vm->env;
-    piece all[VM_PARTIES + 2] = {{run_id, 16}};
+    const int all = absent == VM_PARTIES;
+    uint32_t who = absent;
+    piece pieces[VM_PARTIES + 3] = {{run_id, 16}, {&who, all ? 0 : sizeof who}};
     uint8_t greetings[HASH];
     seq_status status = hash_greetings(s, greetings);
-    all[1] = (piece){greetings, HASH};
-    for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
-        const opening *o = p == env->me ? &s->open_mine[p] : &s->open_theirs[p];
-        all[2 + p] = (piece){o->common, HASH};
-        if (p == env->me) {
-            continue;
+    pieces[2] = (piece){greetings, HASH};
+    size_t count = 3;
+    for (unsigned p = 0; p < env->parties; p++) {
+        const opening *o = p == env->me ? &s->own : &s->open_theirs[p];
+        if (p != absent) {
+            pieces[count++] = (piece){all ? o->common.value : o->without[absent].value, HASH};
         }
-        uint8_t exported[32];
-        unsigned low = p < env->me ? p : env->me, high = p < env->me ? env->me : p;
-        uint32_t who[2] = {low, high};
-        const uint8_t *a = low == env->me ? s->open_mine[p].pair : o->pair;
-        const uint8_t *b = low == env->me ? o->pair : s->open_mine[p].pair;
-        net_exporter(s->vm->net, p, exported);
-        piece pieces[] = {{run_id, 16}, {who, sizeof who}, {a, HASH}, {b, HASH}, {exported, 32}};
-        status = digest(s, "sequester pair seed", pieces, 5, seeds[p]);
-        prg_wipe(exported, sizeof exported);
     }
-    return status == SEQ_OK ? digest(s, "sequester common seed", all, env->parties + 2, common)
+    return status == SEQ_OK ? digest(s, all ? "sequester common seed" : "sequester group seed",
+                                     pieces, count, out)
                             : status;
 }
 
-seq_status handshake(seq_vm *vm, const handshake_terms *given, uint8_t seeds[][32],
-                     uint8_t common[32]) {
+static seq_status derive(shake *s, const uint8_t run_id[16], vm_keys *keys) {
+    const seq_env *env = &s->vm->env;
+    seq_status status = derive_group(s, VM_PARTIES, run_id, keys->common);
+    for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
+        if (p == env->me) {
+            continue;
+        }
+        status = derive_pair(s, p, run_id, keys->pair[p]);
+        if (status == SEQ_OK && contributes(s, env->me, p)) {
+            status = derive_group(s, p, run_id, keys->without[p]);
+        }
+    }
+    return status;
+}
+
+seq_status handshake(seq_vm *vm, const handshake_terms *given, vm_keys *keys) {
     shake *s = calloc(1, sizeof *s);
     if (s == NULL) {
         return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to greet the parties");
@@ -369,7 +443,7 @@ seq_status handshake(seq_vm *vm, const handshake_terms *given, uint8_t seeds[][3
         }
     }
     if (status == SEQ_OK) {
-        status = derive(s, given->run_id, seeds, common);
+        status = derive(s, given->run_id, keys);
     }
     prg_wipe(s, sizeof *s);
     free(s);

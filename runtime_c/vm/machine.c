@@ -401,24 +401,6 @@ static void resolve(const seq_vm *vm, const seq_instr *in, seq_call *call) {
     }
 }
 
-void machine_start(seq_vm *vm, const seq_instr *in) {
-    (void)serve(vm);
-    vm_call *c = calloc(1, sizeof *c);
-    if (c == NULL) {
-        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for a machine");
-        return;
-    }
-    c->instr = vm->pc;
-    c->clock = vm->clock;
-    c->call.op = (uint16_t)in->op->code;
-    c->call.instance = ++vm->instance;
-    resolve(vm, in, &c->call);
-    vm->handle[in->arg[0]] = c;
-    uint64_t began = vm_nanoseconds();
-    call_start(vm, c);
-    vm->counter[vm->pc].compute_ns += vm_nanoseconds() - began;
-}
-
 /* All parties wait for each other, for longer than the network may be silent: say for what. */
 static void stalled(seq_vm *vm) {
     for (vm_task *t = vm->waiting; t != NULL; t = t->next) {
@@ -434,19 +416,25 @@ static void stalled(seq_vm *vm) {
     }
 }
 
-void machine_join(seq_vm *vm, uint64_t h) {
-    vm_call *c = vm->handle[h];
-    seq_counter *counter = &vm->counter[c->instr];
+/* Whether tasks are left: of call c, or of any (c == NULL). */
+static int pending(const seq_vm *vm, const vm_call *c) {
+    int any = c != NULL ? c->tasks > 0 : vm->waiting != NULL || vm->later != NULL;
+    return any && vm->error.status == SEQ_OK;
+}
+
+/* Serve tasks until none is left of call c, or of any; instr: who waits. */
+static void serve_all(seq_vm *vm, const vm_call *c, uint64_t instr) {
+    seq_counter *counter = &vm->counter[instr];
     uint64_t since = 0; /* since when everybody waits */
-    while (c->tasks > 0 && vm->error.status == SEQ_OK) {
-        if (serve(vm) || c->tasks == 0 || vm->error.status != SEQ_OK) {
+    while (pending(vm, c)) {
+        if (serve(vm) || !pending(vm, c)) {
             since = 0;
             continue;
         }
         seq_error err = {.party = -1, .instr = -1};
         uint64_t began = vm_nanoseconds();
         if (net_wait(vm->net, 1.0, &err) != SEQ_OK) {
-            (void)vm_error(vm, c->instr, err.status, err.party, "%s", err.message);
+            (void)vm_error(vm, instr, err.status, err.party, "%s", err.message);
         }
         counter->wait_ns += vm_nanoseconds() - began;
         since = since == 0 || !net_stalled(vm->net) ? began : since;
@@ -454,16 +442,93 @@ void machine_join(seq_vm *vm, uint64_t h) {
             stalled(vm);
         }
     }
+}
+
+/* The clock shows at least when call c finished. */
+static void advance(seq_vm *vm, const vm_call *c) {
+    uint64_t finish = c->clock + c->rounds;
+    if (finish > vm->clock) {
+        vm->counter[c->instr].rounds += finish - vm->clock;
+        vm->clock = finish;
+    }
+}
+
+/* Wait for every call that was started. */
+static void drain(seq_vm *vm) {
+    serve_all(vm, NULL, vm->pc);
+    for (uint64_t h = 0; vm->error.status == SEQ_OK && h < vm->program->handles; h++) {
+        if (vm->handle[h] != NULL) {
+            advance(vm, vm->handle[h]);
+        }
+    }
+}
+
+/* A call without a parent; NULL with the error set. */
+static vm_call *new_call(seq_vm *vm, unsigned op, uint64_t instance) {
+    vm_call *c = calloc(1, sizeof *c);
+    if (c == NULL) {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for a machine");
+        return NULL;
+    }
+    c->instr = vm->pc;
+    c->clock = vm->clock;
+    c->call.op = (uint16_t)op;
+    c->call.instance = instance;
+    return c;
+}
+
+static int reveals(unsigned op) {
+    return op == SEQ_OP_OPEN || op == SEQ_OP_OPENB || op == SEQ_OP_OUTPUT || op == SEQ_OP_OUTPUTB;
+}
+
+void machine_start(seq_vm *vm, const seq_instr *in) {
+    (void)serve(vm);
+    if (vm->protocol->verified && reveals(in->op->code)) {
+        drain(vm);
+    }
+    vm_call *c = vm->error.status == SEQ_OK ? new_call(vm, in->op->code, vm->instance + 1) : NULL;
+    if (c == NULL) {
+        return;
+    }
+    vm->instance++;
+    resolve(vm, in, &c->call);
+    vm->handle[in->arg[0]] = c;
+    uint64_t began = vm_nanoseconds();
+    call_start(vm, c);
+    vm->counter[vm->pc].compute_ns += vm_nanoseconds() - began;
+}
+
+void machine_verify(seq_vm *vm) {
+    if (vm->protocol->verify == NULL) {
+        return;
+    }
+    drain(vm);
+    vm_call *c = vm->error.status == SEQ_OK ? new_call(vm, SEQ_OP_CHECKPOINT, vm->instance) : NULL;
+    if (c == NULL) {
+        return;
+    }
+    vm->handle[vm->program->handles] = c; /* the one place that is no handle of the program */
+    c->call.own = c;
+    c->starting = 1;
+    vm->protocol->verify(vm, &c->call);
+    c->starting = 0;
+    serve_all(vm, c, c->instr);
+    if (vm->error.status == SEQ_OK) {
+        advance(vm, c);
+        vm->handle[vm->program->handles] = NULL;
+        free(c);
+    }
+}
+
+void machine_join(seq_vm *vm, uint64_t h) {
+    vm_call *c = vm->handle[h];
+    serve_all(vm, c, c->instr);
     if (vm->error.status != SEQ_OK) {
         return;
     }
-    uint64_t finish = c->clock + c->rounds;
-    if (finish > vm->clock) {
-        counter->rounds += finish - vm->clock;
-        vm->clock = finish;
-    }
+    advance(vm, c);
     declassify(vm, c);
-    if (c->call.op == SEQ_OP_INPUT && counter->executed == 1) {
+    if (c->call.op == SEQ_OP_INPUT && vm->counter[c->instr].executed == 1) {
         memory_filled(vm, &vm->program->instr[c->instr]);
     }
     vm->handle[h] = NULL;
@@ -487,7 +552,7 @@ void machine_destroy(seq_vm *vm) {
         }
         t = next;
     }
-    for (uint64_t h = 0; vm->handle != NULL && h < vm->program->handles; h++) {
+    for (uint64_t h = 0; vm->handle != NULL && h <= vm->program->handles; h++) {
         free(vm->handle[h]);
     }
     free(vm->handle);

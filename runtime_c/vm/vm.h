@@ -25,6 +25,11 @@
 
 #define VM_PARTIES NET_MAX_PARTIES
 
+/* The keys of seq_keys. */
+typedef struct {
+    uint8_t pair[VM_PARTIES][32], without[VM_PARTIES][32], common[32];
+} vm_keys;
+
 #include "checkpoint.h"
 
 typedef struct vm_task vm_task;
@@ -148,6 +153,8 @@ void memory_read(const seq_vm *vm, unsigned file, unsigned component, int64_t ad
 /* ---- machine.c ---- */
 /* Start the interactive instruction at vm->pc under its handle; errors are in vm->error. */
 void machine_start(seq_vm *vm, const seq_instr *in);
+/* Let a verified protocol check all that happened so far. Errors are in vm->error. */
+void machine_verify(seq_vm *vm);
 /* Serve ready tasks until handle h is done. */
 void machine_join(seq_vm *vm, uint64_t h);
 void machine_destroy(seq_vm *vm);
@@ -197,9 +204,8 @@ typedef struct {
  * Steps 0-2 are the handshake's, the others checkpoint.c's. timeout_s 0: as long as peers live. */
 seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes);
 seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s);
-/* Agree with all peers on everything; seeds[p] and common as in protocol.h. */
-seq_status handshake(seq_vm *vm, const handshake_terms *terms, uint8_t seeds[][32],
-                     uint8_t common[32]);
+/* Agree with all peers on everything. */
+seq_status handshake(seq_vm *vm, const handshake_terms *terms, vm_keys *keys);
 
 #ifdef SEQ_TEST
 /* ---- api.c: test builds ---- */

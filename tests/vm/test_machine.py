@@ -13,7 +13,7 @@ from sequester.compiler.isa.codec import encode
 from .runner import Result, build, run
 
 CHUNKS, SUBS, NO_TASK, SEND_TWICE, SEND_SELF, SILENT, ENDLESS, WRONG_LENGTH = range(8)
-CHILD_FAILS, CHILD_FAILS_LATER, MANY_CHUNKS, FAIL_START, NEVER = range(8, 13)
+CHILD_FAILS, CHILD_FAILS_LATER, MANY_CHUNKS, FAIL_START, NEVER, KEYS, CHEAT = range(8, 15)
 PARTIES = 3
 
 
@@ -53,7 +53,7 @@ def mul(kind: int, handle: int = 0, d: int = 60) -> str:
 
 
 @pytest.mark.parametrize("options", [[], ["--tcp"]])
-@pytest.mark.parametrize("kind", [CHUNKS, SUBS, NO_TASK])
+@pytest.mark.parametrize("kind", [CHUNKS, SUBS, NO_TASK, KEYS])
 def test_machines_finish(runner: Path, tmp_path: Path, kind: int, options: list[str]) -> None:
     result = execute(tmp_path, runner, source(f"{mul(kind)}\njoin h=0"), *options)
     assert result.status == 0, result.stderr
@@ -75,6 +75,23 @@ def test_many_machines_in_flight(runner: Path, tmp_path: Path) -> None:
     assert {t["sent"] for t in result.totals.values()} == {
         t["received"] for t in result.totals.values()
     }
+
+
+def test_openings_wait_for_all_that_was_started(runner: Path, tmp_path: Path) -> None:
+    """Under a verified protocol; the toy's output fails if a machine runs beside it."""
+    sums = "\n".join(mul(CHUNKS, h, 60 + 30 * h) for h in range(1, 8))
+    joins = "\n".join(f"join h={h}" for h in range(1, 8))
+    text = source(f"{mul(CHUNKS)}\njoin h=0\n{sums}").replace("end\n", f"{joins}\nend\n")
+    result = execute(tmp_path, runner, text)
+    assert result.status == 0, result.stderr
+    assert {t["rounds"] for t in result.totals.values()} == {4}
+
+
+def test_nothing_is_opened_after_a_failed_check(runner: Path, tmp_path: Path) -> None:
+    text = source(f"{mul(CHUNKS)}\njoin h=0\n{mul(CHEAT, 1, 90)}")
+    result = execute(tmp_path, runner, text.replace("end\n", "join h=1\nend\n"))
+    assert result.status == 7 and "cheating detected: party" in result.stderr
+    assert not result.outputs
 
 
 @pytest.mark.parametrize(
