@@ -30,7 +30,7 @@ import click
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGE = ROOT / "docs" / "results" / "resume.md"
+RESULTS = ROOT / "docs" / "results"
 ROWS, BATCH = 256, 32
 PROGRAM = (
     f"BATCH = {BATCH}\n"
@@ -248,7 +248,7 @@ def differences(a: Path, b: Path) -> list[str]:
 @click.option("--every", type=click.IntRange(1), default=5, show_default=True, help="Batches.")
 @click.option("--masks/--no-masks", default=True, show_default=True)
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the kills.")
-@click.option("--write", is_flag=True, help="Leave what was found in docs/results/resume.md.")
+@click.option("--write", is_flag=True, help="Leave what was found in docs/results.")
 def main(kills: int, epochs: int, every: int, masks: bool, seed: int, write: bool) -> None:
     """Kill and resume; exit code 1 if anything differs from the undisturbed run."""
     lines: list[str] = []
@@ -258,8 +258,9 @@ def main(kills: int, epochs: int, every: int, masks: bool, seed: int, write: boo
     click.echo("\n".join(lines[-max(1, len(found)) :]))
     if write:
         words = f"--kills {kills} --epochs {epochs} --every {every} --seed {seed}"
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(page(words + (" --masks" if masks else " --no-masks"), lines))
+        RESULTS.mkdir(exist_ok=True)
+        name = "resume_masks.md" if masks else "resume.md"
+        (RESULTS / name).write_text(page(words + (" --masks" if masks else " --no-masks"), lines))
     sys.exit(1 if found else 0)
 
 
@@ -269,7 +270,7 @@ def page(words: str, lines: list[str]) -> str:
 
     from sequester.vm import runs
 
-    where = f"{time.strftime('%Y-%m-%d')}, commit `{commit()}`, {runs.machine()}"
+    where = f"{time.strftime('%Y-%m-%d')}, commit `{commit()}`, {runs.machine().rsplit(',', 1)[0]}"
     shown = "\n".join(lines)
     return f"""# Killed again and again, and resumed
 
