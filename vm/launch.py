@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from . import certs, checkpoint, native
-from .errors import InternalError, PeerError, SequesterError, Stopped
+from .errors import CheatError, InternalError, PeerError, SequesterError, Stopped
 from .party import ERRORS, Event, Job
 
 GRACE = 3.0
@@ -188,13 +188,17 @@ def _end(children: list[_Child]) -> None:
 
 
 def _cause(errors: list[SequesterError]) -> SequesterError:
-    """The error that explains the others: not of a peer if there is one, else a process's death."""
+    """The error that explains the others: not of a peer if there is one, else a failed check, else a
+    process's death.
+    """
 
     def rank(e: SequesterError) -> int:
         if isinstance(e, Stopped):
-            return 3
+            return 4
+        if isinstance(e, CheatError):
+            return 1
         if isinstance(e, PeerError):
-            return 1 if "was killed" in str(e) else 2
+            return 2 if "was killed" in str(e) else 3
         return 0
 
     return min(errors, key=rank)

@@ -727,7 +727,7 @@ void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes
     net_buffer *frame = payload != NULL ? buffer_of(payload) : pool_take(n->pool, 0);
 #ifdef SEQ_TEST
     if (frame != NULL && n->tamper != NULL &&
-        !n->tamper(n->tamper_arg, n->options.me, peer, tag, frame->data, bytes)) {
+        !n->tamper(n->tamper_arg, n, n->options.me, peer, tag, frame->data, bytes)) {
         pool_give(frame);
         return;
     }

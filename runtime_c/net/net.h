@@ -109,9 +109,9 @@ const char *net_channel(const net *n);
 
 #ifdef SEQ_TEST
 /* Test builds: called on every outgoing data frame before it is queued; may change the payload in
- * place or return 0 to drop it. Also sees tags: used for tampering and for recording traces. */
-typedef int (*net_tamper)(void *arg, unsigned from, unsigned to, net_tag tag, uint8_t *payload,
-                          size_t bytes);
+ * place, send others (which come here, too), or return 0 to drop it. */
+typedef int (*net_tamper)(void *arg, net *n, unsigned from, unsigned to, net_tag tag,
+                          uint8_t *payload, size_t bytes);
 void net_set_tamper(net *n, net_tamper fn, void *arg);
 #endif
 

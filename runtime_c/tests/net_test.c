@@ -546,9 +546,10 @@ typedef struct {
     uint64_t instances[3];
 } tampered;
 
-static int drop_second_change_others(void *arg, unsigned from, unsigned to, net_tag tag,
+static int drop_second_change_others(void *arg, net *n, unsigned from, unsigned to, net_tag tag,
                                      uint8_t *payload, size_t bytes) {
     tampered *t = arg;
+    (void)n;
     CHECK(from == 0 && to == 1 && bytes == 100 && t->seen < 3);
     t->instances[t->seen++] = tag.instance;
     payload[99] ^= 1;

@@ -3,7 +3,7 @@
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
  *            [--stop SECONDS] [--timeout SECONDS] [--checkpoints FOLDER] [--every N] [--resume]
- *            [--key PARTY]
+ *            [--key PARTY] [--tamper RULE]...
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -11,9 +11,11 @@
  * randomness, and in SEQ_TEST builds all other randomness too; --threads gives the threads of each
  * party. Prints, by party: printed lines, `output I party P: words` (signed decimal), totals, and
  * in SEQ_TEST builds a digest of everything that was sent. Checkpoints of party I go to FOLDER/I,
- * which exists, under a key of its own; --key gives one party another one. Exit status: the first
- * seq_status that is not 0. */
+ * which exists, under a key of its own; --key gives one party another one. --tamper: tamper.h; then
+ * `frames` says how many each party sent to each. Exit status: the first seq_status that is not 0;
+ * `status P S` gives each party's. */
 #include "../vm/vm.h"
+#include "tamper.h"
 
 #include <arpa/inet.h>
 #include <pthread.h>
@@ -41,6 +43,7 @@ typedef struct {
     unsigned inputs;
     uint8_t seed[16];
     int has_seed;
+    tamper *tamper;
 } arguments;
 
 static void die(const char *what, const char *detail) {
@@ -118,6 +121,12 @@ static arguments parse(int argc, char **argv) {
             a.every = strtoull(next, NULL, 10), i++;
         } else if (strcmp(argv[i], "--resume") == 0) {
             a.resume = 1;
+        } else if (strcmp(argv[i], "--tamper") == 0) {
+            a.tamper = a.tamper == NULL ? tamper_new() : a.tamper;
+            if (a.tamper == NULL || tamper_rule(a.tamper, next) != 0) {
+                die("not a rule", next);
+            }
+            i++;
         } else if (strcmp(argv[i], "--key") == 0) {
             a.key = atoi(next), i++;
         } else {
@@ -268,6 +277,9 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
     }
 #ifdef SEQ_TEST
     seq_run_fix(p->run, a->has_seed ? a->seed : NULL);
+    if (a->tamper != NULL) {
+        seq_run_tamper(p->run, tamper_frame, a->tamper);
+    }
 #endif
     if (!a->resume) {
         give_inputs(a, p->program, p->run, o->me);
@@ -353,9 +365,14 @@ int main(int argc, char **argv) {
             (void)fprintf(stderr, "party %u: %s\n", i, parties[i].err.message);
             status = status == 0 ? parties[i].status : status;
         }
+        (void)printf("status %u %d\n", i, parties[i].status);
+        for (unsigned j = 0; a.tamper != NULL && j < a.parties; j++) {
+            (void)printf("frames %u %u %u\n", i, j, tamper_count(a.tamper, i, j));
+        }
         print_results(&a, &parties[i], i);
         seq_run_free(parties[i].run);
     }
+    tamper_free(a.tamper);
     seq_hub_free(hub);
     seq_program_free(program);
     seq_program_free(last);

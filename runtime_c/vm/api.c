@@ -282,6 +282,9 @@ static seq_status connect_parties(seq_run *run) {
     if (vm->net == NULL) {
         return vm->error.status;
     }
+#ifdef SEQ_TEST
+    net_set_tamper(vm->net, vm->tamper, vm->tamper_arg);
+#endif
     (void)snprintf(run->channel, sizeof run->channel, "%s", net_channel(vm->net));
     return SEQ_OK;
 }
@@ -480,6 +483,11 @@ void seq_run_fix(seq_run *run, const uint8_t *seed) {
     if (seed != NULL) {
         memcpy(run->vm.fixed_seed, seed, sizeof run->vm.fixed_seed);
     }
+}
+
+void seq_run_tamper(seq_run *run, net_tamper fn, void *arg) {
+    run->vm.tamper = fn;
+    run->vm.tamper_arg = arg;
 }
 
 uint64_t seq_run_trace(const seq_run *run) {

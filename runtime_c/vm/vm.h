@@ -129,6 +129,8 @@ struct seq_vm {
     uint8_t fixed_seed[16]; /* in place of the system's randomness if fixed */
     int fixed;
     uint64_t trace; /* sum of hashes of all frames sent: independent of their order */
+    net_tamper tamper;
+    void *tamper_arg;
 #endif
 };
 
@@ -211,6 +213,8 @@ seq_status handshake(seq_vm *vm, const handshake_terms *terms, vm_keys *keys);
 /* ---- api.c: test builds ---- */
 /* Take all randomness of this party from a seed of 16 bytes (NULL: from the system, as always). */
 void seq_run_fix(seq_run *run, const uint8_t *seed);
+/* Pass all that this party sends through fn. */
+void seq_run_tamper(seq_run *run, net_tamper fn, void *arg);
 /* The same number whatever the order of the frames: threads, kernels and timing may not change it.
  */
 uint64_t seq_run_trace(const seq_run *run);

@@ -19,7 +19,9 @@ from sequester.compiler.isa.codec import encode
 from sequester.compiler.isa.table import plane_words
 
 Words = np.ndarray[Any, np.dtype[np.object_]]
-PARTIES = {"emulate": 1, "rep3": 3}
+# Numbers of parties that each protocol is tested with, the default first; rings of its domain.
+PARTIES: dict[str, tuple[int, ...]] = {"emulate": (1,), "rep3": (3,)}
+RINGS: dict[str, tuple[int, ...]] = {"emulate": (64, 128), "rep3": (64, 128)}
 
 
 def signed(x: Words, bits: int) -> Words:
@@ -95,21 +97,30 @@ class Script:
         order = sorted(self.heads, key=lambda h: h.startswith(".output"))
         return "\n".join([meta, '.string "x"', *order, '.line "x":1', *self.code, "end", ""])
 
-    def run(self, runner: Path, folder: Path, protocol: str) -> Run:
-        """Run it; asserts that it ends well and that all receivers got the same."""
-        program = assemble(self.text())
+    def write(self, folder: Path) -> list[str]:
+        """Write program and inputs; the program and the options that a runner takes for them."""
         path = folder / "program.sqb"
-        path.write_bytes(encode(program))
-        parties = PARTIES[protocol]
-        command = [str(runner), str(path), protocol, str(parties), "--counters"]
+        path.write_bytes(encode(assemble(self.text())))
+        options = [str(path)]
         for i, x in enumerate(self.inputs):
             file = folder / f"input{i}"
             size = self.bits // 8
             file.write_bytes(b"".join((v % (1 << self.bits)).to_bytes(size, "little") for v in x))
-            command += ["--input", f"{i}={file}"]
+            options += ["--input", f"{i}={file}"]
+        return options
+
+    def run(self, runner: Path, folder: Path, protocol: str, parties: int = 0) -> Run:
+        """Run it; asserts that it ends well and that all receivers got the same.
+
+        parties: 0 for the protocol's default.
+        """
+        program = assemble(self.text())
+        path, *options = self.write(folder)
+        parties = parties or PARTIES[protocol][0]
+        command = [str(runner), path, protocol, str(parties), "--counters", *options]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
-        predicted = report(program, protocol)
+        predicted = report(program, protocol, parties)
         sent = [[[0] * parties for _ in range(parties)] for _ in program.code]
         result = Run({}, set(), sent, predicted)
         for line in done.stdout.splitlines():

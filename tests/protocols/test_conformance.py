@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 
 from ..vm.runner import build as build_runner
-from .machine import PARTIES, Script, Words, signed
+from .machine import PARTIES, RINGS, Script, Words, signed
 
-PROTOCOLS = ["emulate", "rep3"]
+# (protocol, parties, ring)
+SETTINGS = [(p, n, r) for p, counts in PARTIES.items() for n in counts for r in RINGS[p]]
+Setting = tuple[str, int, int]
 SIZES = [1, 2, 63, 64, 65, 1000]
 Check = Callable[[Words], None]
 
@@ -233,11 +235,12 @@ def fair(got: Words) -> None:
         assert abs(ones - len(got) / 2) <= 5 * math.sqrt(len(got)) / 2 + 1
 
 
-def conform(ring: int, n: int, protocol: str, runner: Path, folder: Path, parts: Any) -> None:
+def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) -> None:
+    protocol, parties, ring = setting
     case = Case(ring, n)
     for part in parts:
         part(case)
-    done = case.script.run(runner, folder, protocol)
+    done = case.script.run(runner, folder, protocol, parties)
     for what, out, check in case.checks:
         assert len(done.outputs[out]), what
         check(done.outputs[out])
@@ -249,34 +252,30 @@ def conform(ring: int, n: int, protocol: str, runner: Path, folder: Path, parts:
 PARTS = [Case.products, Case.matrices, Case.convolutions, Case.comparisons, Case.bits]
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("n", SIZES)
-@pytest.mark.parametrize("ring", [64, 128])
-def test_every_instruction(ring: int, n: int, protocol: str, runner: Path, tmp_path: Path) -> None:
-    conform(ring, n, protocol, runner, tmp_path, PARTS)
+def test_every_instruction(setting: Setting, n: int, runner: Path, tmp_path: Path) -> None:
+    conform(setting, n, runner, tmp_path, PARTS)
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("ring", [64, 128])
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
 @pytest.mark.parametrize("part", PARTS)
 @pytest.mark.slow
-def test_several_chunks(part: Any, ring: int, protocol: str, runner: Path, tmp_path: Path) -> None:
-    conform(ring, 100_003, protocol, runner, tmp_path, [part])
+def test_several_chunks(part: Any, setting: Setting, runner: Path, tmp_path: Path) -> None:
+    conform(setting, 100_003, runner, tmp_path, [part])
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
-@pytest.mark.parametrize("ring", [64, 128])
-def test_probabilistic_rounding_is_unbiased(
-    ring: int, protocol: str, runner: Path, tmp_path: Path
-) -> None:
+@pytest.mark.parametrize("setting", SETTINGS, ids=str)
+def test_probabilistic_rounding_is_unbiased(setting: Setting, runner: Path, tmp_path: Path) -> None:
     """The mean of n roundings of one value is the exact quotient, at 5 sigma."""
+    protocol, parties, ring = setting
     n, m = 40_000, 12
     for v in (-123_457, 5, (1 << (ring - 2)) - 1):
         script = Script(ring)
         a, d = script.secret(np.full(n, v, dtype=object)), script.reg("s", n)
         script.start(f"trunc d={d} a={a} n={n} m={m} mode=0")
         out = script.output(d, n)
-        got = script.run(runner, tmp_path, protocol).outputs[out]
+        got = script.run(runner, tmp_path, protocol, parties).outputs[out]
         up = int((got - (v >> m)).sum())
         p = (v % (1 << m)) / (1 << m)
         assert set(got) <= {v >> m, (v >> m) + 1}
@@ -286,4 +285,4 @@ def test_probabilistic_rounding_is_unbiased(
 def test_all_protocols_are_covered() -> None:
     from sequester.compiler.cost import MODULES
 
-    assert set(MODULES) == set(PROTOCOLS) == set(PARTIES)
+    assert set(MODULES) == set(PARTIES) == set(RINGS)

@@ -39,7 +39,7 @@ def build(flavour: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     rooms = [room for room in ROOMS if flavour != "toy" or room != "protocols"]
     sources = [f for room in rooms for f in sorted((RUNTIME / room).glob("*.c"))]
-    sources += [RUNTIME / "tests" / "runner.c"]
+    sources += [RUNTIME / "tests" / "runner.c", RUNTIME / "tests" / "tamper.c"]
     sources += [RUNTIME / "tests" / "toy.c"] if flavour == "toy" else []
     headers = max(f.stat().st_mtime for f in RUNTIME.rglob("*.h"))
     with (home / "lock").open("w") as lock:

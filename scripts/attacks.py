@@ -1,0 +1,72 @@
+"""Random attacks: `python scripts/attacks.py --protocol rep3 --count 1000`.
+
+One party of a protocol changes, drops, repeats, delays or replays what it sends, in a program that
+uses every instruction; what the others then do is counted (tests/protocols/attacks.py says how).
+Under a malicious protocol nothing may be WRONG, HANG or CRASH; under a semi-honest one much is
+WRONG, which shows that the attacks are real. Writes docs/results/attacks-PROTOCOL.json with --save.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.protocols.attacks import Report, Target  # noqa: E402
+from tests.protocols.machine import PARTIES  # noqa: E402
+from tests.vm.runner import build  # noqa: E402
+
+
+@click.command()
+@click.option("--protocol", required=True)
+@click.option("--parties", type=int, default=0, help="0: the protocol's least.")
+@click.option("--ring", type=click.Choice(["64", "128"]), default="64", show_default=True)
+@click.option("--count", type=int, default=1000, show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--workers", type=int, default=4, show_default=True, help="Runs side by side.")
+@click.option("--save", is_flag=True, help="Write docs/results/attacks-PROTOCOL.json.")
+def main(
+    protocol: str, parties: int, ring: str, count: int, seed: int, workers: int, save: bool
+) -> None:
+    """Attack a protocol, and count what happens."""
+    parties = parties or PARTIES[protocol][0]
+    runner = build("test")
+    began = time.monotonic()
+
+    def progress(report: Report) -> None:
+        done = report.outcomes.total()
+        if done % 100 == 0:
+            rate = done / (time.monotonic() - began)
+            click.echo(f"{done} attacks, {rate:.1f} a second: {dict(report.outcomes)}", err=True)
+
+    with tempfile.TemporaryDirectory() as folder:
+        target = Target(runner, Path(folder), protocol, parties, int(ring))
+        report = target.run(count, seed, workers, progress)
+    result = {
+        "protocol": protocol,
+        "parties": parties,
+        "ring_bits": int(ring),
+        "attacks": count,
+        "seed": seed,
+        "outcomes": dict(sorted(report.outcomes.items())),
+        "by_kind": {k: dict(sorted(v.items())) for k, v in sorted(report.by_kind.items())},
+    }
+    text = json.dumps(result, indent=1)
+    click.echo(text)
+    for outcome, rules, said in report.bad[:20]:
+        click.echo(f"{outcome}: {' '.join(rules)}: {said}", err=True)
+    if save:
+        folder_of_results = ROOT / "docs" / "results"
+        folder_of_results.mkdir(exist_ok=True)
+        (folder_of_results / f"attacks-{protocol}-{ring}.json").write_text(text + "\n")
+
+
+if __name__ == "__main__":
+    main()
