@@ -188,9 +188,7 @@ def _end(children: list[_Child]) -> None:
 
 
 def _cause(errors: list[SequesterError]) -> SequesterError:
-    """The error that explains the others: not of a peer if there is one, else a failed check, else a
-    process's death.
-    """
+    """The error that explains the others: not of a peer, else a failed check, else a death."""
 
     def rank(e: SequesterError) -> int:
         if isinstance(e, Stopped):
