@@ -19,9 +19,10 @@ static TARGET __attribute__((noinline)) void direct_tile(size_t kc, const uint64
         any_tile(kc, a, p, step, ldc, mr, add, 0);
 }
 
-/* Ask for n words that are needed soon, into L2: images of a batch lie beyond it. */
-static TARGET void fetch(const uint64_t *a, size_t n) {
-    for (size_t i = 0; i < n; i += 8)
+/* Ask for part `part` of `of` of n words that are needed soon, into L2: images of a batch lie
+ * beyond it. A part goes with each tile, as a CPU waits for few lines at a time. */
+static TARGET void fetch(const uint64_t *a, size_t n, size_t part, size_t of) {
+    for (size_t i = n * part / of; i < n * (part + 1) / of; i += 8)
         _mm_prefetch((const char *)(a + i), _MM_HINT_T1);
 }
 
@@ -253,18 +254,16 @@ RING forward_panels(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
     ptrdiff_t step[STEPS];
-    size_t outputs = output_size(c), h = block_size(c->cout, MR);
+    size_t outputs = output_size(c), panels = image_panels(c), h = block_size(c->cout, MR);
     tap_offsets(c, step);
     for (size_t u = begin; u < end; u++) {
-        size_t image = u / image_panels(c);
-        panel p = conv_panel(c, u % image_panels(c), g->b + image * image_size(c),
+        size_t image = u / panels;
+        panel p = conv_panel(c, u % panels, g->b + image * image_size(c),
                              g->d + image * c->cout * outputs, 0);
         const uint64_t *a = g->a;
-        if (u + image_panels(c) < end) {
-            size_t n = (image_size(c) + image_panels(c) - 1) / image_panels(c);
-            size_t o = (c->cout * outputs + image_panels(c) - 1) / image_panels(c);
-            fetch(g->b + (image + 1) * image_size(c) + n * (u % image_panels(c)), n);
-            fetch(g->d + (image + 1) * c->cout * outputs + o * (u % image_panels(c)), o);
+        if (u + panels < end) {
+            fetch(g->b + (image + 1) * image_size(c), image_size(c), u % panels, panels);
+            fetch(g->d + (image + 1) * c->cout * outputs, c->cout * outputs, u % panels, panels);
         }
         for (size_t r = 0; r < c->cout; r += h, a += MR * g->k) {
             direct_tile(g->k, a, &p, step, outputs, MIN(c->cout - r, h), g->accumulate);
@@ -302,21 +301,23 @@ RING dx_images(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
     ptrdiff_t step[STEPS];
-    size_t outputs = output_size(c), plane = c->h * c->w, h = block_size(c->cin, MR);
+    size_t outputs = output_size(c), panels = image_panels(c), plane = c->h * c->w;
+    size_t h = block_size(c->cin, MR);
     for (size_t k = 0; k < g->k; k++)
         step[k] = (ptrdiff_t)(k * outputs);
     for (size_t image = begin; image < end; image++) {
         uint64_t *d = g->d + image * image_size(c);
         if (!g->accumulate)
             memset(d, 0, image_size(c) * sizeof *d);
-        if (image + 1 < end) {
-            fetch(g->b + (image + 1) * c->cout * outputs, c->cout * outputs);
-            fetch(d + image_size(c), image_size(c));
-        }
-        for (size_t q = 0; q < image_panels(c); q++) {
+        for (size_t q = 0; q < panels; q++) {
             panel p = conv_panel(c, q, g->b + image * c->cout * outputs, d, 1);
             const uint64_t *a = g->a;
-            for (size_t y = 0; y < c->kh; y++)
+            for (size_t y = 0; y < c->kh; y++) {
+                if (image + 1 < end) {
+                    const size_t part = q * c->kh + y, of = panels * c->kh;
+                    fetch(g->b + (image + 1) * c->cout * outputs, c->cout * outputs, part, of);
+                    fetch(d + image_size(c), image_size(c), part, of);
+                }
                 for (size_t x = 0; x < c->kw; x++) {
                     panel at = p;
                     move_sums(&at, (ptrdiff_t)(y * c->w + x));
@@ -325,6 +326,7 @@ RING dx_images(void *arg, size_t begin, size_t end) {
                         move_sums(&at, (ptrdiff_t)(h * plane));
                     }
                 }
+            }
         }
     }
 }
@@ -361,7 +363,7 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
     size_t outputs = output_size(c), vectors = c->oh * row_vectors(c),
-           images = BLOCK / vectors ? BLOCK / vectors : 1;
+           images = BLOCK / vectors ? BLOCK / vectors : 1, parts = (g->n + DR - 1) / DR;
     const uint64_t *a[DR], *b[DR];
     ptrdiff_t offset[STEPS];
     steps s;
@@ -379,11 +381,14 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
         for (size_t i = begin, mr; i < end; i += mr) {
             mr = block_size(end - i, DR);
             row_pointers(a, g->a + (image * c->cout + i) * outputs, outputs, mr);
-            for (size_t u = 0; u < ic && i + mr < end; u++)
-                fetch(g->a + ((image + u) * c->cout + i + mr) * outputs,
-                      MIN(end - i - mr, (size_t)DR) * outputs);
+            const size_t next = i + mr < end ? image : image + ic,
+                         row = i + mr < end ? i + mr : begin;
+            const size_t last = MIN(next + ic, c->batch),
+                         words = MIN(end - row, (size_t)DR) * outputs;
             for (size_t j = 0, nr; j < g->n; j += nr) {
                 nr = block_size(g->n - j, DR);
+                for (size_t u = next; u < last; u++)
+                    fetch(g->a + (u * c->cout + row) * outputs, words, j / DR, parts);
                 for (size_t k = 0; k < DR; k++)
                     b[k] = x + offset[j + (k < nr ? k : 0)];
                 any_dot(&s, 0, ic * vectors, a, b, g->d + i * g->n + j, g->n, mr, nr,

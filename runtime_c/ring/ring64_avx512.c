@@ -33,6 +33,19 @@ INLINE __m512i mul_add(__m512i acc, __m512i x, __m512i y) {
     return acc;
 }
 
+INLINE __m512i load(const uint64_t *s, __mmask8 mask) {
+    return mask == 0xFF ? _mm512_loadu_si512(s) : _mm512_maskz_loadu_epi64(mask, s);
+}
+
+/* A masked store takes twice the time of a plain one when its line is not in L1, whatever the mask.
+ */
+INLINE void store(uint64_t *d, __mmask8 mask, __m512i x) {
+    if (mask == 0xFF)
+        _mm512_storeu_si512(d, x);
+    else
+        _mm512_mask_storeu_epi64(d, mask, x);
+}
+
 /* Up to three vectors of columns: where they are read, where their sums go, which lanes count. */
 typedef struct {
     const uint64_t *b[NR / 8];
@@ -48,6 +61,8 @@ INLINE void tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *
     __m512i acc[MR][NR / 8], bv[NR / 8];
     UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++) acc[r][v] =
         _mm512_setzero_si512();
+    UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++)
+        _mm_prefetch((const char *)(p->c[v] + (size_t)r * ldc), _MM_HINT_T0);
     for (size_t k = 0; k < kc; k++) {
         ptrdiff_t at = step ? step[k] : (ptrdiff_t)(k * NR);
         UNROLL for (int v = 0; v < nv; v++) bv[v] =
@@ -57,11 +72,10 @@ INLINE void tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *
             UNROLL for (int v = 0; v < nv; v++) acc[r][v] = mul_add(acc[r][v], av, bv[v]);
         }
     }
-    __mmask8 old = add ? 0xFF : 0;
     UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++) {
         uint64_t *d = p->c[v] + (size_t)r * ldc;
-        __m512i sum = _mm512_maskz_loadu_epi64(p->mask[v] & old, d);
-        _mm512_mask_storeu_epi64(d, p->mask[v], _mm512_add_epi64(sum, acc[r][v]));
+        __m512i old = add ? load(d, p->mask[v]) : _mm512_setzero_si512();
+        store(d, p->mask[v], _mm512_add_epi64(old, acc[r][v]));
     }
 }
 
@@ -130,7 +144,7 @@ INLINE void transpose8(uint64_t *d, size_t ldd, const uint64_t *s, size_t lds, s
         __m512i line = i & 4 ? _mm512_shuffle_i64x2(v[i & 3], v[(i & 3) + 4], 0xDD)
                              : _mm512_shuffle_i64x2(v[i & 3], v[(i & 3) + 4], 0x88);
         if (i < cols)
-            _mm512_mask_storeu_epi64(d + i * ldd, lanes(rows), line);
+            store(d + i * ldd, lanes(rows), line);
     }
 }
 
@@ -148,17 +162,15 @@ static TARGET void transpose(uint64_t *d, size_t ldd, const uint64_t *s, size_t 
 INLINE void copy_words(uint64_t *d, const uint64_t *s, size_t n) {
     for (; n >= 8; n -= 8, d += 8, s += 8)
         _mm512_storeu_si512(d, _mm512_loadu_si512(s));
-    __mmask8 mask = lanes(n);
-    _mm512_mask_storeu_epi64(d, mask, _mm512_maskz_loadu_epi64(mask, s));
+    if (n)
+        store(d, lanes(n), load(s, lanes(n)));
 }
 
 INLINE void add_words(uint64_t *d, const uint64_t *s, size_t n) {
     for (; n >= 8; n -= 8, d += 8, s += 8)
         _mm512_storeu_si512(d, _mm512_add_epi64(_mm512_loadu_si512(d), _mm512_loadu_si512(s)));
-    __mmask8 mask = lanes(n);
-    __m512i sum =
-        _mm512_add_epi64(_mm512_maskz_loadu_epi64(mask, d), _mm512_maskz_loadu_epi64(mask, s));
-    _mm512_mask_storeu_epi64(d, mask, sum);
+    if (n)
+        store(d, lanes(n), _mm512_add_epi64(load(d, lanes(n)), load(s, lanes(n))));
 }
 
 #include "gemm_impl.h"
