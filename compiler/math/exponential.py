@@ -180,7 +180,7 @@ def softmax(x: Tensor, *, axis: int) -> Tensor:
     normalisation up to n = 16.
 
     Error: 1.2 units.
-    Rounds: the maximum, `exponential`, `reciprocal_above_one` (6 products for n = 10), a product.
+    Rounds: the maximum, `exponential`, `reciprocal_above_one` (5 products for n = 10), a product.
     """
     f = precision(x)
     _, e, total, n = _shifted_exponentials(x, axis)

@@ -11,6 +11,7 @@ from .fixed import (
     differ,
     exact_product,
     invert,
+    is_negative,
     join_planes,
     minus_from,
     numbers,
@@ -24,6 +25,8 @@ from .fixed import (
     times,
     weighted,
 )
+
+_COMPARED = 4  # bits of a range whose powers of two are compared with, rather than a2b
 
 
 @dataclass(frozen=True)
@@ -72,9 +75,15 @@ def leading_zeros(
     comes last; -x - 1 has the complemented bits of x, which moves the top bit only for powers of
     two, whose mantissa is then 1 instead of 1/2. With `pairs`, it is c // 2, which is cheaper.
 
-    Rounds: a2b and ceil(log2(high - low)) ANDs.
+    Rounds: a2b and ceil(log2(high - low)) ANDs; a comparison where high - low is at most 4 (with
+    all the powers of two between).
     """
     width = high - low
+    if width <= _COMPARED and not signed and not pairs:
+        edges = _compared(x, low, high)
+        return join_planes(
+            [_position_bit(edges, j) for j in range(max(1, (width - 1).bit_length()))]
+        )
     everything = emit("a2b", x, bits=high + signed)
     inner = planes(everything, low, high)
     signs = []
@@ -99,6 +108,12 @@ def power_factors(bits: Sequence[Tensor]) -> list[Tensor]:
             high = times(high, 1 << (1 << min(i, 5)))
         factors.append(plus(sub(high, bit), 1))
     return factors
+
+
+def _compared(x: Tensor, low: int, high: int) -> list[Tensor]:
+    """`_edges` of x by comparisons: whether x in units is below 2^high, ..., 2^low."""
+    less = [is_negative(emit("offset", x, imm=-(1 << i)), high) for i in range(high - 1, low, -1)]
+    return [public_bit(1, x.shape), *less, public_bit(0, x.shape)]
 
 
 def _pairs(zeros: Tensor, width: int) -> tuple[Tensor, int]:

@@ -14,7 +14,6 @@ from .fixed import (
     GUARD,
     at_precision,
     config,
-    minus_from,
     plus,
     precision,
     product,
@@ -50,13 +49,16 @@ def reciprocal_on(x: Tensor, low: float, f: int) -> Tensor:
 def reciprocal_above_one(x: Tensor, high: float, f: int) -> Tensor:
     """1/x at precision f for 1 <= x <= high.
 
-    Up to 16 by Goldschmidt's iteration [Goldschmidt1964]: from a start w and e = 1 - x w,
-    1/x = w (1 + e) (1 + e^2) (1 + e^4) ... The start is linear in x, so local, and such that
-    e is Chebyshev's polynomial of degree 2: the least possible on the range.
+    Up to 16, 1/x = (1 - t_j) / x - with a residual t_j that is small enough - by Chebyshev's
+    polynomials: t_i is that of degree 2^i in x, scaled to be 1 at x = 0. From t_1, the square of a
+    linear function less a constant, t_(i+1) = a t_i^2 - (a - 1), and so 1 - t_(i+1) =
+    a (1 - t_i) (1 + t_i): the result is a public factor times (1 + t_0) (1 + t_1) (1 + t_2) ...
+    Residuals of that degree cannot be less [Trefethen2013, chapter 3]; Goldschmidt's iteration
+    [Goldschmidt1964] is the case a = 1.
 
-    Rounds: 1 + n products with truncation in a row, where e^(2^n) < 2^-(f + GUARD); above 16,
+    Rounds: j products with truncation in a row, 5 for high = 10 and f = 16; above 16,
     normalisation and the polynomial of `reciprocal_on`, and one product more.
-    Error: about n + 1 units of 2^-f.
+    Error: about 2 j units of 2^-f.
     """
     if high <= 2:
         return reciprocal_on(x, 1.0, f)
@@ -65,20 +67,35 @@ def reciprocal_above_one(x: Tensor, high: float, f: int) -> Tensor:
         n = normalise(x, low, low + int(high).bit_length(), working() + 2)
         w = reciprocal_on(n.mantissa, 0.5, working())
         return product(w, shifted(n.power, -int(high).bit_length()), f)
-    centre, slope = (high + 1) / (high - 1), 2 / (high - 1)
-    peak = 2 * centre * centre - 1
-    # The start's coefficients may be coarse, as e is computed from what they are.
-    bits = math.ceil(math.log2(high * high / (1 - 1 / peak))) + 4
-    w = plus(scaled(x, -2 * slope * slope / peak, bits), 4 * slope * centre / peak)
-    w = rounded(w, min(precision(w), product_bits() - precision(x) - 6))
-    e = minus_from(1.0, product(x, w, f))
-    bound = 1 / peak
-    while True:
-        w = product(w, plus(e, 1.0), f)
-        bound *= bound
-        if bound <= 2.0 ** -(config().f + GUARD):
-            return w
-        e = product(e, e, f)
+    line = (product_bits() - 1) // 2 - precision(x)  # bits of the linear function's coefficients
+    bits = min(8, product_bits() - 2 * f)
+    a, b, gains = _residuals(high, line, bits)
+    z = plus(scaled(x, -b, line), a)
+    factor = b * math.prod(gains)
+    w = rounded(scaled(plus(z, a), factor, product_bits() - 2 - precision(z)), f)
+    t = plus(product(z, z, f), 1.0 - a * a)
+    for gain in gains[:-1]:
+        w = product(w, plus(t, 1.0), f)
+        t = plus(product(scaled(t, gain, bits), t, f), 1.0 - gain)
+    return product(w, plus(t, 1.0), f)
+
+
+def _residuals(high: float, line: int, bits: int) -> tuple[float, float, list[float]]:
+    """a and b of t_1 = (a - b x)^2 - (a^2 - 1), and the gains of t_2, t_3, ..., of so many bits,
+    until the residual on [1, high] is below 2^-(f + GUARD).
+
+    Rounding the gains moves the residuals a little from Chebyshev's; the result is what it says.
+    """
+    x = np.linspace(1.0, high, 1001)
+    peak = 2 * ((high + 1) / (high - 1)) ** 2 - 1  # Chebyshev's polynomial of degree 2 at x = 0
+    a = math.floor(math.sqrt(1 + 1 / peak) * 2**line) / 2**line
+    b = math.floor(a * 2 / (high + 1) * 2**line) / 2**line
+    t, gains = (a - b * x) ** 2 - (a * a - 1), list[float]()
+    while np.abs(t).max() > 2.0 ** -(config().f + GUARD):
+        peak = 2 * peak * peak - 1
+        gains.append(1 + math.floor(2**bits / peak) / 2**bits)
+        t = gains[-1] * t * t - (gains[-1] - 1)
+    return a, b, gains
 
 
 @lowering("reciprocal")
