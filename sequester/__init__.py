@@ -5,6 +5,7 @@ These are the names that programs use; `sequester --help` is the command line.
 
 from .compiler import nn
 from .compiler.lang import (
+    Parties,
     Party,
     Program,
     ProgramError,
@@ -66,7 +67,7 @@ from .compiler.lang import (
 from .compiler.nn import optim
 
 __all__ = [
-    "Party", "Program", "ProgramError", "Tensor", "arange", "argmax", "argsort", "cfix",
+    "Parties", "Party", "Program", "ProgramError", "Tensor", "arange", "argmax", "argsort", "cfix",
     "checkpoint", "cint", "concat", "cos", "cross_entropy", "else_", "erf", "exp", "exp2", "full",
     "gelu", "grad", "if_", "log", "log2", "log_softmax", "loop", "maximum", "minimum", "nn", "ones",
     "optim", "output", "pad", "permutation", "print_", "program", "random_bits", "reciprocal",

@@ -84,7 +84,7 @@ def _randbit(x: Sequence[Type], a: Attrs, c: Config) -> Type:
 def _integers(s: Numbers, n: Node, v: Array) -> Array:
     """The ring integers behind a value, as Python integers if they may be long."""
     raw = s.raw(v, n.inputs[0].t.f)
-    return raw if s.exact else raw.astype(object)
+    return raw if s.exact else np.asarray(np.frompyfunc(int, 1, 1)(raw), dtype=object)
 
 
 def _ltz_value(s: Numbers, n: Node, v: Sequence[Array]) -> Array:

@@ -40,7 +40,7 @@ from .functions import (
     where,
 )
 from .gradient import grad
-from .inout import Party, output, print_
+from .inout import Parties, Party, output, print_
 from .lowering import LOWERINGS, lowering
 from .program import Option, Program, program
 from .randomness import shuffle
@@ -48,8 +48,8 @@ from .shapes import concat, dilate, pad, stack
 from .tensor import Operators, Tensor, Variable, cfix, cint, sbit, sfix, sint, state
 
 __all__ = [
-    "Builder", "LOWERINGS", "Operators", "Option", "Party", "Program", "ProgramError", "Tensor",
-    "Variable", "arange", "argmax", "argsort", "bit_values", "cfix", "checkpoint", "cint",
+    "Builder", "LOWERINGS", "Operators", "Option", "Parties", "Party", "Program", "ProgramError",
+    "Tensor", "Variable", "arange", "argmax", "argsort", "bit_values", "cfix", "checkpoint", "cint",
     "compose", "concat", "conv2d", "cos", "cross_entropy", "current", "dilate", "else_", "erf",
     "exp", "exp2", "full", "gelu", "grad", "if_", "join_planes", "log", "log2", "log_softmax",
     "loop", "lowering", "max_pool2d", "maximum", "minimum", "ones", "output", "pad", "permutation",

@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 
 from ..ir.graph import Input, Node, Output
 from ..ir.types import Shape, arith
+from . import shapes
 from .builder import current
-from .program import input_shape
+from .program import input_parties, input_shape
 from .tensor import Operators, Tensor, Value, as_tensor, emit, kind_of, sfix, sint, wrap
 
 T = TypeVar("T", bound=Tensor)
@@ -58,11 +59,83 @@ class Party:
         """Inputs `name.x` (fixed-point samples) and `name.y` (integer labels, or one-hot rows)."""
         x = self.input(name + ".x", sfix)
         y = self.input(name + ".y", sint)
-        if x.shape[:1] != y.shape[:1]:
-            raise current().error(
-                f"dataset {name}: {x.shape[0]} samples in {name}.x, {y.shape[0]} labels in {name}.y"
-            )
+        _check_dataset(name, x, y)
         return x, y
+
+
+class Parties:
+    """Parties that bring parts of one tensor: `Parties(0, 1)`, or `Parties()` for all of those who
+    bring the input, as `--input` and `--shape` say.
+
+    Parts are joined in the order of the parties' numbers as given. The split is one of
+
+    * "rows" (a horizontal partition): parts of the same columns, joined along the first axis;
+    * "columns" (a vertical partition): parts of the same rows, joined along the last axis; a part
+      of shape (n,) is one column. The parties' rows must be in the same order.
+    """
+
+    def __init__(self, *indices: int) -> None:
+        self.indices = indices
+
+    def input(self, name: str, kind: type[T] = sfix, split: str = "rows") -> T:  # type: ignore[assignment]
+        """The tensor of which each party brings a part under this name, shared.
+
+        Raises:
+            ProgramError: nobody brings it, parts that do not go together.
+        """
+        b = current()
+        if split not in ("rows", "columns"):
+            raise b.error(f"split={split!r}", 'write "rows" or "columns"')
+        parties = self._who(name)
+        parts = [Party(i).input(name, kind) for i in parties]
+        if split == "columns":
+            parts = [p.reshape(-1, 1) if p.ndim == 1 else p for p in parts]  # type: ignore[misc]
+        same = {p.shape[1:] if split == "rows" else p.shape[:-1] for p in parts}
+        if len(same) > 1 or any(p.ndim == 0 for p in parts):
+            found = ", ".join(f"{i}: {p.shape}" for i, p in zip(parties, parts, strict=True))
+            axis = "first" if split == "rows" else "last"
+            raise b.error(f"the parts of {name}, by party, are {found}",
+                          f"split by {split} they agree in all axes but the {axis}")  # fmt: skip
+        return shapes.concat(parts, axis=0 if split == "rows" else -1)  # type: ignore[return-value]
+
+    def dataset(self, name: str, split: str = "rows") -> tuple[sfix, sint]:
+        """Inputs `name.x` and `name.y` (see `Party.dataset`), of which each party has a part.
+
+        By rows every party brings samples and labels; by columns each brings its columns of all
+        samples, and one of them the labels.
+
+        Raises:
+            ProgramError: nobody brings it, parts that do not go together, labels of other parties.
+        """
+        b = current()
+        x = self.input(name + ".x", sfix, split)
+        owners, labels = self._who(name + ".x"), input_parties(name + ".y")
+        found = [i for i in labels if i in self.indices] if self.indices else labels
+        if split == "rows" and found != sorted(owners):
+            raise b.error(f"{name}.x comes from parties {owners}, {name}.y from {found}",
+                          'with split="columns" one party has all labels')  # fmt: skip
+        if split == "columns" and len(found) != 1:
+            raise b.error(f"{name}.y comes from parties {found}",
+                          "split by columns one party brings the labels")  # fmt: skip
+        y = Parties(*(owners if split == "rows" else found)).input(name + ".y", sint)
+        _check_dataset(name, x, y)
+        return x, y
+
+    def _who(self, name: str) -> list[int]:
+        parties = list(self.indices) or input_parties(name)
+        if not parties:
+            raise current().error(
+                f"nobody is known to bring {name}",
+                f"give --input 0:{name}=FILE or --shape 0:{name}=2,3",
+            )
+        return parties
+
+
+def _check_dataset(name: str, x: Tensor, y: Tensor) -> None:
+    if x.shape[:1] != y.shape[:1]:
+        raise current().error(
+            f"dataset {name}: {x.shape[0]} samples in {name}.x, {y.shape[0]} labels in {name}.y"
+        )
 
 
 def reveal(value: Operators) -> Tensor:

@@ -15,17 +15,19 @@ from ..ir.types import Shape
 from .builder import Builder
 from .errors import ProgramError
 
-ShapeSource = Mapping[tuple[int, str], Shape] | Callable[[int, str], "Shape | None"]
-_shapes: ContextVar[ShapeSource | None] = ContextVar("shapes", default=None)
+Shapes = Mapping[tuple[int, str], Shape]
+_shapes: ContextVar[Shapes] = ContextVar("shapes")
 
 
 def input_shape(party: int, name: str) -> Shape | None:
     """The shape of an input of the program being traced, if known."""
-    source = _shapes.get()
-    if source is None:
-        return None
-    found = source(party, name) if callable(source) else source.get((party, name))
+    found = _shapes.get().get((party, name))
     return None if found is None else tuple(int(n) for n in found)
+
+
+def input_parties(name: str) -> list[int]:
+    """Who is known to bring an input of this name to the program being traced, in order."""
+    return sorted(party for party, other in _shapes.get() if other == name)
 
 
 def check_config(c: Config) -> None:
@@ -97,13 +99,13 @@ class Program:
         return Option(p.name, type(p.default), p.default)
 
     def trace(
-        self, config: Config | None = None, shapes: ShapeSource | None = None, **options: Any
+        self, config: Config | None = None, shapes: Shapes | None = None, **options: Any
     ) -> Graph:
         """Run the function once and return the graph it recorded.
 
         Args:
             config: the domain and precision; default `Config()`.
-            shapes: input shapes: a mapping (party, name) -> shape, or a function of both.
+            shapes: of inputs: (party, name) -> shape.
             options: values of the program's options.
 
         Raises:
@@ -123,7 +125,7 @@ class Program:
                 raise ProgramError(f"option {name}={value!r} is no {kind.__name__}")
         graph = Graph(config, name=self.name)
         builder = Builder(graph, root=self.root)
-        token = _shapes.set(shapes)
+        token = _shapes.set({} if shapes is None else shapes)
         try:
             with builder.active():
                 self.function(**options)

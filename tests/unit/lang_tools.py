@@ -35,9 +35,10 @@ def traced(f: Callable[..., Any], *arrays: Any, config: Config = NEAREST) -> tup
         for i, result in enumerate(results):
             output(str(i), result)
 
-    graph = main.trace(config, lambda party, name: values[int(name)].shape)
+    inputs = {(0, str(i)): v for i, v in enumerate(values)}
+    graph = main.trace(config, {key: v.shape for key, v in inputs.items()})
     verify(graph)
-    return graph, {(0, str(i)): v for i, v in enumerate(values)}
+    return graph, inputs
 
 
 def result_of(

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from lang_tools import NEAREST, WIDE, outputs, result_of, traced, value
 
+from sequester.compiler.ir import reference
 from sequester.compiler.ir.graph import Config
 from sequester.compiler.lang import (
+    Parties,
     Party,
+    Program,
     ProgramError,
     arange,
     bit_values,
@@ -402,6 +405,73 @@ def test_a_secret_shuffle_moves_tensors_together() -> None:
     assert sorted(order) == list(range(20))
     np.testing.assert_array_equal(rows, x[order])
     assert sorted(map(tuple, other)) == sorted(map(tuple, x)) and (other != rows).any()
+
+
+def parted(main: Any, parts: dict[tuple[int, str], np.ndarray]) -> list[np.ndarray]:
+    """Outputs 0, 1, ... of a program on the parts that parties bring."""
+
+    def whole() -> None:
+        for i, result in enumerate(main()):
+            output(str(i), result)
+
+    graph = Program(whole).trace(NEAREST, {key: a.shape for key, a in parts.items()})
+    result = reference.run(graph, parts)
+    return list(result.outputs.values())
+
+
+A, B, C = np.arange(6.0).reshape(3, 2), np.arange(8.0).reshape(4, 2), np.arange(3.0)
+
+
+def test_parts_by_rows_are_joined_in_the_order_of_parties() -> None:
+    parts = {(2, "x"): B, (0, "x"): A, (1, "z"): C}
+    (found,) = parted(lambda: [Parties().input("x")], parts)
+    np.testing.assert_array_equal(found, np.concatenate([A, B]))
+
+
+def test_some_parties_in_an_order_of_the_program() -> None:
+    parts = {(2, "x"): B, (1, "x"): A, (0, "x"): B}
+    (found,) = parted(lambda: [Parties(2, 1).input("x")], parts)
+    np.testing.assert_array_equal(found, np.concatenate([B, A]))
+
+
+def test_parts_by_columns_are_joined_on_the_last_axis() -> None:
+    left, right = np.zeros((2, 1, 3, 2)), np.ones((2, 1, 3, 4))
+    parts = {(0, "x"): C, (1, "x"): A, (2, "p"): right, (0, "p"): left}
+    found = parted(lambda: [Parties().input(n, split="columns") for n in ("x", "p")], parts)
+    np.testing.assert_array_equal(found[0], np.column_stack([C, A]))
+    assert found[1].shape == (2, 1, 3, 6)
+    np.testing.assert_array_equal(found[1][0, 0, 0], [0, 0, 1, 1, 1, 1])
+
+
+def test_datasets_of_several_parties() -> None:
+    y, z = np.array([1, 0, 1]), np.array([0, 0, 1, 1])
+    rows = {(0, "d.x"): A, (2, "d.x"): B, (0, "d.y"): y, (2, "d.y"): z}
+    x, labels = parted(lambda: Parties().dataset("d"), rows)
+    np.testing.assert_array_equal(x, np.concatenate([A, B]))
+    np.testing.assert_array_equal(labels, np.concatenate([y, z]))
+    columns = {(0, "d.x"): A, (1, "d.x"): C, (1, "d.y"): y}
+    x, labels = parted(lambda: Parties().dataset("d", split="columns"), columns)
+    np.testing.assert_array_equal(x, np.column_stack([A, C]))
+    np.testing.assert_array_equal(labels, y)
+
+
+@pytest.mark.parametrize(
+    "split,shapes,message",
+    [
+        ("lines", {}, 'write "rows" or "columns"'),
+        ("rows", {}, "nobody is known to bring d.x"),
+        ("rows", {(0, "d.x"): (3, 2), (1, "d.x"): (3, 4)}, r"0: \(3, 2\), 1: \(3, 4\)"),
+        ("columns", {(0, "d.x"): (3, 2), (1, "d.x"): (4, 2)}, "all axes but the last"),
+        ("rows", {(0, "d.x"): (), (0, "d.y"): ()}, r"0: \(\)"),
+        ("rows", {(0, "d.x"): (3, 2), (1, "d.x"): (3, 2), (1, "d.y"): (3,)}, r"d.y from \[1\]"),
+        ("columns", {(0, "d.x"): (3, 2), (1, "d.x"): (3, 2)}, r"d.y comes from parties \[\]"),
+        ("columns", {(0, "d.x"): (3, 2), (0, "d.y"): (3,), (1, "d.y"): (3,)}, r"\[0, 1\]"),
+        ("rows", {(0, "d.x"): (3, 2), (0, "d.y"): (4,)}, "3 samples"),
+    ],
+)
+def test_parts_that_do_not_go_together(split: str, shapes: Any, message: str) -> None:
+    with pytest.raises(ProgramError, match=message):
+        Program(lambda: Parties().dataset("d", split)).trace(shapes=shapes)
 
 
 def test_printing() -> None:
