@@ -1,19 +1,20 @@
 """AlexNet for CIFAR-10 with small kernels: five convolutional and three dense layers.
 
     sequester run programs/cifar_small_alexnet.py --protocol rep3 \
-        --input 0:train=TRAIN.npz --input 0:test=TEST.npz
+        --input 0:train=FOLDER --input 0:test=FOLDER
 
-Each archive has `x` and `y`. What anybody learns is printed: the mean loss and the test accuracy of
-each epoch. The model is only given out with `--save`, and only to party 0. `--batch-norm` and
-`--dropout 0.5` give the variants.
+FOLDER holds CIFAR-10's batches; an archive with `x` and `y` does, too. What anybody learns is
+printed: the mean loss and the test accuracy of each epoch. The model is only given out with
+`--save`, and only to party 0. `--batch-norm` and `--dropout 0.5` give the variants; `--augment
+public` mirrors and moves pictures, `--augment secret` so that nobody knows which and how far.
 
-Inputs:
-    0:train.x, 0:test.x: pictures (n, 3, 32, 32) with values in [0, 1].
-    0:train.y, 0:test.y: labels 0..9, shape (n,).
+Inputs, each from one party or, in parts of its rows, from several:
+    train.x, test.x: pictures (n, 3, 32, 32) with values in [0, 1].
+    train.y, test.y: labels 0..9, shape (n,), or one-hot rows (n, 10).
     with --load also 0:model.0.weight and so on, as another run with --save wrote them.
 """
 
-from sequester import Party, nn, output, program
+from sequester import Parties, Party, nn, output, program
 
 
 def network(batch_norm: bool = False, dropout: float = 0.0) -> nn.Module:
@@ -42,6 +43,8 @@ def small_alexnet(
     lr: float = 0.05,
     momentum: float = 0.9,
     schedule: str = "constant",
+    shuffle: str = "public",
+    augment: str = "none",
     batch_norm: bool = False,
     dropout: float = 0.0,
     test_batch: int = 100,
@@ -49,13 +52,14 @@ def small_alexnet(
     load: bool = False,
     save: bool = False,
 ):
-    train, test = Party(0).dataset("train"), Party(0).dataset("test")
+    train, test = Parties().dataset("train"), Parties().dataset("test")
     model = network(batch_norm, dropout)
     if load:
         model.load(Party(0), "model")
     opt = nn.optimizer_named(optimizer, model.parameters(), lr, momentum)
     nn.fit(
-        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, classes=10,
+        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, shuffle=shuffle,
+        augment=nn.augmentation_named(augment, 32), classes=10,
         test=test, test_batch=test_batch, watch=watch,
     )  # fmt: skip
     if save:

@@ -14,12 +14,12 @@ Prints "mean M, deviation D, median E, largest L". The median is the upper one f
 with an error of about 2 * bound / 2^steps.
 """
 
-from sequester import Party, concat, print_, program, sqrt, state, where
+from sequester import Parties, print_, program, sqrt, state, where
 
 
 @program
-def descriptive_statistics(parties: int = 3, bound: float = 128.0, steps: int = 20):
-    values = concat([Party(i).input("values") for i in range(parties)])
+def descriptive_statistics(bound: float = 128.0, steps: int = 20):
+    values = Parties().input("values")
     n = values.shape[0]
 
     # Dividing before the sum keeps every partial sum in range, and still rounds only once.

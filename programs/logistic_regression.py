@@ -1,28 +1,40 @@
-"""Logistic regression over the rows of two parties that may not show them to each other.
+"""Logistic regression over the data of several parties that may not show them to each other.
 
     sequester run programs/logistic_regression.py --protocol rep3 \
         --input 0:data=hospital0.npz --input 1:data=hospital1.npz
 
-Both parties hold the same columns of different people ("horizontal" partition). The model is
-trained by full-batch gradient descent, so nothing about single rows steers what is printed, and is
-revealed to both parties at the end, with its accuracy on the training rows.
+Here both parties hold the same columns of different people (a "horizontal" partition). If they hold
+different columns of the same people, in the same order, and one of them the labels ("vertical"):
 
-Inputs:
-    0:data.x, 1:data.x: (n, d) numbers, of about unit size.
-    0:data.y, 1:data.y: (n,) labels 0 or 1.
+    sequester run programs/logistic_regression.py --protocol rep3 --split columns \
+        --input 0:data.x=bank.csv --input 1:data=shop.npz
+
+The model is trained by full-batch gradient descent, so nothing about single rows steers what is
+printed, and is revealed to all at the end, with its accuracy on the training rows. `--normalise`
+first brings every column to mean 0 and deviation 1, by statistics that stay secret.
+
+Inputs, from any number of parties:
+    data.x: (n, d) numbers, of about unit size.
+    data.y: (n,) labels 0 or 1.
 
 Outputs: `weight` (d, 1) and `bias` (1,), to all. Prints "accuracy P %".
 """
 
-from sequester import Party, concat, loop, nn, optim, output, print_, program
+from sequester import Parties, loop, nn, optim, output, print_, program
 
 
 @program
-def logistic_regression(steps: int = 50, lr: float = 1.0, momentum: float = 0.0):
-    x0, y0 = Party(0).dataset("data")
-    x1, y1 = Party(1).dataset("data")
-    x, y = concat([x0, x1]), concat([y0, y1])
+def logistic_regression(
+    steps: int = 50,
+    lr: float = 1.0,
+    momentum: float = 0.0,
+    split: str = "rows",
+    normalise: bool = False,
+):
+    x, y = Parties().dataset("data", split)
     n, d = x.shape
+    if normalise:
+        x = nn.transforms.Normalize.measured(x)(x)
 
     model = nn.Linear(d, 1)
     opt = optim.SGD(model.parameters(), lr=lr, momentum=momentum)

@@ -6,16 +6,16 @@
 What anybody learns is printed: the mean loss and the test accuracy of each epoch. The model is only
 given out with `--save`, and only to party 0.
 
-Inputs:
-    0:train.x, 0:test.x: pictures (n, 1, 28, 28) with values in [0, 1].
-    0:train.y, 0:test.y: labels 0..9, shape (n,).
+Inputs, each from one party or, in parts of its rows, from several:
+    train.x, test.x: pictures (n, 1, 28, 28) with values in [0, 1].
+    train.y, test.y: labels 0..9, shape (n,), or one-hot rows (n, 10).
     with --load also 0:model.0.weight and so on, as another run with --save wrote them.
 
 Expected output with the sample in programs/data, one epoch: a mean loss of about 0.7 and a test
 accuracy of about 88 %.
 """
 
-from sequester import Party, nn, output, program
+from sequester import Parties, Party, nn, output, program
 
 
 def network() -> nn.Module:
@@ -35,19 +35,20 @@ def dense(
     lr: float = 0.1,
     momentum: float = 0.9,
     schedule: str = "constant",
+    shuffle: str = "public",
     test_batch: int = 100,
     watch: bool = False,
     load: bool = False,
     save: bool = False,
 ):
-    train, test = Party(0).dataset("train"), Party(0).dataset("test")
+    train, test = Parties().dataset("train"), Parties().dataset("test")
     model = network()
     if load:
         model.load(Party(0), "model")
     opt = nn.optimizer_named(optimizer, model.parameters(), lr, momentum)
     nn.fit(
-        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, classes=10,
-        test=test, test_batch=test_batch, watch=watch,
+        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, shuffle=shuffle,
+        classes=10, test=test, test_batch=test_batch, watch=watch,
     )  # fmt: skip
     if save:
         output("model", model, to=Party(0))

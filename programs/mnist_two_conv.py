@@ -7,16 +7,16 @@ A smaller LeNet (`mnist_lenet.py`): a third of its work. What anybody learns is 
 loss and the test accuracy of each epoch. The model is only given out with `--save`, and only to
 party 0.
 
-Inputs:
-    0:train.x, 0:test.x: pictures (n, 1, 28, 28) with values in [0, 1].
-    0:train.y, 0:test.y: labels 0..9, shape (n,).
+Inputs, each from one party or, in parts of its rows, from several:
+    train.x, test.x: pictures (n, 1, 28, 28) with values in [0, 1].
+    train.y, test.y: labels 0..9, shape (n,), or one-hot rows (n, 10).
     with --load also 0:model.0.weight and so on, as another run with --save wrote them.
 
 Expected output with the sample in programs/data, one epoch: a mean loss of about 0.5 and a test
 accuracy of about 93 %.
 """
 
-from sequester import Party, nn, output, program
+from sequester import Parties, Party, nn, output, program
 
 
 def network() -> nn.Module:
@@ -36,19 +36,20 @@ def two_conv(
     lr: float = 0.05,
     momentum: float = 0.9,
     schedule: str = "constant",
+    shuffle: str = "public",
     test_batch: int = 100,
     watch: bool = False,
     load: bool = False,
     save: bool = False,
 ):
-    train, test = Party(0).dataset("train"), Party(0).dataset("test")
+    train, test = Parties().dataset("train"), Parties().dataset("test")
     model = network()
     if load:
         model.load(Party(0), "model")
     opt = nn.optimizer_named(optimizer, model.parameters(), lr, momentum)
     nn.fit(
-        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, classes=10,
-        test=test, test_batch=test_batch, watch=watch,
+        model, train, opt, schedule=schedule, epochs=epochs, batch=batch, shuffle=shuffle,
+        classes=10, test=test, test_batch=test_batch, watch=watch,
     )  # fmt: skip
     if save:
         output("model", model, to=Party(0))

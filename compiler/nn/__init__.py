@@ -24,14 +24,15 @@ from .module import Identity, Lambda, Module, Sequential
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm, fold_batch_norm, fuse_bn_eval
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .recurrent import GRU, LSTM
-from .training import accuracy, fit, optimizer_named, schedule_named
+from .training import accuracy, augmentation_named, fit, optimizer_named, schedule_named
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
     "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRU", "Identity", "LSTM",
     "Lambda", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
-    "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh", "accuracy", "binary_cross_entropy",
-    "binary_cross_entropy_with_logits", "count_correct", "cross_entropy", "evaluate", "fit",
-    "fold_batch_norm", "from_torch", "fuse_bn_eval", "init", "mse_loss", "one_hot", "optim",
-    "optimizer_named", "save_torch", "schedule_named", "to_torch", "transforms", "utils",
+    "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh", "accuracy", "augmentation_named",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "count_correct", "cross_entropy",
+    "evaluate", "fit", "fold_batch_norm", "from_torch", "fuse_bn_eval", "init", "mse_loss",
+    "one_hot", "optim", "optimizer_named", "save_torch", "schedule_named", "to_torch", "transforms",
+    "utils",
 ]  # fmt: skip

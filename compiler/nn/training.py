@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterable
 from ..lang import Operators, Tensor, Variable, checkpoint, current, loop, print_
 from .layers import one_hot
 from .losses import cross_entropy, evaluate
-from .module import Module
+from .module import Module, Sequential
 from .optim import SGD, Adam, AdamW, Optimizer
 from .optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
+from .transforms import RandomCrop, RandomHorizontalFlip
 
 Rows = tuple[Operators, Operators]
 Loss = Callable[[Tensor, Operators], Tensor]
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "amsgrad")
 SCHEDULES = ("constant", "cosine", "step")
+AUGMENTATIONS = ("none", "public", "secret")
 
 
 def optimizer_named(
@@ -56,6 +58,24 @@ def schedule_named(name: str, optimizer: Optimizer, epochs: int) -> LRScheduler 
     return MultiStepLR(optimizer, milestones=[max(1, epochs // 2), max(1, epochs * 3 // 4)])
 
 
+def augmentation_named(name: str, size: int, padding: int = 4) -> Module | None:
+    """Mirrored pictures and windows at random places by a word of AUGMENTATIONS; None for "none".
+
+    Args:
+        size: height and width of the pictures.
+        padding: by how much a picture is moved at most.
+
+    Raises:
+        ProgramError: any other word.
+    """
+    if name not in AUGMENTATIONS:
+        raise current().error(f"no augmentation {name!r}", f"there are {', '.join(AUGMENTATIONS)}")
+    if name == "none":
+        return None
+    secret = name == "secret"
+    return Sequential(RandomHorizontalFlip(secret=secret), RandomCrop(size, padding, secret=secret))
+
+
 def fit(
     model: Module,
     train: Rows,
@@ -66,6 +86,8 @@ def fit(
     schedule: str = "constant",
     classes: int | None = None,
     loss: Loss = cross_entropy,
+    shuffle: str = "public",
+    augment: Module | None = None,
     test: Rows | None = None,
     test_batch: int = 100,
     watch: bool = False,
@@ -75,16 +97,18 @@ def fit(
     After each epoch there is a `checkpoint()`.
 
     The mean loss and, with `test`, the accuracy are opened to all, and with `watch` the loss of
-    each batch; nothing else is. Each epoch goes over all whole batches in a fresh public
-    permutation. No epochs: only the accuracy is measured and printed.
+    each batch; nothing else is. Each epoch goes over all whole batches in a fresh order. No epochs:
+    only the accuracy is measured and printed.
 
     Args:
         train: samples (n, ...) and labels or targets (n, ...).
         optimizer: of the model's parameters.
         schedule: of its learning rate, epoch by epoch; see `schedule_named`.
         classes: turn integer labels (n,) of `train` into one-hot rows once, before the first epoch,
-            rather than in every batch of every epoch.
+            rather than in every batch of every epoch. Labels that are one-hot rows stay.
         loss: function of the model's output and the labels of a batch; a scalar.
+        shuffle: the order of each epoch: "public", "secret" or "none"; see `loop.batches`.
+        augment: what is done to the samples of each batch, such as `transforms.RandomCrop`.
         test: samples and integer labels or one-hot rows, for the accuracy.
         test_batch: rows of `test` that go through the model together.
 
@@ -94,12 +118,12 @@ def fit(
     x, y = train
     rates = schedule_named(schedule, optimizer, epochs)
     if classes is not None:
-        y = one_hot(y, classes)
+        y = _one_hot_rows(y, classes)
     for epoch in loop(epochs):
         total = loop.accumulator(0.0)
-        batches = loop.batches(x, y, batch=batch)
+        batches = loop.batches(x, y, batch=batch, shuffle=shuffle)
         for xb, yb in batches:
-            value = loss(model(xb), yb)
+            value = loss(model(xb if augment is None else augment(xb)), yb)
             optimizer.minimize(value)
             total += value
             if watch:
@@ -115,6 +139,17 @@ def fit(
         checkpoint()
     if not epochs and test is not None:
         print_("test accuracy {:.2f} %", accuracy(model, *test, batch=test_batch))
+
+
+def _one_hot_rows(labels: Operators, classes: int) -> Operators:
+    if labels.ndim == 1:
+        return one_hot(labels, classes)
+    if labels.ndim != 2 or labels.shape[1] != classes:
+        raise current().error(
+            f"labels of shape {labels.shape} for {classes} classes",
+            f"bring integers (n,) or one-hot rows (n, {classes})",
+        )
+    return labels
 
 
 def accuracy(model: Module, x: Operators, labels: Operators, batch: int = 100) -> Tensor:

@@ -1,39 +1,82 @@
 """What is done to pictures (batch, channels, height, width) on shares before a model sees them.
 
 The names are torchvision's, but each is a `Module` on whole batches: put it into a `Sequential` in
-front of the model. In evaluation mode nothing is random. Which pictures are flipped or moved, and
-how far, is public by default, from the program's public randomness, and then costs no message; with
-`secret=True` nobody knows.
+front of the model, or give it to `fit`. In evaluation mode nothing is random. Which pictures are
+flipped or moved, and how far, is public by default, from the program's public randomness, and then
+costs no message; with `secret=True` nobody knows.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from ..lang import Operators, Tensor, arange, concat, current, random_bits, select, where, zeros
+from ..lang import (
+    Operators,
+    Tensor,
+    arange,
+    concat,
+    current,
+    random_bits,
+    select,
+    sqrt,
+    where,
+    zeros,
+)  # fmt: skip
 from ..lang.functions import pair
 from ..lang.randomness import randint, secret_randint
 from .module import Module
 
 
 class Normalize(Module):
-    """(x - mean) / std by channel, both public. Costs a truncation: do it once, before training,
-    for what is used in every epoch."""
+    """(x - mean) / std by channel: by the second axis of pictures, by column of tables (n, d).
 
-    def __init__(self, mean: Sequence[float], std: Sequence[float]) -> None:
-        if len(mean) != len(std) or not all(s > 0 for s in std):
-            raise current().error(f"Normalize with mean={list(mean)}, std={list(std)}",
+    Costs a truncation, or a product where the std is secret: do it once, before training, for what
+    is used in every epoch.
+
+    Args:
+        mean, std: numbers, one a channel, or tensors of shape (channels,), clear or secret, as
+            `Normalize.measured` finds them.
+    """
+
+    def __init__(self, mean: Sequence[float] | Operators, std: Sequence[float] | Operators) -> None:
+        means: Any = mean if isinstance(mean, Operators) else np.asarray(mean, np.float64)
+        stds: Any = std if isinstance(std, Operators) else np.asarray(std, np.float64)
+        public = not isinstance(stds, Operators)
+        if means.ndim != 1 or means.shape != stds.shape or (public and not (stds > 0).all()):
+            raise current().error(f"Normalize with mean={mean}, std={std}",
                                   "one mean and one positive std a channel")  # fmt: skip
-        self.mean, self.std = np.array(mean, np.float64), np.array(std, np.float64)
+        self.mean, self.factor = means, 1.0 / stds
+
+    @classmethod
+    def measured(cls, x: Operators, eps: float = 1e-5) -> Normalize:
+        """With the means and standard deviations of x, computed on shares: they stay secret.
+
+        For data of several parties, of which none knows them all. Apply the same to test data.
+        The channels of x should be of about unit size, as their squares are added up.
+
+        Args:
+            eps: added to the variance, as BatchNorm does; below 2^-f it counts as 2^-f.
+        """
+        axes = tuple(i for i in range(x.ndim) if i != 1)
+        count = math.prod(x.shape[i] for i in axes)
+        mean = (x * (1 / count)).sum(axes)
+        centred = x - _by_channel(mean, x.ndim)
+        variance = (centred * centred * (1 / count)).sum(axes)
+        return cls(mean, sqrt(variance + max(eps, 2.0 ** -current().config.f)))
 
     def forward(self, x: Operators) -> Tensor:
-        _pictures(x)
-        if x.shape[1] != len(self.mean):
-            raise current().error(f"pictures of {x.shape[1]} channels for {len(self.mean)} means")
-        factor, mean = (v.reshape(1, -1, 1, 1) for v in (1 / self.std, self.mean))
-        return (x - mean) * factor
+        if x.ndim < 2 or x.shape[1] != self.mean.shape[0]:
+            raise current().error(
+                f"{x.shape} to be normalised with {self.mean.shape[0]} means",
+                "the second axis are the channels",
+            )
+        mean, factor = (_by_channel(v, x.ndim) for v in (self.mean, self.factor))
+        normalised: Tensor = (x - mean) * factor
+        return normalised
 
 
 class RandomHorizontalFlip(Module):
@@ -95,6 +138,11 @@ class RandomCrop(Module):
             else:
                 y = _window(y, axis, size, randint(0, places, (y.shape[0],)))
         return y
+
+
+def _by_channel(v: Any, ndim: int) -> Any:
+    """One value a channel, to be broadcast with x of so many axes."""
+    return v.reshape(1, -1, *[1] * (ndim - 2))
 
 
 def _pictures(x: Operators) -> None:

@@ -12,18 +12,18 @@ import pytest
 
 from .conftest import ROOT, environment
 
-BLOCK = re.compile(r"^```(sh|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(r"^```(sh|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("page", ["docs/journey.md", "docs/debugging.md"])
+@pytest.mark.parametrize("page", ["docs/journey.md", "docs/debugging.md", "docs/data.md"])
 def test_page(page: str, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "programs", tmp_path / "programs", ignore=shutil.ignore_patterns("data"))
     sequester = f'sequester() {{ "{sys.executable}" -m sequester "$@"; }}\nset -e\n'
-    said = ""
+    said, of = "", ""
     blocks = BLOCK.findall((ROOT / page).read_text())
     assert blocks
     for kind, text in blocks:
@@ -39,6 +39,7 @@ def test_page(page: str, tmp_path: Path) -> None:
             )
             said = words(done.stdout)
             assert done.returncode == 0, f"{text}\n{done.stdout}"
-        else:
+        elif kind == "text" and of == "sh":
             for line in text.splitlines():
                 assert words(line) in said, f"{line!r} is not in: {said}"
+        of = of if kind == "text" else kind

@@ -69,6 +69,26 @@ def two_hospitals() -> dict[str, Arrays | np.ndarray]:
     return {"0:data": {"x": x[:25], "y": y[:25]}, "1:data": {"x": x[25:], "y": y[25:]}}
 
 
+def bank_and_shop() -> dict[str, Arrays | np.ndarray]:
+    """The same rows as two columns of two parties, of other size; the second knows the labels."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(40, 2))
+    y = (x @ [1.0, -1.0] > 0).astype(np.int64)
+    return {"0:data.x": 3 * x[:, 0] + 2, "1:data": {"x": x[:, 1:], "y": y}}
+
+
+def digits_of_two(train: int, test: int) -> dict[str, Arrays | np.ndarray]:
+    """Training digits of two parties, with one-hot labels, tested on those of a third."""
+    whole = digits(train, test)
+    parts: dict[str, Arrays | np.ndarray] = {"2:test": whole["0:test"]}
+    trained = whole["0:train"]
+    assert isinstance(trained, dict)
+    rows = {"x": trained["x"], "y": np.eye(10, dtype=np.int64)[trained["y"]]}
+    for party, part in ((0, slice(0, train // 3)), (1, slice(train // 3, train))):
+        parts[f"{party}:train"] = {key: array[part] for key, array in rows.items()}
+    return parts
+
+
 def samples() -> dict[str, Arrays | np.ndarray]:
     rng = np.random.default_rng(3)
     return {f"{i}:values": rng.uniform(-50, 50, 5 + i) for i in range(3)}
@@ -110,6 +130,9 @@ CASES = [
     Case("descriptive_statistics", samples, check_statistics),
     Case("linear_regression", regression, check_line),
     Case("logistic_regression", two_hospitals, check_accuracy),
+    Case(
+        "logistic_regression", bank_and_shop, check_accuracy, ("--split", "columns", "--normalise")
+    ),
     Case("mnist_dense", lambda: digits(48, 8), check_trained, ("--batch", "16", "--save")),
     Case("mnist_two_conv", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
     Case("mnist_strided", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
@@ -124,6 +147,10 @@ VARIANTS = [
          ("--batch", "4", "--dropout", "0.5", "--schedule", "cosine")),
     Case("mnist_dense", lambda: digits(32, 4), check_trained,
          ("--batch", "8", "--optimizer", "amsgrad", "--lr", "0.001", "--schedule", "step")),
+    Case("mnist_dense", lambda: digits_of_two(36, 4), check_trained,
+         ("--batch", "8", "--shuffle", "secret", "--test-batch", "3")),
+    Case("cifar_small_alexnet", lambda: pictures(4, 2), check_trained,
+         ("--batch", "2", "--augment", "secret", "--shuffle", "none")),
     Case("cifar_alexnet", lambda: pictures(16, 2), check_trained,
          ("--batch", "16", "--batch-norm", "--dropout", "0.5", "--optimizer", "adamw")),
     Case("cifar_small_alexnet", lambda: pictures(8, 2), check_trained,
@@ -191,7 +218,7 @@ def test_variants_train_in_the_emulation(case: Case, tmp_path: Path) -> None:
     case.check(lines)
 
 
-@pytest.mark.parametrize("case", CASES[:4], ids=lambda c: c.name)
+@pytest.mark.parametrize("case", CASES[:5], ids=lambda c: c.name)
 def test_probabilistic_rounding_stays_close(case: Case, tmp_path: Path) -> None:
     inputs = write_inputs(case, tmp_path)
     made = make(case, inputs, "probabilistic")
@@ -199,7 +226,9 @@ def test_probabilistic_rounding_stays_close(case: Case, tmp_path: Path) -> None:
     case.check(lines)
     arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
     program = source.load(ROOT / "programs" / f"{case.name}.py")
-    graph = autodiff.run(program.trace(shapes={key: a.shape for key, a in arrays.items()}))
+    options = source.parse_options(program, case.options)
+    shapes = {key: a.shape for key, a in arrays.items()}
+    graph = autodiff.run(program.trace(shapes=shapes, **options))
     clear = reference.run(graph, arrays, mode="float", public_seed=runs.public_seed(5))
     for name, array in outputs.items():
         np.testing.assert_allclose(array, clear.outputs[name], atol=0.02)

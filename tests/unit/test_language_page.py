@@ -1,4 +1,5 @@
-"""Every example of docs/language.md runs, as graph and bytecode, and prints what the page says."""
+"""Every example of docs/language.md and docs/data.md runs, as graph and bytecode, and prints what
+the page says."""
 
 import re
 from pathlib import Path
@@ -14,14 +15,26 @@ from sequester.compiler.ir.verifier import verify
 from sequester.compiler.lang import Program
 from sequester.compiler.passes import autodiff, expand
 
-PAGE = Path(__file__).parents[2] / "docs" / "language.md"
-EXAMPLES = re.findall(r"```python\n(.*?)```\n```text\n(.*?)```", PAGE.read_text(), re.S)
+DOCS = Path(__file__).parents[2] / "docs"
+EXAMPLES = [
+    found
+    for page in ("language.md", "data.md")
+    for found in re.findall(
+        r"```python\n(.*?)```\n```text\n(.*?)```", (DOCS / page).read_text(), re.S
+    )
+]
 INPUTS = {
     (0, "a"): np.array([1.0, 2, 3, 4]),
     (1, "b"): np.array([4.0, 3, 2, 1.5]),
     (0, "m"): np.arange(6.0).reshape(2, 3),
     (0, "train.x"): np.arange(6.0),
     (0, "train.y"): np.arange(6),
+    (0, "patients.x"): np.array([[1.0, 1], [2, 2], [3, 3]]),
+    (0, "patients.y"): np.array([1, 2, 0]),
+    (1, "patients.x"): np.array([[4.0, 4], [5, 10]]),
+    (1, "patients.y"): np.array([2, 0]),
+    (0, "bank"): np.array([7.0, 8, 9, 10]),
+    (1, "bank"): np.array([[1.0, 2], [3, 4], [5, 6], [7, 8]]),
 }
 
 
@@ -47,9 +60,8 @@ def load(text: str, folder: Path, number: int) -> Program:
 def test_example(number: int, tmp_path: Path) -> None:
     text, expected = EXAMPLES[number]
     program = load(text, tmp_path, number)
-    graph = program.trace(
-        Config(rounding="nearest"), lambda party, name: INPUTS[(party, name)].shape
-    )
+    shapes = {key: array.shape for key, array in INPUTS.items()}
+    graph = program.trace(Config(rounding="nearest"), shapes)
     verify(graph)
     compiled = compile_graph(graph, Options())
     printed = Machine(compiled.program, INPUTS).run().lines
@@ -67,4 +79,4 @@ def test_example(number: int, tmp_path: Path) -> None:
 
 
 def test_there_are_examples() -> None:
-    assert len(EXAMPLES) >= 6
+    assert len(EXAMPLES) >= 12

@@ -24,6 +24,7 @@ from sequester.compiler.lang.randomness import secret_randint
 from sequester.compiler.nn import Sequential, transforms
 
 X = np.round(np.random.default_rng(2).normal(size=(30, 2, 5, 7)) * 64) / 64
+T = np.random.default_rng(3).normal(size=(40, 3)) * [0.5, 1.0, 2.0] + [1.0, 0.0, -1.0]
 SECRET = pytest.mark.parametrize("secret", [False, True])
 
 
@@ -32,6 +33,33 @@ def test_normalize() -> None:
     found = value(transforms.Normalize(mean, std), X)
     expected = (X - np.reshape(mean, (1, 2, 1, 1))) / np.reshape(std, (1, 2, 1, 1))
     np.testing.assert_allclose(found, expected, atol=2.0**-12)
+
+
+def test_normalize_columns_of_a_table() -> None:
+    found = value(transforms.Normalize([1.0, 0.0, -1.0], [0.5, 1.0, 2.0]), T)
+    np.testing.assert_allclose(found, (T - [1, 0, -1]) / [0.5, 1, 2], atol=2.0**-12)
+
+
+@pytest.mark.parametrize("x", [X, T], ids=["pictures", "table"])
+def test_normalize_with_statistics_of_shares(x: Any) -> None:
+    """Those of one tensor for another, too, and nothing is opened for it."""
+    axes = tuple(i for i in range(x.ndim) if i != 1)
+    mean, std = x.mean(axes, keepdims=True), x.std(axes, keepdims=True)
+
+    def main(x: Tensor) -> list[Tensor]:
+        norm = transforms.Normalize.measured(x)
+        return [norm(x), norm(x * 0.5 + 1.0)]
+
+    result = result_of(main, x, lowered=True)
+    assert len(result.openings) == 2  # the outputs
+    first, second = (result.outputs[name] for name in "01")
+    np.testing.assert_allclose(first, (x - mean) / std, atol=2.0**-9)
+    np.testing.assert_allclose(second, (x * 0.5 + 1.0 - mean) / std, atol=2.0**-9)
+
+
+def test_a_constant_column_stays_finite() -> None:
+    found = value(lambda x: transforms.Normalize.measured(x)(x), np.full((6, 2), 0.75))
+    assert np.abs(found).max() < 0.1
 
 
 @SECRET
@@ -63,6 +91,14 @@ def test_crops(secret: bool, size: Any, padding: Any) -> None:
         assert hits
         places.add(hits[0])
     assert len(places) > (1 if padding == 0 else 5)
+
+
+def test_secret_crops_in_real_numbers() -> None:
+    """As the training in the clear beside one on shares makes them: three places, not two."""
+    crop = transforms.RandomCrop((3, 7), secret=True)
+    found = value(crop, X, mode="float")
+    places = {tuple((found[i] == X[i, :, p : p + 3]).all() for p in range(3)) for i in range(30)}
+    assert places == {(True, False, False), (False, True, False), (False, False, True)}
 
 
 def test_public_places_cost_nothing() -> None:
