@@ -16,6 +16,7 @@ from ..lang.tensor import Tensor, emit
 from .fixed import (
     add,
     both,
+    config,
     differ,
     expand,
     invert,
@@ -40,9 +41,10 @@ Levels = list[list["Tensor | None"]]
 def relu(x: Tensor) -> Tensor:
     """max(x, 0), exact. Rounds: a comparison and a selection.
 
-    The bit is x > 0, not x >= 0, as the derivative at 0 is 0 (PyTorch's choice) and shares it.
+    The bit is x > 0, not x >= 0, as the derivative at 0 is 0 (PyTorch's choice) and shares it. Its
+    comparison is of k bits, one less than that of a difference: |x| < 2^(k - 1) units.
     """
-    return select(is_negative(times(x, -1)), x)
+    return select(is_negative(times(x, -1), config().k - 1), x)
 
 
 @lowering("maximum")

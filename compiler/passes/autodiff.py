@@ -89,8 +89,8 @@ class Step:
 
     def call(self, op: str, *tensors: Tensor, **attrs: Any) -> Tensor:
         """Any other op; g becomes secret if it is not."""
-        if op in ("ltz", "eqz"):
-            attrs.setdefault("bits", current().config.k + 1)
+        if op in ("ltz", "eqz"):  # of one value: a difference has a bit more
+            attrs.setdefault("bits", current().config.k)
         return emit(op, *(convert.secret(t) for t in tensors), **attrs)
 
 
