@@ -22,9 +22,9 @@ sys.path.insert(1, str(ROOT))
 
 try:
     import click
-    from benchmarks import channel, kernels, protocol, tables, training
+    from benchmarks import channel, kernels, protocol, tables, threads, training
 
-    from sequester.vm import runs
+    from sequester.vm import native, runs
 except ImportError:
     python = ROOT / ".venv" / "bin" / "python"
     if not python.exists() or Path(sys.prefix) == ROOT / ".venv":
@@ -172,6 +172,18 @@ def aes(repetitions: int, as_json: bool) -> None:
 def elements(repetitions: int, as_json: bool) -> None:
     """Nanoseconds an element of the loops that are not products."""
     _show(kernels.elements(repetitions) | {"machine": runs.machine()}, as_json)
+
+
+@micro.command("threads")
+@click.option("--threads", "count", type=click.IntRange(0), default=0, help="0: one a CPU.")
+@click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
+@click.option("--elements", "n", type=click.IntRange(1), default=1 << 20, show_default=True)
+@_runs(5)
+@_JSON
+def threads_(count: int, batch: int, n: int, repetitions: int, as_json: bool) -> None:
+    """What more threads gain one party: products, and local work of instructions."""
+    found = threads.measure(repetitions, count or native.cpus(), batch=batch, n=n)
+    _show(found | {"machine": runs.machine()}, as_json)
 
 
 @micro.command("channel")

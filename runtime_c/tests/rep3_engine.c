@@ -272,6 +272,11 @@ int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_
     return 0;
 }
 
+void engine_threads(engine *e, seq_pool *pool) {
+    for (unsigned p = 0; p < 3; p++)
+        e->vm[p]->env.pool = pool;
+}
+
 static void drop_messages(engine *e) {
     while (e->first) {
         message *m = e->first;

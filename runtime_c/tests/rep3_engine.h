@@ -38,6 +38,8 @@ typedef struct {
 /* bits: ring and bit kernels; 0, or -1 without memory. */
 int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_ops *bits);
 void engine_free(engine *e);
+/* Handlers spread their loops over the pool from now on; at first, and for NULL, they do not. */
+void engine_threads(engine *e, seq_pool *pool);
 /* Run one interactive instruction at all parties: arg alike, reg[party] the registers. The index of
  * the arguments is that of the instruction. 0, or -1 if a party failed or they wait for ever. */
 int engine_call(engine *e, uint16_t op, const int64_t *arg, seq_reg reg[3][SEQ_MAX_OPERANDS]);

@@ -1,10 +1,12 @@
 /* What one instruction of rep3 costs without a network: the engine of the tests runs all three
  * parties in this thread, in lockstep.
  *
- *   local OP N SIZE REPS    OP: comparison (SIZE bits), truncation and product (by SIZE bits),
- *                           and (SIZE planes), select
+ *   local OP N SIZE REPS THREADS    OP: comparison (SIZE bits), truncation and product (by SIZE
+ *                                   bits), and (SIZE planes), select
  *
- * Prints the nanoseconds of processor time of each repetition, of all parties together. */
+ * Prints the nanoseconds of each repetition, of all parties together: of this thread's processor
+ * time, and as they passed. */
+#include "../../runtime_c/par.h"
 #include "../../runtime_c/tests/rep3_engine.h"
 
 #include <malloc.h>
@@ -84,29 +86,36 @@ static uint16_t prepare(const char *op, size_t n, int64_t size, int64_t *arg,
     return 0;
 }
 
+static long long now(clockid_t clock) {
+    struct timespec t;
+    (void)clock_gettime(clock, &t);
+    return t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+
 int main(int argc, char **argv) {
     static engine e;
     int64_t arg[SEQ_MAX_OPERANDS] = {0};
     seq_reg reg[3][SEQ_MAX_OPERANDS];
     memset(reg, 0, sizeof reg);
-    const size_t n = argc == 5 ? strtoull(argv[2], NULL, 10) : 0;
+    const size_t n = argc == 6 ? strtoull(argv[2], NULL, 10) : 0;
     /* Memory goes round, as it does in the runtime, instead of back to the system. */
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     const uint16_t op = n == 0 ? 0 : prepare(argv[1], n, strtoll(argv[3], NULL, 10), arg, reg);
     if (op == 0 || engine_init(&e, 64, ring_select(64), bits_select()) != 0) {
-        (void)fprintf(stderr, "local OP N SIZE REPS\n");
+        (void)fprintf(stderr, "local OP N SIZE REPS THREADS\n");
         return 2;
     }
+    seq_pool *pool = par_create((unsigned)strtoul(argv[5], NULL, 10));
+    engine_threads(&e, pool);
     for (long reps = strtol(argv[4], NULL, 10); reps >= 0; reps--) { /* one to warm up */
-        struct timespec begin, end;
-        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &begin);
+        const long long cpu = now(CLOCK_THREAD_CPUTIME_ID), wall = now(CLOCK_MONOTONIC);
         if (engine_call(&e, op, arg, reg) != 0)
             return 1;
-        (void)clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-        (void)printf("%lld\n", (long long)(end.tv_sec - begin.tv_sec) * 1000000000 +
-                                   (end.tv_nsec - begin.tv_nsec));
+        (void)printf("%lld %lld\n", now(CLOCK_THREAD_CPUTIME_ID) - cpu,
+                     now(CLOCK_MONOTONIC) - wall);
     }
+    par_destroy(pool);
     engine_free(&e);
     return 0;
 }

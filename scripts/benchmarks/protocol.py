@@ -43,7 +43,7 @@ def measure(name: str, n: int, k: int, repetitions: int, threads: int = 1) -> di
     code = f"{instruction} h=0 {operands.format(**names)}"
     run = _run(_program(code, n, repetitions), threads)
     figures = _figures(run, instruction)
-    local = _local(name, n, size.format(**names), repetitions)
+    local = statistics.median(cpu for cpu, _ in _local(name, n, size.format(**names), repetitions))
     return {
         "instruction": code,
         "elements": elements,
@@ -120,10 +120,21 @@ def _figures(run: report.RunFolder, name: str) -> dict[str, Any]:
     }
 
 
-def _local(name: str, n: int, size: str, repetitions: int) -> float:
-    """Seconds of processor time of all three parties, the median."""
+def passed(name: str, n: int, k: int, repetitions: int, threads: int) -> float:
+    """Seconds that pass while one thread after the other plays a party, each with so many threads
+    for its loops: the least of `repetitions`."""
+    n = -(-n // PLANES) if name == "and" else n
+    size = OPS[name][2].format(k=k, planes=PLANES)
+    return min(wall for _, wall in _local(name, n, size, repetitions, threads))
+
+
+def _local(
+    name: str, n: int, size: str, repetitions: int, threads: int = 1
+) -> list[tuple[float, float]]:
+    """Seconds of all three parties, each time: of the first thread's processor time, and passed."""
     sources = [HERE / "local.c", RUNTIME / "tests" / "rep3_engine.c"]
     program = executable("local", sources, (*KERNELS, "protocols/rep3*.c"))
-    words = [str(program), name, str(n), size, str(repetitions)]
+    words = [str(program), name, str(n), size, str(repetitions), str(threads)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)
-    return statistics.median(int(line) for line in done.stdout.split()[1:]) / 1e9
+    lines = [line.split() for line in done.stdout.splitlines()[1:]]
+    return [(int(cpu) / 1e9, int(wall) / 1e9) for cpu, wall in lines]

@@ -10,7 +10,7 @@ from typing import Any
 
 from sequester.vm import native, runs
 
-from . import channel, kernels, protocol, training
+from . import channel, kernels, protocol, threads, training
 from .build import ROOT
 from .training import Case, Measured
 
@@ -84,6 +84,8 @@ def _micro(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     for name in protocol.OPS:
         say(f"micro {name}")
         micro[name] = protocol.measure(name, sizes.elements, 31, times)
+    say("micro threads")
+    micro["threads"] = threads.measure(times, native.cpus(), batch=sizes.batch, n=sizes.elements)
     say("micro aes, elements, channel, round")
     micro["aes"] = kernels.aes(times)
     micro["elements"] = kernels.elements(times)
@@ -168,6 +170,8 @@ def markdown(table: dict[str, Any]) -> str:
         _products(table["micro"]),
         "### Instructions of `rep3`\n",
         _instructions(table["micro"]),
+        "### Threads of one party\n",
+        _threads(table["micro"]["threads"]),
         "### AES, channels, rounds\n",
         _rest(table["micro"]),
         "### Roofline of a step\n",
@@ -222,6 +226,11 @@ def _instructions(micro: dict[str, Any]) -> str:
          m["local_million_per_second"], m["run_million_per_second"])
         for name in protocol.OPS for m in (micro[name],)
     ))  # fmt: skip
+
+
+def _threads(found: dict[str, Any]) -> str:
+    head = ("work", f"speed with {found['threads']} threads over speed with one")
+    return _rows(head, found["speedup"].items())
 
 
 def _rest(micro: dict[str, Any]) -> str:

@@ -100,6 +100,12 @@ def test_products(name: str) -> None:
         assert (shape["of_peak"] is None) == (result["peak_gmacs"] is None)
 
 
+def test_threads() -> None:
+    result = bench("micro", "threads", "--batch", 2, "--elements", 1 << 12, "--runs", 1)
+    assert {"fc1 forward", "conv2 dw", "comparison", "select"} < set(result["speedup"])
+    assert min(result["speedup"].values()) > 0
+
+
 def test_kernels_and_channel() -> None:
     assert min(bench("micro", "aes", "--runs", 1)["gb_per_second"].values()) > 0
     assert min(bench("micro", "elements", "--runs", 1)["nanoseconds"].values()) > 0
