@@ -189,9 +189,11 @@ class Executor:
 
     def _check(self, node: Node, operands: list[Array], value: Array | None) -> None:
         """What checked emulation checks: rounded results and inputs have k bits, compared values
-        theirs. (Number systems check products and operands of roundings themselves.)"""
+        theirs, but that `eqz` of fewer bits than values have is meant of the residue. (Number
+        systems check products and operands of roundings themselves.)"""
         compared = node.op in ("ltz", "eqz") and node.inputs[0].t.secret
-        if compared and node.attrs["bits"] <= self.config.k + 1:
+        fewest = self.config.k if node.op == "eqz" else 0
+        if compared and fewest <= node.attrs["bits"] <= self.config.k + 1:
             self._within(node, node.inputs[0].t, operands[0], node.attrs["bits"] - 1)
         rounded = node.op in ("trunc", "input") or node.attrs.get("m")
         if rounded and value is not None and node.t.secret:

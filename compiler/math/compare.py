@@ -165,17 +165,32 @@ def argmax(x: Tensor, *, axis: int) -> Tensor:
     Rounds: see `_tournament`; then b2a.
     """
     _, winner = _tournament(axis_first(x, axis))
-    n = winner.shape[0]
-    count = max(1, (n - 1).bit_length())
-    bits = []
-    for j in range(count):
-        total = public_bit(0, (1, winner.shape[1]))
-        for i in range(n):
-            if i >> j & 1:
-                total = differ(total, strided(winner, 0, i, 1, 1))
-        bits.append(total)
-    index = weighted(numbers(join_planes(bits)), [1 << j for j in range(count)])
-    return emit("reshape", index, shape=(*x.shape[:axis], *x.shape[axis + 1 :]))
+    return emit("reshape", index_of(winner, 0), shape=(*x.shape[:axis], *x.shape[axis + 1 :]))
+
+
+def index_of(marks: Tensor, axis: int) -> Tensor:
+    """The index of the one bit that is set along an axis, which is taken away.
+
+    Bit j of the index is the parity of the marks at indices that have it. Rounds: b2a.
+    """
+    shape = (*marks.shape[:axis], *marks.shape[axis + 1 :])
+    found, rest = [], marks
+    while rest.shape[axis] > 1:
+        parity = strided(rest, axis, 1, 2, rest.shape[axis] // 2)
+        while parity.shape[axis] > 1:
+            parity = _folded(parity, axis)
+        found.append(emit("reshape", parity, shape=shape))
+        rest = _folded(rest, axis)
+    if not found:
+        found = [public_bit(0, shape)]
+    return weighted(numbers(join_planes(found)), [1 << j for j in range(len(found))])
+
+
+def _folded(x: Tensor, axis: int) -> Tensor:
+    """XORs of neighbours along an axis; the last of an odd number stays. Local."""
+    n = x.shape[axis]
+    pairs = differ(strided(x, axis, 0, 2, n // 2), strided(x, axis, 1, 2, n // 2))
+    return emit("concat", pairs, strided(x, axis, n - 1, 1, 1), axis=axis) if n % 2 else pairs
 
 
 def largest(x: Tensor, axis: int) -> Tensor:

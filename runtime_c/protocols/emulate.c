@@ -392,7 +392,8 @@ static void start_eqz(seq_vm *vm, const seq_call *call) {
     unsigned up = 128 - (unsigned)ARG(EQZ, bits);
     uint64_t *d = REG(EQZ, d);
     size_t n = SIZE(EQZ, n);
-    if (check_bits(vm, call) != SEQ_OK) {
+    /* Fewer bits than a value has are asked for on purpose: the residue is meant. */
+    if (ARG(EQZ, bits) >= env->k && check_bits(vm, call) != SEQ_OK) {
         return;
     }
     memset(d, 0, bits_plane_words(n) * 8);
@@ -406,7 +407,7 @@ static void start_a2b(seq_vm *vm, const seq_call *call) {
     const seq_env *env = vm_env(vm);
     unsigned bits = (unsigned)ARG(A2B, bits);
     size_t n = SIZE(A2B, n);
-    /* Fewer bits than a value has are asked for on purpose: to take it apart. */
+    /* As for eqz: to take it apart. */
     if (bits < env->k || check_bits(vm, call) == SEQ_OK) {
         env->bits->slice(REG(A2B, d), bits_plane_words(n), REG(A2B, a), env->ring_bits, n, 0, bits);
     }

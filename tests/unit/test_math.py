@@ -16,6 +16,7 @@ from sequester.compiler.ir import reference, special
 from sequester.compiler.ir.graph import Config
 from sequester.compiler.ir.ops import OPS
 from sequester.compiler.lang import LOWERINGS, ProgramError, functions, grad
+from sequester.compiler.math import sorting
 from sequester.compiler.math.polynomial import chebyshev
 from sequester.compiler.math.sorting import network
 from sequester.compiler.passes import expand
@@ -140,6 +141,13 @@ def test_softplus_with_beta() -> None:
     np.testing.assert_allclose(y, special.softplus(2.5 * x) / 2.5, atol=4 * 2.0**-16)
 
 
+@pytest.fixture(params=[0, sorting.BY_RANKS], ids=["network", "ranks"])
+def method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sorting small tensors both ways."""
+    monkeypatch.setattr(sorting, "BY_RANKS", request.param)
+
+
+@pytest.mark.usefixtures("method")
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 8, 10, 17, 33])
 @pytest.mark.parametrize("descending", [False, True])
 def test_sorting_keeps_the_order_of_equal_values(n: int, descending: bool) -> None:
@@ -150,6 +158,7 @@ def test_sorting_keeps_the_order_of_equal_values(n: int, descending: bool) -> No
     np.testing.assert_array_equal(value, np.take_along_axis(x, order, axis=1))
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.parametrize("k", range(1, 12))
 @pytest.mark.parametrize("largest", [False, True])
 def test_topk(k: int, largest: bool) -> None:
@@ -160,6 +169,7 @@ def test_topk(k: int, largest: bool) -> None:
     np.testing.assert_array_equal(value, np.take_along_axis(x, order, axis=0))
 
 
+@pytest.mark.usefixtures("method")
 @pytest.mark.parametrize("k", [2, 7])
 def test_the_gradient_of_sorted_values(k: int) -> None:
     x = np.random.default_rng(k).normal(size=(2, 7))

@@ -507,6 +507,8 @@ def test_authors_mistakes_name_the_line(
         ("sfill d=s0 imm=8589934592 n=4\ntrunc h=0 d=s8 a=s0 n=4 m=1 mode=0", "the result"),
         ("sfill d=s1 imm=1073741824 n=1\nltz h=0 d=b0 a=s0 n=2 bits=31", "element 1"),
         ("sfill d=s1 imm=1073741823 n=1\nltz h=0 d=b0 a=s0 n=2 bits=31", None),
+        ("sfill d=s1 imm=1073741824 n=1\neqz h=0 d=b0 a=s0 n=2 bits=31", "element 1"),
+        ("sfill d=s1 imm=1073741824 n=1\neqz h=0 d=b0 a=s0 n=2 bits=30", None),
         (
             "sfill d=s0 imm=2000000000 n=4\n"
             "matmul h=0 d=s8 a=s0 b=s0 M=2 K=2 N=2 ta=0 tb=0 m=40 mode=1",
