@@ -143,8 +143,12 @@ def _watch(jobs: list[Job], sockets: list[socket.socket], on_event: OnEvent) -> 
 
 
 def _pump(children: list[_Child], on_event: OnEvent) -> None:
-    """Deliver events until all pipes are closed; end stragglers `GRACE` after the first failure."""
+    """Deliver events until all pipes are closed; end stragglers `GRACE` after the first failure.
+
+    What a child wrote before it ended is still read then: it says why.
+    """
     deadline = None
+    ended = False
     with selectors.DefaultSelector() as selector:
         for child in children:
             assert child.process.stdout is not None
@@ -160,8 +164,9 @@ def _pump(children: list[_Child], on_event: OnEvent) -> None:
             failed = any(c.error is not None or c.process.poll() not in (None, 0) for c in children)
             if failed and deadline is None:
                 deadline = time.monotonic() + (GRACE if any(c.running for c in children) else 0.0)
-            if deadline is not None and time.monotonic() > deadline:
-                return _end(children)
+            if deadline is not None and time.monotonic() > deadline and not ended:
+                _end(children)
+                ended = True
 
 
 def _deliver(child: _Child, event: Event, on_event: OnEvent) -> None:

@@ -97,12 +97,13 @@ def test_half_a_data_set_is_not_stored(runner: Path, tmp_path: Path) -> None:
     x = np.arange(n, dtype=np.int64)
 
     def peaks(extra: str) -> list[int]:
+        """The least of some runs: frames that wait to be read count, too."""
         text = program(64, 0, f"{extra}\n{GATHER.format(at=0, src=rows)}", 20)
         text = text.replace("s_size=200", f"s_size={n + 2000}").replace("s100", f"s{n + 100}")
         text = text.replace(f"[{ROWS},{LENGTH}]", f"[{rows},{length}]")
         text = text.replace(f"n={ROWS * LENGTH}", f"n={n}")
-        totals = execute(tmp_path, runner, text, x).totals
-        return [totals[i]["peak"] for i in range(3)]
+        runs = [execute(tmp_path, runner, text, x).totals for _ in range(4)]
+        return [min(totals[i]["peak"] for totals in runs) for i in range(3)]
 
     seeds, stored = peaks(""), peaks("sfill d=s0 imm=1 n=1")
     saved = [(b - a) / (8 * n) for a, b in zip(seeds, stored, strict=True)]

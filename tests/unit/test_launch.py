@@ -1,0 +1,47 @@
+"""The launcher's eye on the parties' processes."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from sequester.vm import launch
+from sequester.vm.errors import RefusedError
+
+
+class LateWords:
+    """A process that says why it ends between a look into its pipe and a look at its state."""
+
+    def __init__(self) -> None:
+        read, self.write = os.pipe()
+        self.stdin = open(os.devnull, "wb")
+        self.stdout = os.fdopen(read, "rb", buffering=0)
+        self.code: int | None = None
+
+    def poll(self) -> int | None:
+        if self.code is None:
+            event = {
+                "event": "error",
+                "kind": "RefusedError",
+                "message": "not this one",
+                "party": -1,
+            }
+            os.write(self.write, json.dumps(event).encode() + b"\n")
+            os.close(self.write)
+            self.code = RefusedError.exit_code
+        return self.code
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        return self.poll()
+
+
+def test_last_words_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch.subprocess, "Popen", lambda *a, **more: LateWords())
+    child = launch._Child(
+        launch.Job(program="", folder=str(tmp_path), protocol="", parties=1), None
+    )
+    launch._pump([child], lambda party, event: None)
+    assert isinstance(child.error, RefusedError) and "not this one" in str(child.error)
