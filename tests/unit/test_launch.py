@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 from pathlib import Path
@@ -17,7 +18,7 @@ class LateWords:
 
     def __init__(self) -> None:
         read, self.write = os.pipe()
-        self.stdin = open(os.devnull, "wb")
+        self.stdin = io.BytesIO()
         self.stdout = os.fdopen(read, "rb", buffering=0)
         self.code: int | None = None
 
