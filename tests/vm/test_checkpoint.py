@@ -2,7 +2,8 @@
 
 A run that ends leaves the files of its last two checkpoints here: going on from them must give what
 the run gave. The program has everything that a checkpoint must hold: shares, bits and clear values
-that change and that do not, public and secret randomness, outputs given before, inputs read after.
+that change and that do not, public and secret randomness and orders, outputs given before, inputs
+read after.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from sequester.compiler.lang import (
     program,
     random_bits,
     select,
+    shuffle,
     sint,
     state,
     uniform,
@@ -52,9 +54,11 @@ def everything(rounds: int = 4) -> None:
     for i in loop(rounds):
         order = permutation(ROWS)
         coins = random_bits(3)
+        (mixed,) = shuffle(x)
         for j in loop(3):
             total += select(coins, x[order].reshape(3, 4, 3)[j].sum(0))
             checkpoint()
+            total += mixed[2] * (j + 1)
         total += kept.sum() + i
         print_("round {}: sum {:d}, drawn {:.3f}", i, total.sum().reveal(), uniform(0.0, 1.0, ()))
     for _ in loop(rounds):  # another outermost loop: other registers stay the same
