@@ -121,7 +121,7 @@ def check(path: Path, flags: Flags, samples: Samples, progress: Progress) -> Fin
             return False
         return True
 
-    config = flags.config()
+    config = flags.config("emulate")
     graph = trace(config)
     inputs = _inputs(graph, sources, samples)
     try:

@@ -39,10 +39,8 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--ring",
-        type=click.Choice(["64", "128"]),
-        default="64",
-        show_default=True,
-        help="Compute mod 2^64 or mod 2^128.",
+        type=click.Choice(["64", "128", "field"]),
+        help="Compute mod 2^64, 2^128, or 2^127 - 1 [default: 64, or what the protocol needs].",
     )
     @click.option("-f", "f", type=int, help="Fractional bits (16; ring 128: 32).")
     @click.option("-k", "k", type=int, help="Bits of a number (31; ring 128: 63).")

@@ -37,14 +37,16 @@ def _table(*columns: str, right: Sequence[str] = (), title: str | None = None) -
 
 
 def protocols(rows: Sequence[Protocol]) -> None:
-    table = _table("protocol", "what it is", "parties", "may be corrupt", "secure against", "rings")
+    table = _table(
+        "protocol", "what it is", "parties", "may be corrupt", "secure against", "works in"
+    )
     for p in rows:
         span = str(p.parties_min)
         if p.parties_max != p.parties_min:
             span += f"-{p.parties_max}"
         a, b = p.threshold
         corrupt = f"fewer than {a}/{b}" if a else "none"
-        rings = ", ".join(f"2^{bits}" for bits in p.rings)
+        rings = ", ".join([f"2^{bits}" for bits in p.rings] + ["2^127 - 1"] * p.field)
         table.add_row(p.name, p.title, span, corrupt, p.adversary, rings)
     console_for(sys.stdout).print(table)
 
@@ -106,8 +108,9 @@ def inspected(table: dict[str, Any]) -> None:
     """The hash, the inputs, every opening, and the predicted costs of a program."""
     console = console_for(sys.stdout)
     console.print(f"hash {table['hash']}")
+    ring = "field 2^127 - 1" if table["ring"] == "field" else f"ring 2^{table['ring']}"
     console.print(
-        f"ring 2^{table['ring']}, k = {table['k']}, f = {table['f']}, {table['rounding']} "
+        f"{ring}, k = {table['k']}, f = {table['f']}, {table['rounding']} "
         f"rounding; {table['instructions']:,} instructions"
     )
     inputs = _table("input", "party", "shape", title="Reads")

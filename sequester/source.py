@@ -19,10 +19,12 @@ from typing import Any
 import click
 
 from sequester.compiler.compile import Compiled, Options, compile_graph
+from sequester.compiler.cost import cost_module
 from sequester.compiler.cost.report import Report
 from sequester.compiler.cost.report import report as predict
 from sequester.compiler.ir.graph import Config, Graph, Loc
 from sequester.compiler.isa import codec, ledger
+from sequester.compiler.isa.program import FIELD
 from sequester.compiler.isa.program import Program as BytecodeProgram
 from sequester.compiler.lang.errors import ProgramError
 from sequester.compiler.lang.program import Option, Program
@@ -39,17 +41,20 @@ class Flags:
     words: tuple[str, ...] = ()
     inputs: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
-    ring: str = "64"
+    ring: str | None = None
     f: int | None = None
     k: int | None = None
     rounding: str = "probabilistic"
     without: tuple[str, ...] = ()
     checked: bool = False
 
-    def config(self) -> Config:
-        k, f = (31, 16) if self.ring == "64" else (63, 32)
+    def config(self, protocol: str) -> Config:
+        """What to compile for, under a protocol."""
+        ring = self.ring or cost_module(protocol).RING
+        k, f = (63, 32) if ring == "128" else (31, 16)
         k, f = self.k if self.k is not None else k, self.f if self.f is not None else f
-        return Config(ring_bits=int(self.ring), k=k, f=f, rounding=self.rounding)
+        field, bits = ring == "field", 64 if ring == "field" else int(ring)
+        return Config(ring_bits=bits, k=k, f=f, rounding=self.rounding, field=field)
 
 
 def load(path: Path) -> Program:
@@ -96,10 +101,11 @@ def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = Fal
     shapes |= data.parse_shapes(flags.shapes)
     try:
         off = frozenset(flags.without)
+        config = flags.config(protocol)
         options = Options(off=off, protocol=protocol, checked=flags.checked, explain=explain)
     except ValueError as e:
         raise click.UsageError(str(e)) from None
-    graph = traced(path, program, flags.config(), shapes, parse_options(program, flags.words))
+    graph = traced(path, program, config, shapes, parse_options(program, flags.words))
     made = compile_graph(graph, options)
     show.debug(made, level)
     return made
@@ -148,9 +154,9 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
         {"party": row.party, "name": code.strings[row.name], "shape": row.shape, "f": row.f}
         for row in code.inputs
     ]
-    table = {
+    table: dict[str, Any] = {
         "hash": codec.program_hash(bytecode),
-        "ring": code.meta.ring_bits,
+        "ring": "field" if code.meta.domain == FIELD else code.meta.ring_bits,
         "k": code.meta.k,
         "f": code.meta.f,
         "rounding": ("probabilistic", "nearest")[code.meta.rounding],

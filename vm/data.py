@@ -136,20 +136,20 @@ def sources(name: str, path: Path) -> list[Source]:
         raise ConfigError(f"{path}: cannot be read: {e}") from e
 
 
-def to_words(array: Array, *, f: int, k: int, ring_bits: int, what: str, first: int = 0) -> Words:
-    """Ring words of an input: int64, shape (n,) for 64-bit rings and (n, 2) for 128-bit ones.
+def to_words(array: Array, *, f: int, k: int, word_bits: int, what: str, first: int = 0) -> Words:
+    """Signed words of an input: int64, shape (n,) if words have 64 bits and (n, 2) if 128.
 
     Raises ConfigError, naming `what` and the place (counted from `first`), for values outside
     |x * 2^f| < 2^(k-1), infinities, NaN, and fractions where integers (f = 0) are wanted.
     """
     flat = array.reshape(-1)
-    words = np.empty((flat.shape[0], ring_bits // 64), np.int64)
+    words = np.empty((flat.shape[0], word_bits // 64), np.int64)
     for at in range(0, flat.shape[0], _BLOCK):  # what lies between is as large as the data itself
         block = _block_words(flat[at : at + _BLOCK], first + at, f=f, k=k, what=what)
         words[at : at + _BLOCK, 0] = block
-        if ring_bits == 128:
+        if word_bits == 128:
             words[at : at + _BLOCK, 1] = block >> 63
-    return words[:, 0] if ring_bits == 64 else words
+    return words[:, 0] if word_bits == 64 else words
 
 
 def _block_words(flat: Array, at: int, *, f: int, k: int, what: str) -> Words:
@@ -175,9 +175,9 @@ def _block_words(flat: Array, at: int, *, f: int, k: int, what: str) -> Words:
     return np.rint(scaled).astype(np.int64)
 
 
-def from_words(words: Words, *, f: int, shape: tuple[int, ...], ring_bits: int) -> Array:
+def from_words(words: Words, *, f: int, shape: tuple[int, ...], word_bits: int) -> Array:
     """The reverse: signed integers (f = 0) or floats of `shape`."""
-    if ring_bits == 64:
+    if word_bits == 64:
         value: Array = words.reshape(shape)
         return value if f == 0 else value / 2.0**f
     low, high = words[:, 0].astype(np.uint64), words[:, 1]

@@ -71,6 +71,7 @@ class Protocol:
     parties_max: int
     threshold: tuple[int, int]  # fewer than parties * a / b may be corrupt
     rings: tuple[int, ...]
+    field: bool
     insecure: bool
 
 
@@ -91,6 +92,7 @@ def protocols() -> list[Protocol]:
                 parties_max=info.parties_max,
                 threshold=(info.threshold_num, info.threshold_den),
                 rings=tuple(b for b, has in ((64, info.ring64), (128, info.ring128)) if has),
+                field=bool(info.field),
                 insecure=bool(info.insecure),
             )
         )
@@ -307,15 +309,15 @@ class Run:
             lines.append(self._ffi.string(self._line).decode("utf-8", "replace"))
         return lines
 
-    def output(self, index: int, ring_bits: int) -> Words | None:
+    def output(self, index: int, word_bits: int) -> Words | None:
         """The words of output `index`, or None if it is not mine to see."""
         words = self._ffi.new("const void **")
         elements = self._ffi.new("size_t *")
         if not self._lib.seq_run_output(self._handle, index, words, elements):
             return None
-        raw = self._ffi.buffer(words[0], elements[0] * (ring_bits // 8))
+        raw = self._ffi.buffer(words[0], elements[0] * (word_bits // 8))
         array = np.frombuffer(bytes(raw), np.int64)
-        return array if ring_bits == 64 else array.reshape(-1, 2)
+        return array if word_bits == 64 else array.reshape(-1, 2)
 
     def counters(self) -> list[Counter]:
         """By instruction, in the order of the code."""

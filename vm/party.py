@@ -169,7 +169,7 @@ def _give(native_run: native.Run, code: Program, index: int, source: data.Source
     meta, first = code.meta, 0
     for block in source.blocks():
         words = data.to_words(
-            block, f=code.inputs[index].f, k=meta.k, ring_bits=meta.ring_bits,
+            block, f=code.inputs[index].f, k=meta.k, word_bits=meta.word_bits,
             what=str(source.path), first=first,
         )  # fmt: skip
         native_run.input(index, first, words)

@@ -68,10 +68,10 @@ def write_private(path: Path, content: bytes) -> None:
 
 def _outputs(program: Program, run: native.Run) -> dict[str, data.Array]:
     found = {}
-    bits = program.meta.ring_bits
+    bits = program.meta.word_bits
     for index, row in enumerate(program.outputs):
         words = run.output(index, bits)
         if words is not None:
             name = program.strings[row.name]
-            found[name] = data.from_words(words, f=row.f, shape=row.shape, ring_bits=bits)
+            found[name] = data.from_words(words, f=row.f, shape=row.shape, word_bits=bits)
     return found

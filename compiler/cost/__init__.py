@@ -1,7 +1,8 @@
 """What instructions cost: rounds and payload bytes, by protocol.
 
-A protocol's costs are one module with `PARTIES` (the default number of parties), `VERIFIED`
-(whether openings start only when every call in front of them has finished) and
+A protocol's costs are one module with `PARTIES` (the default number of parties), `RING` (what it
+computes in unless told otherwise: "64", "128" or "field"), `VERIFIED` (whether openings start only
+when every call in front of them has finished) and
 `cost(name, args, setting) -> Cost`, listed in `MODULES`. `args` maps the operand names of the
 instruction's row to their values; for `input`, `output` and `outputb` also `party`: the owner, or
 the receiver (None: all). Interactive instructions only; everything else is local and free.
@@ -40,6 +41,7 @@ class CostModule(Protocol):
 
     PARTIES: int
     VERIFIED: bool
+    RING: str
 
     def cost(self, name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         """The cost of one execution of the interactive instruction `name`.

@@ -9,6 +9,7 @@ from . import Cost, Setting
 
 PARTIES = 1
 VERIFIED = False
+RING = "64"
 
 
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:

@@ -16,6 +16,7 @@ from . import Cost, Setting
 
 PARTIES = 3
 VERIFIED = False
+RING = "64"
 BLOCK = 4  # bits of an addition whose monomials are dealt together
 P1, P2, P3 = range(3)
 

@@ -94,13 +94,15 @@ class Output:
 
 @dataclass(frozen=True)
 class Config:
-    """What the program is compiled for."""
+    """What the program is compiled for: integers mod 2^ring_bits, or the field of p = 2^127 - 1
+    elements, where `ring_bits` only says that |z| < 2^(ring_bits - 2) before a rounding."""
 
     ring_bits: int = 64
     k: int = 31
     f: int = 16
     stat: int = 40
     rounding: str = "probabilistic"  # or "nearest"
+    field: bool = False
 
     @property
     def mode(self) -> int:

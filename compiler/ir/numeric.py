@@ -1,21 +1,26 @@
-"""Two number systems for the reference executor: the ring of the protocols, and the reals.
+"""The number systems of the reference executor: those of the protocols (rings and a field), and the
+reals.
 
-Both offer the same methods, so each op of the table states its NumPy meaning once. A value of the
+All offer the same methods, so each op of the table states its NumPy meaning once. A value of the
 ring is an array of signed representatives (int64 for 64 bits, Python integers otherwise) that
 stands for v / 2^f; a value of the reals is the float64 array itself. Bits are uint8 arrays with the
-planes as first axis in both.
+planes as first axis in all.
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .types import Shape
 
+if TYPE_CHECKING:
+    from .graph import Config
+
 Array = NDArray[Any]
+PRIME = 2**127 - 1
 
 
 class RangeError(ArithmeticError):
@@ -162,6 +167,47 @@ class Ring:
                 f"a product before truncation reaches {np.abs(estimate).max():.4g}, "
                 f"but |z| < 2^{self.bits - 2} is needed"
             )
+
+
+class Field(Ring):
+    """The field of p = 2^127 - 1 elements, as signed representatives; nothing wraps earlier.
+
+    Args:
+        bits: values before a rounding are |z| < 2^(bits - 2) (checked).
+    """
+
+    def __init__(self, bits: int, rng: np.random.Generator, *, checked: bool = False) -> None:
+        super().__init__(bits, rng, checked=checked)
+        self.dtype = object
+
+    def array(self, values: Any) -> Array:
+        half = PRIME >> 1
+        integers = np.asarray(np.frompyfunc(int, 1, 1)(values), dtype=object)
+        return np.asarray((integers + half) % PRIME - half, dtype=object)
+
+    def matmul(self, a: Array, b: Array) -> Array:
+        """The exact product mod p, as BLAS products of limbs in float64."""
+        if self.checked:
+            self._check(np.asarray(a, dtype=np.float64) @ np.asarray(b, dtype=np.float64))
+        if a.shape[1] >= 1 << 16:
+            half = a.shape[1] // 2
+            return self.add(self.matmul(a[:, :half], b[:half]), self.matmul(a[:, half:], b[half:]))
+        left, right = (self._limbs(self.array(x) % PRIME, 8) for x in (a, b))
+        total = self.zeros((a.shape[0], b.shape[1]))
+        for i, p in enumerate(left):
+            for j, q in enumerate(right):
+                if p.any() and q.any():
+                    part = (p @ q).astype(np.int64).astype(object)
+                    total = self.add(total, part << (16 * (i + j)))
+        return total
+
+
+def system(
+    config: Config, rng: np.random.Generator | None = None, *, checked: bool = False
+) -> Ring:
+    """The number system that a program is compiled for; without `rng` for constants only."""
+    rng = np.random.default_rng(0) if rng is None else rng
+    return (Field if config.field else Ring)(config.ring_bits, rng, checked=checked)
 
 
 class Real:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from .graph import Block, Graph, Loc, Node
-from .numeric import Array, Ring
+from .numeric import Array, Field, Ring
 from .reference import Break, ExecutionError, Executor, Result, last_uses
 from .types import Type
 
@@ -90,16 +90,18 @@ class Overflow:
         return f"{self.loc}{layer}: {self.what} {self.reached:.6g} is not below {self.limit:g}"
 
 
-class _WatchingRing(Ring):
+class _Watching(Ring):
     """A ring that reports products out of range instead of raising."""
 
-    def __init__(self, bits: int, rng: np.random.Generator, watch: Watcher) -> None:
-        super().__init__(bits, rng, checked=True)
-        self.watch = watch
+    watch: Watcher
 
     def _check(self, estimate: Array) -> None:
         if estimate.size:
             self.watch.product(float(np.abs(estimate).max()), self.bits - 2)
+
+
+class _WatchingField(_Watching, Field):
+    """The same in the field."""
 
 
 def steps(graph: Graph) -> int:
@@ -137,7 +139,10 @@ class Watcher(Executor):
         tick: Callable[[], None],
     ) -> None:
         super().__init__(graph, dict(inputs), "exact", public_seed, rng, True)
-        self.s = _WatchingRing(self.config.ring_bits, rng, self)
+        kind = _WatchingField if self.config.field else _Watching
+        watching = kind(self.config.ring_bits, rng, checked=True)
+        watching.watch = self
+        self.s = watching
         self.overflows: dict[tuple[Loc, str], Overflow] = {}
         self.tick = tick
         self.at: Node | None = None

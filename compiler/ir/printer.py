@@ -14,7 +14,8 @@ def show(graph: Graph) -> str:
     >>> %3 = mul(%1, %2) m=16 mode=0 : sfix16[8]   # main.py:7
     """
     c = graph.config
-    lines = [f"{graph.name}: ring 2^{c.ring_bits}, k={c.k}, f={c.f}, {c.rounding} rounding"]
+    domain = "the field 2^127 - 1" if c.field else f"ring 2^{c.ring_bits}"
+    lines = [f"{graph.name}: {domain}, k={c.k}, f={c.f}, {c.rounding} rounding"]
     lines += [f"var {v.name} : {v.type}" for v in graph.vars]
     numbers = {node: i for i, node in enumerate(graph.walk())}
     lines += _block(graph.body, numbers, "  ")

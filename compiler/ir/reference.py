@@ -17,7 +17,7 @@ import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
 from .graph import Block, Graph, Node, Var
-from .numeric import Array, Numbers, RangeError, Real, Ring, object_array
+from .numeric import Array, Numbers, RangeError, Real, object_array, system
 from .ops import OPS
 from .types import Type
 
@@ -133,7 +133,7 @@ class Executor:
         self.inputs = inputs
         self.checked = checked and mode == "exact"
         self.s: Numbers = (
-            Ring(self.config.ring_bits, rng, checked=checked) if mode == "exact" else Real(rng)
+            system(self.config, rng, checked=checked) if mode == "exact" else Real(rng)
         )
         self.public = PublicRandomness(seed)
         self.memory: dict[Var, Array] = {}

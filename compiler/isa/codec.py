@@ -7,8 +7,10 @@ import struct
 from dataclasses import astuple
 
 from .program import (
+    FIELD,
     MAX_FILE,
     MAX_RANK,
+    RING,
     VERSION,
     Arg,
     BytecodeError,
@@ -41,7 +43,7 @@ def encode(program: Program) -> bytes:
         raise BytecodeError(f"{refused.section} row {refused.row}", refused.reason) from None
     bodies = [
         _words((*astuple(program.meta), 0)),
-        b"".join(_signed(w, program.meta.ring_bits // 8) for w in program.pool),
+        b"".join(_signed(w, program.meta.word_bits // 8) for w in program.pool),
         _strings(program.strings),
         _table([astuple(row) for row in program.memory]),
         _table([(r.party, r.name, r.f, *_dims(r.shape)) for r in program.inputs]),
@@ -105,7 +107,7 @@ def decode(data: bytes) -> Program:
     code, starts = _read_code(readers["CODE"])
     program = Program(
         meta,
-        _read_pool(readers["POOL"], meta.ring_bits // 8),
+        _read_pool(readers["POOL"], meta.word_bits // 8),
         _read_strings(readers["STRINGS"]),
         tuple(MemoryRow(*row) for row in readers["MEMORY"].table(8)),
         tuple(
@@ -231,7 +233,9 @@ def _read_meta(r: _Reader) -> Meta:
     at = r.at
     meta = Meta(*(r.word() for _ in range(_META_WORDS - 1)))
     r.zeros(8)
-    if meta.ring_bits not in (64, 128):
+    if meta.domain not in (RING, FIELD):
+        raise BytecodeError(_at(at), f"unknown domain {meta.domain}")
+    if meta.domain == RING and meta.ring_bits not in (64, 128):
         raise BytecodeError(_at(at + 8), f"ring bits {meta.ring_bits}: must be 64 or 128")
     return meta
 

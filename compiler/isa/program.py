@@ -36,9 +36,14 @@ class BytecodeError(ValueError):
         self.reason = reason
 
 
+RING, FIELD = 0, 1  # domains: integers mod 2^ring_bits; the field of p = 2^127 - 1 elements
+FIELD_BITS = 124  # the most that ring_bits says in the field
+
+
 @dataclass(frozen=True)
 class Meta:
-    """Section META, field by field, in the order of the file."""
+    """Section META, field by field, in the order of the file. In the field, `ring_bits` is not the
+    size of words but stands for |z| < 2^(ring_bits - 2), which values hold before rounding."""
 
     domain: int
     ring_bits: int
@@ -51,6 +56,11 @@ class Meta:
     c_size: int
     handles: int
     checked: int
+
+    @property
+    def word_bits(self) -> int:
+        """Bits of a word of files s and c."""
+        return 128 if self.domain == FIELD else self.ring_bits
 
     def file_size(self, file: str) -> int:
         """Elements (words for file b) of a register file."""

@@ -14,11 +14,14 @@ from typing import Any
 
 from .program import (
     ALL,
+    FIELD,
+    FIELD_BITS,
     FILES,
     MAX_DEPTH,
     MAX_HANDLES,
     MAX_RANK,
     MAX_SIZE,
+    RING,
     Insn,
     Program,
     bcopy_reach,
@@ -67,8 +70,9 @@ def _check_meta(program: Program) -> None:
     m = program.meta
     rules = [
         (min(astuple(m)) >= 0, "a negative number"),
-        (m.domain == 0, f"unknown domain {m.domain}"),
-        (m.ring_bits in (64, 128), f"ring bits {m.ring_bits}: must be 64 or 128"),
+        (m.domain in (RING, FIELD), f"unknown domain {m.domain}"),
+        (m.domain == FIELD or m.ring_bits in (64, 128), f"ring bits {m.ring_bits}: 64 or 128"),
+        (m.ring_bits <= FIELD_BITS or m.domain == RING, f"the field has no {m.ring_bits} bits"),
         (1 <= m.k < m.ring_bits, f"k = {m.k}: must be in 1..ring bits - 1"),
         (0 <= m.f < m.k, f"f = {m.f}: must be below k"),
         (m.stat <= 128, f"statistical parameter {m.stat}: must be at most 128"),
@@ -88,10 +92,11 @@ def _check_tables(program: Program) -> None:
             raise Refused(section, row, reason)
 
     strings, bits = len(program.strings), program.meta.ring_bits
+    half = 1 << (program.meta.word_bits - 1)
     for i, text in enumerate(program.strings):
         need("\0" not in text, "STRINGS", i, "a NUL character")
     for i, word in enumerate(program.pool):
-        need(-(1 << (bits - 1)) <= word < 1 << (bits - 1), "POOL", i, f"{word} is no ring word")
+        need(-half <= word < half, "POOL", i, f"{word} is no word")
     for section in ("memory", "inputs", "outputs"):
         for i, record in enumerate(getattr(program, section)):
             numbers = [v for v in astuple(record) if isinstance(v, int)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.numeric import Ring, object_array
+from ..ir.numeric import object_array, system
 from ..ir.types import arith as arith_type
 from . import convert, functions, shapes
 from .builder import current
@@ -282,8 +282,7 @@ def _div_by_clear(x: Tensor, divisor: Tensor) -> Tensor:
 
 
 def _power_of_two(f: int) -> Any:
-    ring = Ring(current().config.ring_bits, np.random.default_rng(0))
-    return ring.array(object_array([1 << f], ()))
+    return system(current().config).array(object_array([1 << f], ()))
 
 
 def floor_div(left: Operators, right: Value) -> Tensor:

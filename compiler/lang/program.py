@@ -39,7 +39,7 @@ def check_config(c: Config) -> None:
     Raises:
         ProgramError: says which bound is broken.
     """
-    if c.ring_bits not in (64, 128):
+    if not c.field and c.ring_bits not in (64, 128):
         raise ProgramError(f"there is no ring of {c.ring_bits} bits", hint="use 64 or 128")
     if not 1 <= c.f < c.k - 1:
         raise ProgramError(
@@ -47,9 +47,10 @@ def check_config(c: Config) -> None:
         )
     if c.k + c.f + 1 > c.ring_bits:
         raise ProgramError(
-            f"k = {c.k} and f = {c.f} do not fit the ring of {c.ring_bits} bits: products need "
-            f"k + f + 1 = {c.k + c.f + 1}",
-            hint="lower k or f, or use --ring 128",
+            f"k = {c.k} and f = {c.f} do not fit "
+            + (f"{c.ring_bits} bits of the field" if c.field else f"the ring of {c.ring_bits} bits")
+            + f": products need k + f + 1 = {c.k + c.f + 1}",
+            hint="lower k or f" + ("" if c.field else ", or use --ring 128"),
         )
     if c.rounding not in ("probabilistic", "nearest"):
         raise ProgramError(

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..ir.graph import Node, Var
-from ..ir.numeric import Ring
+from ..ir.numeric import system
 from ..ir.types import Shape, Type
 from .builder import current
 from .errors import ProgramError
@@ -367,7 +367,7 @@ def as_tensor(value: Any) -> Tensor:
 def constant(values: NDArray[Any], f: int) -> Tensor:
     """A clear constant of real values, rounded to f fractional bits."""
     b = current()
-    ring = Ring(b.config.ring_bits, np.random.default_rng(0))
+    ring = system(b.config)
     if not np.isfinite(values.astype(np.float64)).all():
         raise b.error("a constant is not a finite number")
     limit = float(np.abs(values.astype(np.float64)).max()) if values.size else 0.0

@@ -314,10 +314,24 @@ def _compare(g: Generator, n: Node, name: str) -> Value:
     a, bits, out = g.use(n.inputs[0]), n.attrs["bits"], g.fresh(n.t)
     if a.reg.file == "s":
         g.emit(name, out, a, a.size, bits)
-    else:  # mod 2^bits: the low bits become the high ones
-        if bits < g.config.ring_bits:
-            a = g.scaled(a, 1 << (g.config.ring_bits - bits))
-        g.emit(f"c{name}", out, a, a.size)
+        return out
+    if g.config.field:
+        a = _low_bits(g, a, bits, name == "ltz")
+    elif bits < g.config.ring_bits:  # mod 2^bits: the low bits become the high ones
+        a = g.scaled(a, 1 << (g.config.ring_bits - bits))
+    g.emit(f"c{name}", out, a, a.size)
+    return out
+
+
+def _low_bits(g: Generator, a: Value, bits: int, signed: bool) -> Value:
+    """Clear a mod 2^bits, least or signed representatives, where no ring wraps it."""
+    shape, half = a.shape, 1 << (bits - 1)
+    modulus = g.constant((2 * half,) * a.size, shape)
+    moved = g.constant((half if signed else 0,) * a.size, shape)
+    up, low, out = (g.arith("c", shape) for _ in range(3))
+    g.emit("cadd", up, a, moved, a.size)
+    g.emit("cmod", low, up, modulus, a.size)
+    g.emit("csub", out, low, moved, a.size)
     return out
 
 

@@ -10,7 +10,9 @@ from typing import Any
 from ..ir.graph import Loc, Output
 from ..isa.program import (
     ALL,
+    FIELD,
     FILES,
+    RING,
     InputRow,
     Insn,
     Line,
@@ -43,8 +45,9 @@ class _Emitter:
         self._block(self.code.body)
         self._append(BY_NAME["end"], (), Loc("", 0))
         config, size = self.code.config, self.allocation.size
+        domain = FIELD if config.field else RING
         meta = Meta(
-            0, config.ring_bits, config.k, config.f, config.stat, config.mode,
+            domain, config.ring_bits, config.k, config.f, config.stat, config.mode,
             size["s"], size["b"], size["c"], self.handles, int(checked),
         )  # fmt: skip
         intern = self.code.intern

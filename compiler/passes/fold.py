@@ -6,10 +6,8 @@ constants, say) are left to be computed at run time, so that the constant pool s
 
 from __future__ import annotations
 
-import numpy as np
-
 from ..ir.graph import Graph, Node
-from ..ir.numeric import Ring
+from ..ir.numeric import system
 from ..ir.ops import OPS
 from .rewrite import Rewriter
 
@@ -18,7 +16,7 @@ SMALL = 256  # elements: results up to this size may be larger than their operan
 
 def run(graph: Graph) -> Graph:
     """The graph with constant subexpressions replaced by constants."""
-    ring = Ring(graph.config.ring_bits, np.random.default_rng(0))
+    ring = system(graph.config)
 
     def rule(r: Rewriter, node: Node) -> Node:
         row = OPS[node.op]

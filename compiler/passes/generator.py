@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from ..ir.graph import Block, Graph, Loc, Node, Var
+from ..ir.numeric import object_array, system
 from ..ir.types import Shape, Type
 from ..isa.table import BY_NAME, plane_words
 from ..lang.errors import ProgramError
@@ -227,9 +228,8 @@ class Generator:
 
     def constant(self, words: tuple[int, ...], shape: Shape) -> Value:
         """A clear value with these ring integers."""
-        bits = self.config.ring_bits
-        half = 1 << (bits - 1)
-        words = tuple((int(w) + half) % (1 << bits) - half for w in words)
+        signed = system(self.config).array(object_array(list(words), (len(words),)))
+        words = tuple(int(w) for w in signed)
         out = self.arith("c", shape)
         if words and words.count(words[0]) == len(words) and _is_immediate(words[0]):
             self.emit("cfill", out, words[0], len(words))

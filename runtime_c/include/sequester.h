@@ -30,7 +30,7 @@ void seq_program_hash(const seq_program *program, uint8_t out[32]);
 typedef struct {
     const char *name, *title, *adversary;
     unsigned parties_min, parties_max, threshold_num, threshold_den;
-    int ring64, ring128, insecure;
+    int ring64, ring128, field, insecure;
 } seq_protocol_info;
 /* 1 and *info, or 0 past the last one. */
 int seq_protocol_at(size_t i, seq_protocol_info *info);

@@ -8,6 +8,8 @@
  * largest term), and inputs of comparisons outside of the bits that the comparison looks at. */
 #include "protocol.h"
 
+#include "../ring/field.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +69,14 @@ static void xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, c
 #define REG(op, name) (call->reg[SEQ_ARG_##op##_##name].c[0])
 
 static __int128 word_at(const seq_env *env, const void *words, size_t i) {
+    if (env->ring->bits == RING_FIELD) {
+        return field_to_signed(((const field *)words)[i]);
+    }
     return env->ring->word == 8 ? ((const int64_t *)words)[i] : ((const __int128 *)words)[i];
+}
+
+static unsigned word_bits(const seq_env *env) {
+    return 8 * (unsigned)env->ring->word;
 }
 
 static prg_key call_key(seq_vm *vm, const seq_call *call) {
@@ -272,7 +281,7 @@ static void round_words(seq_vm *vm, const seq_call *call, void *d, size_t n, uns
             size_t count = n - at < PIECE ? n - at : PIECE;
             uint8_t *part = (uint8_t *)d + at * ring->word;
             prg_words(&key, PURPOSE_COIN, at * halves, coin, count * halves);
-            ring->shr(coin, coin, env->ring_bits - m, count);
+            ring->shr(coin, coin, word_bits(env) - m, count);
             ring->add(part, part, coin, count);
             ring->sar(part, part, m, count);
         }
@@ -345,7 +354,7 @@ static void start_trunc(seq_vm *vm, const seq_call *call) {
 static void start_select(seq_vm *vm, const seq_call *call) {
     const seq_env *env = vm_env(vm);
     size_t n = SIZE(SELECT, n);
-    env->bits->unslice(REG(SELECT, d), env->ring_bits, REG(SELECT, b), bits_plane_words(n), n, 0,
+    env->bits->unslice(REG(SELECT, d), word_bits(env), REG(SELECT, b), bits_plane_words(n), n, 0,
                        1);
     env->ring->mul(REG(SELECT, d), REG(SELECT, d), REG(SELECT, a), n);
 }
@@ -354,7 +363,7 @@ static void start_select(seq_vm *vm, const seq_call *call) {
 static void start_select_keep(seq_vm *vm, const seq_call *call) {
     const seq_env *env = vm_env(vm);
     size_t n = SIZE(SELECT_KEEP, n);
-    env->bits->unslice(REG(SELECT_KEEP, k), env->ring_bits, REG(SELECT_KEEP, b),
+    env->bits->unslice(REG(SELECT_KEEP, k), word_bits(env), REG(SELECT_KEEP, b),
                        bits_plane_words(n), n, 0, 1);
     env->ring->mul(REG(SELECT_KEEP, d), REG(SELECT_KEEP, k), REG(SELECT_KEEP, a), n);
 }
@@ -382,8 +391,8 @@ static void start_ltz(seq_vm *vm, const seq_call *call) {
     const seq_env *env = vm_env(vm);
     size_t n = SIZE(LTZ, n);
     if (check_bits(vm, call) == SEQ_OK) {
-        env->bits->slice(REG(LTZ, d), bits_plane_words(n), REG(LTZ, a), env->ring_bits, n,
-                         (unsigned)ARG(LTZ, bits) - 1, 1);
+        ring_slice(env->ring, env->bits, REG(LTZ, d), bits_plane_words(n), REG(LTZ, a), n,
+                   (unsigned)ARG(LTZ, bits) - 1, 1);
     }
 }
 
@@ -409,7 +418,7 @@ static void start_a2b(seq_vm *vm, const seq_call *call) {
     size_t n = SIZE(A2B, n);
     /* As for eqz: to take it apart. */
     if (bits < env->k || check_bits(vm, call) == SEQ_OK) {
-        env->bits->slice(REG(A2B, d), bits_plane_words(n), REG(A2B, a), env->ring_bits, n, 0, bits);
+        ring_slice(env->ring, env->bits, REG(A2B, d), bits_plane_words(n), REG(A2B, a), n, 0, bits);
     }
 }
 
@@ -417,7 +426,7 @@ static void start_b2a(seq_vm *vm, const seq_call *call) {
     const seq_env *env = vm_env(vm);
     size_t n = SIZE(B2A, n), words = bits_plane_words(n);
     for (size_t i = 0; i < SIZE(B2A, p); i++) {
-        env->bits->unslice((uint8_t *)REG(B2A, d) + i * n * env->ring->word, env->ring_bits,
+        env->bits->unslice((uint8_t *)REG(B2A, d) + i * n * env->ring->word, word_bits(env),
                            (const uint64_t *)REG(B2A, a) + i * words, words, n, 0, 1);
     }
 }
@@ -475,7 +484,7 @@ static void start_open(seq_vm *vm, const seq_call *call) {
 
 static void unslice_all(seq_vm *vm, void *d, const void *planes, size_t n, unsigned p) {
     const seq_env *env = vm_env(vm);
-    env->bits->unslice(d, env->ring_bits, planes, bits_plane_words(n), n, 0, p);
+    env->bits->unslice(d, word_bits(env), planes, bits_plane_words(n), n, 0, p);
 }
 
 static void start_openb(seq_vm *vm, const seq_call *call) {
@@ -523,6 +532,7 @@ const seq_protocol protocol_emulate = {
     .threshold_den = 1,
     .ring64 = 1,
     .ring128 = 1,
+    .field = 1,
     .components = 1,
     .insecure = 1,
     .check = emulate_check,

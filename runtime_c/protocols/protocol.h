@@ -28,9 +28,9 @@ typedef struct {
     const char *adversary; /* "semi-honest", "malicious with abort", "none (insecure)" */
     unsigned parties_min, parties_max;
     unsigned threshold_num,
-        threshold_den;        /* corruptions tolerated: < parties * num / den; 0/1: none */
-    unsigned ring64, ring128; /* domains it works in */
-    unsigned components;      /* words kept of each shared element, <= SEQ_MAX_COMPONENTS */
+        threshold_den;               /* corruptions tolerated: < parties * num / den; 0/1: none */
+    unsigned ring64, ring128, field; /* domains it works in */
+    unsigned components;             /* words kept of each shared element, <= SEQ_MAX_COMPONENTS */
     int insecure;     /* must be asked for by name with an explicit flag; every run prints so */
     int without_keys; /* setup needs keys->without */
     /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before

@@ -13,6 +13,8 @@
  *   transpose(d, ldd, s, lds, rows, cols): d[c ldd + r] = s[r lds + c] for r < rows, c < cols;
  *   copy_words(d, s, n) and add_words(d, s, n): d[i] = or += s[i] for i < n, inlined, for short n.
  *
+ * ADD(a, b) is the sum of two words, + unless defined before.
+ *
  * Packed blocks live on the stack of the thread (under 1 MiB) and are wiped: they hold shares. */
 
 #include <pthread.h>
@@ -24,6 +26,9 @@
 #include "ring.h"
 
 #define RING static TARGET void
+#ifndef ADD
+#define ADD(a, b) ((a) + (b))
+#endif
 #define MIN(a, b) ((a) < (b) ? (a) : (b))
 #define SPLIT_WORK 500000 /* multiply-adds below which waking other threads does not pay */
 
@@ -120,7 +125,7 @@ RING inner_task(void *arg, size_t begin, size_t end) {
     block_product(&part, 0, g->m, 0, g->n, begin, end);
     pthread_mutex_lock(g->lock);
     for (size_t i = 0; i < n; i++)
-        g->d[i] += partial[i];
+        g->d[i] = ADD(g->d[i], partial[i]);
     pthread_mutex_unlock(g->lock);
     prg_wipe(partial, n * sizeof(WORD));
 }
@@ -324,7 +329,7 @@ INLINE void scatter_run(const ring_conv *c, WORD *x, const WORD *s, const run *r
     }
     span p = find_span(c, r, t);
     for (ptrdiff_t i = p.first; i < p.last; i++)
-        x[to + i * (ptrdiff_t)c->sw] += s[i];
+        x[to + i * (ptrdiff_t)c->sw] = ADD(x[to + i * (ptrdiff_t)c->sw], s[i]);
 }
 
 /* Forward: D (O x columns) = w (O x CKK) times the columns of x (CKK x columns). */
@@ -351,7 +356,7 @@ RING conv_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, si
     kernel(kc, a, s->b, s->tile, NR, mr, nr, 0);
     for (size_t j = 0; j < nr; j++) {
         for (size_t r = 0; r < mr; r++)
-            d[r * p + at] = s->tile[r * NR + j] + (add ? d[r * p + at] : 0);
+            d[r * p + at] = ADD(s->tile[r * NR + j], add ? d[r * p + at] : 0);
         if (++at == p) {
             at = 0;
             d += c->cout * p;

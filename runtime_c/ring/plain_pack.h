@@ -1,5 +1,9 @@
 /* What gemm_impl.h packs with, in plain C. */
 
+#ifndef ADD
+#define ADD(a, b) ((a) + (b))
+#endif
+
 static TARGET void transpose(WORD *d, size_t ldd, const WORD *s, size_t lds, size_t rows,
                              size_t cols) {
     for (size_t c = 0; c < cols; c++)
@@ -14,5 +18,5 @@ INLINE void copy_words(WORD *d, const WORD *s, size_t n) {
 
 INLINE void add_words(WORD *d, const WORD *s, size_t n) {
     for (size_t i = 0; i < n; i++)
-        d[i] += s[i];
+        d[i] = ADD(d[i], s[i]);
 }

@@ -1,13 +1,16 @@
 #ifndef SEQ_RING_H
 #define SEQ_RING_H
-/* Kernels over Z_2^64 and Z_2^128 on plain arrays of words (uint64_t or unsigned __int128, little
- * endian). One table of functions for each width and instruction set, chosen at run time; results
- * never depend on the choice. No function branches on or indexes by array contents except the index
- * arrays of gather/scatter, which are public. All sizes in elements. Unless said otherwise d may be
- * identical to an input but must not overlap it partially. */
+/* Kernels over Z_2^64, Z_2^128 and the field of p = 2^127 - 1 elements on plain arrays of words
+ * (uint64_t or unsigned __int128, little endian; field.h says how elements are words). One table of
+ * functions for each width and instruction set, chosen at run time; results never depend on the
+ * choice. No function branches on or indexes by array contents except the index arrays of
+ * gather/scatter, which are public. All sizes in elements. Unless said otherwise d may be identical
+ * to an input but must not overlap it partially. */
 
 #include <stddef.h>
 #include <stdint.h>
+
+#include "../bits/bits.h"
 
 typedef struct seq_pool seq_pool; /* par.h */
 
@@ -20,6 +23,8 @@ typedef struct {
     size_t batch, cin, h, w, cout, kh, kw, oh, ow, sh, sw, ph, pw; /* NCHW, OIHW */
 } ring_conv;
 
+#define RING_FIELD 127 /* in place of a width: the field */
+
 #define RING_MAX_RANK 8
 typedef struct {
     size_t rank; /* <= RING_MAX_RANK; 0: one element */
@@ -29,22 +34,26 @@ typedef struct {
 
 typedef struct {
     const char *name; /* "portable", "avx2", "avx512" */
-    unsigned bits;    /* 64 or 128 */
-    size_t word;      /* bytes in a word: bits / 8 */
+    unsigned bits;    /* 64, 128 or RING_FIELD */
+    size_t word;      /* bytes in a word: 8 or 16 */
 
     void (*add)(void *d, const void *a, const void *b, size_t n);
     void (*sub)(void *d, const void *a, const void *b, size_t n);
     void (*mul)(void *d, const void *a, const void *b, size_t n);
     void (*muladd)(void *d, const void *a, const void *b, size_t n); /* d += a * b */
-    /* Immediates are sign-extended to the width. */
+    /* Immediates are signed. */
     void (*muli)(void *d, const void *a, int64_t imm, size_t n);
     void (*addi)(void *d, const void *a, int64_t imm, size_t n);
     void (*fill)(void *d, int64_t imm, size_t n);
-    /* d = (a + 2^(m-1)) >> m arithmetically, wrapping add; 1 <= m < bits. */
+    /* d = (a + 2^(m-1)) >> m of signed numbers; a ring's sum wraps; 1 <= m < bits. */
     void (*shr_nearest)(void *d, const void *a, unsigned m, size_t n);
-    /* d = a >> m: arithmetic (sar) and logical (shr); 0 <= m < bits. */
+    /* d = a >> m: of signed numbers (sar) and of words (shr); 0 <= m < bits. */
     void (*sar)(void *d, const void *a, unsigned m, size_t n);
     void (*shr)(void *d, const void *a, unsigned m, size_t n);
+    /* Signed numbers in two's complement, d, of the elements a, and the reverse, where any number
+     * of the word's bits is taken modulo p. Copies in rings. */
+    void (*to_signed)(void *d, const void *a, size_t n);
+    void (*from_signed)(void *d, const void *a, size_t n);
     /* d[i.dstr] = a[i.sstr] and d[i.dstr] += a[i.sstr] for all i; strides may be 0 or negative;
      * acc sums where dstr has zeros. d and a do not overlap. */
     void (*copy)(void *d, const void *a, const ring_walk *walk);
@@ -70,5 +79,9 @@ typedef struct {
 const ring_ops *ring_select(unsigned bits);
 /* The same by name: for tests that run them all. NULL if unknown or not available. */
 const ring_ops *ring_by_name(unsigned bits, const char *name);
+
+/* bits->slice of the signed numbers that n elements of x are. */
+void ring_slice(const ring_ops *ring, const bits_ops *bits, uint64_t *planes, size_t stride,
+                const void *x, size_t n, unsigned lo, unsigned p);
 
 #endif

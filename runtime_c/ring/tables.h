@@ -3,9 +3,10 @@
 /* The tables that ring.c chooses from, one file each. */
 #include "ring.h"
 
-extern const ring_ops ring64_portable, ring128_portable;
+extern const ring_ops ring64_portable, ring128_portable, field_portable;
 #ifdef __x86_64__
 extern const ring_ops ring64_avx2, ring64_avx512, ring128_avx2, ring128_avx512;
+extern const ring_ops field_avx2, field_avx512;
 #endif
 
 #endif

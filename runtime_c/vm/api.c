@@ -49,6 +49,7 @@ int seq_protocol_at(size_t i, seq_protocol_info *info) {
         .threshold_den = p->threshold_den,
         .ring64 = p->ring64 != 0,
         .ring128 = p->ring128 != 0,
+        .field = p->field != 0,
         .insecure = p->insecure,
     };
     return 1;
@@ -72,7 +73,12 @@ static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
                         "%s runs between %u to %u parties; this is party %u of %u", protocol->name,
                         protocol->parties_min, protocol->parties_max, o->me, o->parties);
     }
-    if (!(p->ring_bits == 64 ? protocol->ring64 : protocol->ring128)) {
+    if (p->field && !protocol->field) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "%s works in rings, and the program is compiled for the field 2^127 - 1",
+                        protocol->name);
+    }
+    if (!p->field && !(p->ring_bits == 64 ? protocol->ring64 : protocol->ring128)) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%s does not work in the ring 2^%u",
                         protocol->name, p->ring_bits);
     }
@@ -134,7 +140,7 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
                         .f = p->f,
                         .stat = p->stat,
                         .checked = o->checked < 0 ? p->checked : o->checked};
-    vm->env.ring = ring_select(p->ring_bits);
+    vm->env.ring = ring_select(p->field ? RING_FIELD : p->ring_bits);
     vm->env.bits = bits_select();
     if (vm->env.ring == NULL || vm->env.bits == NULL) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
@@ -229,7 +235,7 @@ int seq_run_input(seq_run *run, size_t input, size_t first, const void *words, s
         return report(&vm->error, err);
     }
     uint8_t *to = (uint8_t *)vm->input[input] + first * p->word;
-    memcpy(to, words, elements * p->word);
+    vm->env.ring->from_signed(to, words, elements);
     VM_SECRET(to, elements * p->word);
     vm->given[input] += elements;
     return 0;
@@ -337,6 +343,15 @@ static seq_status run_all(seq_run *run) {
     return interp_run(vm);
 }
 
+/* Outputs leave as signed numbers. */
+static void convert_outputs(seq_vm *vm) {
+    for (uint64_t i = 0; vm->error.status == SEQ_OK && i < vm->program->outputs; i++) {
+        if (vm->output[i] != NULL) {
+            vm->env.ring->to_signed(vm->output[i], vm->output[i], vm->program->output[i].elements);
+        }
+    }
+}
+
 /* Disconnect; wipe and free what the run held, but for outputs. */
 static void finish(seq_run *run) {
     seq_vm *vm = &run->vm;
@@ -344,6 +359,7 @@ static void finish(seq_run *run) {
     vm->ended = vm_nanoseconds();
     (void)pthread_mutex_unlock(&vm->lock);
     machine_destroy(vm);
+    convert_outputs(vm);
     if (vm->net != NULL) {
         uint64_t sent, received;
         for (unsigned p = 0; p < vm->env.parties; p++) {

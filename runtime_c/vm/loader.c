@@ -139,8 +139,8 @@ static seq_status read_meta(const seq_loader *l, const section *s) {
         const char *name;
         uint64_t least, most;
     } field[META_WORDS] = {
-        {"domain", 0, 0},
-        {"ring bits", 64, 128},
+        {"domain", 0, 1},
+        {"ring bits", 1, 128},
         {"k", 1, 127},
         {"f", 0, 126},
         {"statistical parameter", 0, 128},
@@ -164,9 +164,13 @@ static seq_status read_meta(const seq_loader *l, const section *s) {
                                  (unsigned long long)v[i]);
         }
     }
-    if (v[1] != 64 && v[1] != 128) {
+    if (v[0] == 0 && v[1] != 64 && v[1] != 128) {
         return loader_refuse(l, s->offset + 8, "a ring of %llu bits; there are 64 and 128",
                              (unsigned long long)v[1]);
+    }
+    if (v[0] == 1 && v[1] > PROGRAM_FIELD_BITS) {
+        return loader_refuse(l, s->offset + 8, "products of %llu bits; the field has room for %u",
+                             (unsigned long long)v[1], PROGRAM_FIELD_BITS);
     }
     if (v[2] >= v[1] || v[3] >= v[2]) {
         return loader_refuse(l, s->offset + 16, "f = %llu < k = %llu < %llu bits does not hold",
@@ -175,7 +179,8 @@ static seq_status read_meta(const seq_loader *l, const section *s) {
     }
     seq_program *p = l->p;
     p->ring_bits = (unsigned)v[1];
-    p->word = p->ring_bits / 8;
+    p->field = v[0] == 1;
+    p->word = p->field ? 16 : p->ring_bits / 8;
     p->k = (unsigned)v[2];
     p->f = (unsigned)v[3];
     p->stat = (unsigned)v[4];
@@ -198,6 +203,9 @@ static seq_status read_pool(const seq_loader *l, const section *s) {
         return no_memory(l);
     }
     memcpy(l->p->pool, l->bytes + s->offset, s->length);
+    if (l->p->field) {
+        ring_by_name(RING_FIELD, "portable")->from_signed(l->p->pool, l->p->pool, l->p->pool_words);
+    }
     return SEQ_OK;
 }
 

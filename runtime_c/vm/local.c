@@ -1,5 +1,6 @@
 /* What the local handlers have in common, and their table. */
 #include "local.h"
+#include "../ring/field.h"
 
 #include <string.h>
 
@@ -30,11 +31,16 @@ void local_binary(seq_vm *vm, vm_binary fn, void *d, const void *a, const void *
 }
 
 __int128 local_word(const seq_vm *vm, const void *words, size_t i) {
+    if (vm->program->field) {
+        return field_to_signed(((const field *)words)[i]);
+    }
     return vm->program->word == 8 ? ((const int64_t *)words)[i] : ((const __int128 *)words)[i];
 }
 
 void local_set_word(const seq_vm *vm, void *words, size_t i, __int128 v) {
-    if (vm->program->word == 8) {
+    if (vm->program->field) {
+        ((field *)words)[i] = field_from_signed(v);
+    } else if (vm->program->word == 8) {
         ((int64_t *)words)[i] = (int64_t)v;
     } else {
         ((__int128 *)words)[i] = v;

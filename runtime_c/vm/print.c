@@ -135,8 +135,7 @@ static const char *sign_of(const format *f, int negative) {
 }
 
 /* v / 2^f by the format; integers are rounded towards zero. */
-static int format_value(char out[FIELD], const format *f, __int128 v, unsigned ring_bits,
-                        unsigned frac) {
+static int format_value(char out[FIELD], const format *f, __int128 v, size_t word, unsigned frac) {
     char spec[40], text[48];
     int width = (int)f->width;
     if (f->conversion == 'f' || f->conversion == 'g') {
@@ -150,7 +149,7 @@ static int format_value(char out[FIELD], const format *f, __int128 v, unsigned r
     }
     int negative = v < 0 && f->conversion == 'd';
     unsigned __int128 magnitude = negative ? -(unsigned __int128)v : (unsigned __int128)v;
-    if (f->conversion == 'u' && ring_bits == 64) {
+    if (f->conversion == 'u' && word == 8) {
         magnitude = (uint64_t)v;
     }
     decimal(text, magnitude >> frac, sign_of(f, negative && magnitude >> frac != 0));
@@ -171,7 +170,7 @@ seq_status print_values(seq_vm *vm, const void *words, size_t n, unsigned f, con
     }
     seq_status status = n == 1 ? SEQ_OK : append(vm, "[", 1);
     for (size_t i = 0; i < n && status == SEQ_OK && vm->line_length + 1 < LINE_LIMIT; i++) {
-        int length = format_value(field, &spec, local_word(vm, words, i), vm->env.ring_bits, f);
+        int length = format_value(field, &spec, local_word(vm, words, i), vm->program->word, f);
         status = i == 0 ? SEQ_OK : append(vm, " ", 1);
         if (status == SEQ_OK) {
             status = append(vm, field, (size_t)length < FIELD ? (size_t)length : FIELD - 1);

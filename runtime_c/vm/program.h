@@ -15,6 +15,7 @@
 
 #define PROGRAM_MAX_RANK 6
 #define PROGRAM_MAX_DEPTH 64
+#define PROGRAM_FIELD_BITS 124 /* the most "ring bits" in the field */
 #define PROGRAM_MAX_ELEMENTS ((uint64_t)1 << 40)
 #define PROGRAM_ALL_PARTIES UINT64_MAX
 #define PROGRAM_MAX_TABLES 64 /* inputs of which only rows are read; further ones are not found */
@@ -48,8 +49,9 @@ typedef struct {
 struct seq_program {
     uint8_t hash[32];
     unsigned ring_bits, k, f, stat;
+    int field; /* not a ring: p = 2^127 - 1; products have ring_bits - 1 bits */
     int nearest, checked;
-    size_t word;               /* bytes in a ring word */
+    size_t word;               /* bytes in a word of files s and c */
     uint64_t size[FILE_COUNT]; /* elements of s, words of b, elements of c */
     uint64_t handles;
     void *pool; /* 64-byte aligned */

@@ -141,6 +141,8 @@ CASES = [
     Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
 ]
 
+FIELD_CASES = [*CASES[:4], *(case for case in CASES if case.name == "mnist_strided")]
+
 # Variants: what is drawn secretly is another thing at each executor, so the two are not compared.
 VARIANTS = [
     Case("mnist_lenet", lambda: digits(12, 4), check_trained,
@@ -186,9 +188,11 @@ def run(
     return lines, dict(np.load(path)) if path.exists() else {}
 
 
-def make(case: Case, inputs: tuple[str, ...], rounding: str) -> Compiled:
-    flags = source.Flags(case.options, inputs, rounding=rounding)
-    return source.compile_file(ROOT / "programs" / f"{case.name}.py", flags, "rep3")
+def make(
+    case: Case, inputs: tuple[str, ...], rounding: str, protocol: str = "rep3", ring: str = "64"
+) -> Compiled:
+    flags = source.Flags(case.options, inputs, rounding=rounding, ring=ring)
+    return source.compile_file(ROOT / "programs" / f"{case.name}.py", flags, protocol)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
@@ -209,6 +213,19 @@ def test_three_executors_agree(case: Case, tmp_path: Path) -> None:
     assert predicted["exact"]
     assert measured["rounds"] == predicted["rounds"]
     assert measured["sent_bytes"] == predicted["sent_bytes"]
+
+
+@pytest.mark.parametrize("case", FIELD_CASES, ids=lambda c: c.name)
+def test_executors_agree_in_the_field(case: Case, tmp_path: Path) -> None:
+    inputs = write_inputs(case, tmp_path)
+    made = make(case, inputs, "nearest", "emulate", "field")
+    arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
+    expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
+    case.check(expected.lines)
+    lines, outputs = run(tmp_path, case.name, made, inputs, "emulate")
+    assert lines == expected.lines
+    for name, array in outputs.items():
+        np.testing.assert_array_equal(array, expected.outputs[name], name)
 
 
 @pytest.mark.parametrize("case", VARIANTS, ids=lambda c: c.name)

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 
 from sequester.compiler.ir import numeric
-from sequester.compiler.ir.numeric import Ring
+from sequester.compiler.ir.numeric import Field, Ring
 from sequester.compiler.ir.ops_shape import secret_order
 from sequester.compiler.ir.reference import PublicRandomness
-from sequester.compiler.isa.program import Insn, Program, span
+from sequester.compiler.isa.program import FIELD, Insn, Program, span
 from sequester.compiler.isa.table import plane_words
 
 
@@ -25,7 +25,8 @@ class Machine:
     def __init__(self, program: Program, inputs: Mapping[tuple[int, str], Any]):
         self.program = program
         m = program.meta
-        self.ring = Ring(m.ring_bits, np.random.default_rng(1))
+        kind = Field if m.domain == FIELD else Ring
+        self.ring = kind(m.ring_bits, np.random.default_rng(1))
         self.files = {
             "s": self.ring.array(np.full(m.s_size, 77)),
             "c": self.ring.array(np.full(m.c_size, 99)),

@@ -141,12 +141,12 @@ def test_shape_options() -> None:
 def test_out_of_range(value: float) -> None:
     array = np.array([1.0, value])
     with pytest.raises(ConfigError, match="file: element 1 is"):
-        data.to_words(array, f=16, k=31, ring_bits=64, what="file")
+        data.to_words(array, f=16, k=31, word_bits=64, what="file")
 
 
 def test_fraction_for_an_integer() -> None:
     with pytest.raises(ConfigError, match="integers are wanted"):
-        data.to_words(np.array([1.0, 2.5]), f=0, k=31, ring_bits=64, what="file")
+        data.to_words(np.array([1.0, 2.5]), f=0, k=31, word_bits=64, what="file")
 
 
 @settings(max_examples=100)
@@ -157,16 +157,16 @@ def test_fraction_for_an_integer() -> None:
 def test_words_round_trip(values: list[float], domain: tuple[int, int, int]) -> None:
     ring_bits, k, f = domain
     array = np.array(values)
-    words = data.to_words(array, f=f, k=k, ring_bits=ring_bits, what="x")
-    back = data.from_words(words, f=f, shape=array.shape, ring_bits=ring_bits)
+    words = data.to_words(array, f=f, k=k, word_bits=ring_bits, what="x")
+    back = data.from_words(words, f=f, shape=array.shape, word_bits=ring_bits)
     np.testing.assert_array_equal(back, np.rint(array * 2.0**f) / 2.0**f)
 
 
 @given(st.lists(st.integers(-(2**30) + 1, 2**30 - 1), min_size=1), st.sampled_from([64, 128]))
 def test_integers_round_trip(values: list[int], ring_bits: int) -> None:
     array = np.array(values)
-    words = data.to_words(array, f=0, k=31, ring_bits=ring_bits, what="x")
-    back = data.from_words(words, f=0, shape=array.shape, ring_bits=ring_bits)
+    words = data.to_words(array, f=0, k=31, word_bits=ring_bits, what="x")
+    back = data.from_words(words, f=0, shape=array.shape, word_bits=ring_bits)
     assert back.dtype == np.int64
     np.testing.assert_array_equal(back, array)
 

@@ -50,6 +50,7 @@ class RingOps(ct.Structure):
         *_table([(name, (_P, _P, _P, _N)) for name in ("add", "sub", "mul", "muladd")]),
         *_table([("muli", (_P, _P, _I, _N)), ("addi", (_P, _P, _I, _N)), ("fill", (_P, _I, _N))]),
         *_table([(name, (_P, _P, _U, _N)) for name in ("shr_nearest", "sar", "shr")]),
+        *_table([(name, (_P, _P, _N)) for name in ("to_signed", "from_signed")]),
         *_table([(name, (_P, _P, _P)) for name in ("copy", "acc")]),
         *_table(
             [(n, (_P, _P, _P, _P, ct.c_int, _P)) for n in ("gemm", "conv", "conv_dx", "conv_dw")]

@@ -19,6 +19,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from .kernels import LEVELS, Array, BitsOps, Conv, Gemm, Kernels, RingOps, Walk, build, pointer
 
 SIZES = (0, 1, 2, 7, 8, 9, 63, 64, 65, 200)
+FIELD = 127  # in place of a width
+PRIME = 2**127 - 1
 
 
 @pytest.fixture(scope="session")
@@ -40,10 +42,11 @@ def pool(kernels: Kernels) -> Iterator[int]:
 
 
 class Ring:
-    """One table, with arrays of object integers in and out."""
+    """One table, of a ring or the field, with arrays of object integers in and out."""
 
     def __init__(self, ops: RingOps) -> None:
-        self.ops, self.width, self.mod = ops, int(ops.bits), 1 << int(ops.bits)
+        self.ops, self.width = ops, 8 * int(ops.word)
+        self.mod = PRIME if ops.bits == FIELD else 1 << self.width
 
     def pack(self, values: Array) -> Array:
         """Unsigned integers -> words as an array of (..., words of 64 bits)."""
@@ -56,13 +59,14 @@ class Ring:
         return out + (words[:, 1].astype(object) << 64) if self.width == 128 else out
 
     def signed(self, values: Array) -> Array:
-        return (values + self.mod // 2) % self.mod - self.mod // 2
+        half = self.mod // 2
+        return (values + half) % self.mod - half
 
     def random(self, n: int, seed: int) -> Array:
         """Uniform words among which every edge value of the ring occurs."""
         rng = np.random.default_rng(seed)
         words = rng.integers(0, 2**64, (n, self.width // 64), dtype=np.uint64)
-        values = self.unpack(words)
+        values = self.unpack(words) % self.mod
         half = self.mod // 2
         edges = [0, 1, self.mod - 1, half, half - 1, half + 1, 2**63, 2**32 - 1, 2**32, 2**64 - 1]
         edges += [self.mod - 2**32, 0x5555555555555555, int("10" * (self.width // 2), 2)]
@@ -71,13 +75,15 @@ class Ring:
         return values
 
 
-@pytest.fixture(params=list(itertools.product((64, 128), LEVELS)), ids=lambda p: f"{p[0]}-{p[1]}")
+@pytest.fixture(
+    params=list(itertools.product((64, 128, FIELD), LEVELS)), ids=lambda p: f"{p[0]}-{p[1]}"
+)
 def ring(request: pytest.FixtureRequest, kernels: Kernels) -> Ring:
     width, level = request.param
     ops = kernels.ring(width, level)
     if ops is None:
         pytest.skip(f"this CPU has no {level}")
-    assert (ops.name.decode(), ops.bits, ops.word) == (level, width, width // 8)
+    assert (ops.name.decode(), ops.bits, ops.word) == (level, width, -(-width // 64) * 8)
     return Ring(ops)
 
 
@@ -116,13 +122,30 @@ def test_shifts(ring: Ring) -> None:
         half = 1 << m >> 1
         cases = {"sar": ring.signed(a) >> m, "shr": a >> m}
         if m:
-            cases["shr_nearest"] = ring.signed((a + half) % ring.mod) >> m
+            up = ring.signed(a) + half
+            cases["shr_nearest"] = (up if ring.mod == PRIME else ring.signed(up % ring.mod)) >> m
         for name, want in cases.items():
             pa, d = ring.pack(a), ring.pack(a)
             getattr(ring.ops, name)(pointer(d), pointer(pa), m, 77)
             assert (ring.unpack(d) == want % ring.mod).all(), (name, m)
             getattr(ring.ops, name)(pointer(pa), pointer(pa), m, 77)
             assert (pa == d).all()
+
+
+def test_signed_numbers(ring: Ring) -> None:
+    a, mask = ring.random(99, 5), (1 << ring.width) - 1
+    pa, d = ring.pack(a), ring.pack(a)
+    ring.ops.to_signed(pointer(d), pointer(pa), 99)
+    assert (ring.unpack(d) == ring.signed(a) & mask).all()
+    ring.ops.from_signed(pointer(d), pointer(d), 99)
+    assert (d == pa).all()
+    wide = np.frombuffer(np.random.default_rng(6).bytes(99 * ring.width // 8), np.uint64).copy()
+    wide[:8] = 2**64 - 1, 2**64 - 1, 0, 2**63, 2**64 - 1, 2**63 - 1, 1, 2**63
+    wide = wide.reshape(99, -1)
+    number = ring.unpack(wide)
+    number = number - ((number >> ring.width - 1) << ring.width)
+    ring.ops.from_signed(pointer(d), pointer(wide), 99)
+    assert (ring.unpack(d) == number % ring.mod).all()
 
 
 WALKS: dict[str, tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], int, int]] = {
@@ -179,7 +202,7 @@ def product(ring: Ring, a: Array, b: Array) -> Array:
     la, lb = limbs(ring, a), limbs(ring, b)
     out = np.zeros((a.shape[0], b.shape[1]), dtype=object)
     for i, j in itertools.product(range(len(la)), range(len(lb))):
-        if i + j < len(la):
+        if i + j < len(la) or ring.mod == PRIME:
             out = out + ((la[i] @ lb[j]).astype(np.int64).astype(object) << 16 * (i + j))
     return out % ring.mod
 
@@ -465,7 +488,7 @@ lib = ctypes.CDLL(sys.argv[1])
 lib.prg_name.restype = ctypes.c_char_p
 for f in (lib.ring_select, lib.bits_select):
     f.restype = ctypes.POINTER(ctypes.c_char_p)
-tables = [lib.ring_select(64), lib.ring_select(128), lib.bits_select()]
+tables = [*map(lib.ring_select, (64, 128, 127)), lib.bits_select()]
 print(*[t[0].decode() if t else None for t in tables], lib.prg_name().decode())
 assert not lib.ring_select(32) and not lib.ring_select(0)
 """
@@ -481,8 +504,8 @@ def test_choice(kernels: Kernels, library: Path) -> None:
             env=env, check=True, capture_output=True, text=True,
         )  # fmt: skip
         level = forced or available[-1]
-        want = f"{level} {level} {level} {prg[level]}" if level in available else None
-        assert done.stdout.strip() == (want or "None None None portable")
+        want = " ".join([level] * 4 + [prg[level]]) if level in available else None
+        assert done.stdout.strip() == (want or "None None None None portable")
     assert kernels.bits("mmx") is None and kernels.ring(64, "") is None
 
 

@@ -1,0 +1,4 @@
+#define TARGET
+#define TABLE field_portable
+#define NAME "portable"
+#include "field_impl.h"
