@@ -391,8 +391,8 @@ static void start_ltz(seq_vm *vm, const seq_call *call) {
     const seq_env *env = vm_env(vm);
     size_t n = SIZE(LTZ, n);
     if (check_bits(vm, call) == SEQ_OK) {
-        ring_slice(env->ring, env->bits, REG(LTZ, d), bits_plane_words(n), REG(LTZ, a), n,
-                   (unsigned)ARG(LTZ, bits) - 1, 1);
+        vm_slice(env, REG(LTZ, d), bits_plane_words(n), REG(LTZ, a), n,
+                 (unsigned)ARG(LTZ, bits) - 1, 1);
     }
 }
 
@@ -418,7 +418,7 @@ static void start_a2b(seq_vm *vm, const seq_call *call) {
     size_t n = SIZE(A2B, n);
     /* As for eqz: to take it apart. */
     if (bits < env->k || check_bits(vm, call) == SEQ_OK) {
-        ring_slice(env->ring, env->bits, REG(A2B, d), bits_plane_words(n), REG(A2B, a), n, 0, bits);
+        vm_slice(env, REG(A2B, d), bits_plane_words(n), REG(A2B, a), n, 0, bits);
     }
 }
 

@@ -1,7 +1,6 @@
 #include "ring.h"
 
 #include "../cpu.h"
-#include "../prg/prg.h"
 #include "tables.h"
 
 static const ring_ops *table(unsigned bits, cpu_level level) {
@@ -26,21 +25,4 @@ const ring_ops *ring_select(unsigned bits) {
 
 const ring_ops *ring_by_name(unsigned bits, const char *name) {
     return table(bits, cpu_named(name));
-}
-
-void ring_slice(const ring_ops *ring, const bits_ops *bits, uint64_t *planes, size_t stride,
-                const void *x, size_t n, unsigned lo, unsigned p) {
-    enum { PIECE = 512 };
-    _Alignas(64) __int128 number[PIECE];
-    const unsigned width = 8 * (unsigned)ring->word;
-    if (ring->bits != RING_FIELD) {
-        bits->slice(planes, stride, x, width, n, lo, p);
-        return;
-    }
-    for (size_t at = 0; at < n; at += PIECE) {
-        const size_t count = n - at < PIECE ? n - at : PIECE;
-        ring->to_signed(number, (const __int128 *)x + at, count);
-        bits->slice(planes + at / 64, stride, number, width, count, lo, p);
-    }
-    prg_wipe(number, sizeof number);
 }

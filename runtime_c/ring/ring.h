@@ -10,8 +10,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../bits/bits.h"
-
 typedef struct seq_pool seq_pool; /* par.h */
 
 typedef struct {
@@ -79,9 +77,5 @@ typedef struct {
 const ring_ops *ring_select(unsigned bits);
 /* The same by name: for tests that run them all. NULL if unknown or not available. */
 const ring_ops *ring_by_name(unsigned bits, const char *name);
-
-/* bits->slice of the signed numbers that n elements of x are. */
-void ring_slice(const ring_ops *ring, const bits_ops *bits, uint64_t *planes, size_t stride,
-                const void *x, size_t n, unsigned lo, unsigned p);
 
 #endif

@@ -49,7 +49,7 @@ static uint64_t *clear_planes(seq_vm *vm, const void *x, size_t n, unsigned p) {
     size_t stride = bits_plane_words(n);
     uint64_t *planes = memory_take(vm, p * stride * 8 + 8);
     if (planes != NULL) {
-        ring_slice(vm->env.ring, vm->env.bits, planes, stride, x, n, 0, p);
+        vm_slice(&vm->env, planes, stride, x, n, 0, p);
     }
     return planes;
 }

@@ -35,6 +35,23 @@ const seq_env *vm_env(const seq_vm *vm) {
     return &vm->env;
 }
 
+void vm_slice(const seq_env *env, uint64_t *planes, size_t stride, const void *x, size_t n,
+              unsigned lo, unsigned p) {
+    enum { PIECE = 512 };
+    _Alignas(64) __int128 number[PIECE];
+    const unsigned width = 8 * (unsigned)env->ring->word;
+    if (env->ring->bits != RING_FIELD) {
+        env->bits->slice(planes, stride, x, width, n, lo, p);
+        return;
+    }
+    for (size_t at = 0; at < n; at += PIECE) {
+        const size_t count = n - at < PIECE ? n - at : PIECE;
+        env->ring->to_signed(number, (const __int128 *)x + at, count);
+        env->bits->slice(planes + at / 64, stride, number, width, count, lo, p);
+    }
+    prg_wipe(number, sizeof number);
+}
+
 void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds) {
     (void)vm;
     call->own->rounds = rounds;

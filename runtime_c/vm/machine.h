@@ -69,6 +69,9 @@ typedef struct {
 } seq_env;
 
 const seq_env *vm_env(const seq_vm *vm);
+/* bits->slice of the signed numbers that n words of x are. */
+void vm_slice(const seq_env *env, uint64_t *planes, size_t stride, const void *x, size_t n,
+              unsigned lo, unsigned p);
 
 /* Rounds this call takes: its length in the longest chain of dependent messages. Once per call. */
 void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds);

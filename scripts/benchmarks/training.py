@@ -165,7 +165,7 @@ def _inputs(case: Case, folder: Path) -> tuple[str, ...]:
 def _compile(case: Case, inputs: tuple[str, ...], folder: Path) -> tuple[bytes, float, float]:
     """(bytecode, seconds, peak MB) of `sequester compile`, a process of its own."""
     out = folder / "program.sqb"
-    words = ["compile", str(ROOT / "programs" / NETS[case.net])]
+    words = ["compile", "--protocol", case.protocol, str(ROOT / "programs" / NETS[case.net])]
     words += [word for spec in inputs for word in ("--input", spec)]
     words += [word for name in case.without for word in ("--without", name)]
     words += ["--batch", "2", "--epochs", "1"] if case.infer else ["--batch", str(case.batch)]
