@@ -120,6 +120,23 @@ def network(ns: Any) -> Any:
     )  # fmt: skip
 
 
+def with_states(name: str) -> Callable[[Any], Any]:
+    """A recurrent layer that is given its first states; the first input is the hidden one."""
+
+    def build(ns: Any) -> Any:
+        class Started(ns.Module):  # type: ignore[misc]
+            def __init__(self) -> None:
+                super().__init__()
+                self.cells = getattr(ns, name)(4, 3)
+
+            def forward(self, h: Any, x: Any, *c: Any) -> Any:
+                return self.cells(x, (h, *c) if c else h)
+
+        return Started()
+
+    return build
+
+
 _TEXT = draw(5, 3, 4)  # steps, batch, features
 _LOGITS = draw(6, 4, scale=3.0)
 _CHANCES = np.clip(np.abs(draw(6, 3, scale=0.5)), 2.0**-8, 1 - 2.0**-8)
@@ -159,6 +176,7 @@ CASES: tuple[Case, ...] = (
     simple("BatchNorm1d", 12, 3, args=(3,)),
     simple("BatchNorm1d", 4, 3, 5, args=(3,), eps=1e-3, momentum=0.4),
     simple("BatchNorm1d", 12, 3, args=(3,), affine=False),
+    simple("BatchNorm1d", 12, 3, args=(3,), bias=False),
     simple("BatchNorm1d", 12, 3, args=(3,), training=False, track_running_stats=False),
     simple("BatchNorm1d", 12, 3, args=(3,), training=False),
     simple("BatchNorm2d", 3, 2, 3, 4, args=(2,)),
@@ -173,18 +191,30 @@ CASES: tuple[Case, ...] = (
     simple("Flatten", 2, 3, 2),
     simple("Flatten", 2, 3, 2, 2, start_dim=0, end_dim=2),
     simple("Identity", 2, 3),
+    simple("Embedding", x=labels(3, 2, classes=5), args=(5, 3)),
+    simple("Dropout", 2, 3, args=(0.0,)),
+    simple("Dropout", 2, 3, args=(1.0,)),
+    simple("Dropout", 2, 3, args=(0.3,), training=False),
     simple("ReLU", x=ties(4, 5)),
     simple("LeakyReLU", x=ties(4, 5)),
     simple("LeakyReLU", 4, 5, args=(0.2,)),
     simple("Sigmoid", x=draw(4, 5, scale=4.0)),
     simple("Tanh", x=draw(4, 5, scale=2.0)),
+    simple("GELU", x=draw(4, 5, scale=3.0)),
+    simple("GELU", x=draw(4, 5, scale=3.0), approximate="tanh"),
+    simple("Softplus", x=draw(4, 5, scale=4.0)),
+    simple("Softplus", x=draw(4, 5, scale=2.0), beta=2.5),
     simple("Softmax", x=draw(4, 5, scale=3.0), dim=1),
     simple("Softmax", 3, 4, 2, dim=0),
     simple("LogSoftmax", x=draw(4, 5, scale=3.0), dim=-1),
     simple("LSTM", x=_TEXT, args=(4, 3)),
     simple("LSTM", x=_TEXT, args=(4, 2), num_layers=2, bidirectional=True, batch_first=True),
     simple("LSTM", x=_TEXT, args=(4, 3), bias=False),
+    simple("LSTM", x=_TEXT, args=(4, 2), num_layers=2, dropout=1.0),
+    Case(with_states("LSTM"), (draw(1, 3, 3, seed=1), _TEXT, draw(1, 3, 3, seed=2)),
+         "LSTM(4, 3) with first states"),
     simple("GRU", x=_TEXT, args=(4, 3)),
+    Case(with_states("GRU"), (draw(1, 3, 3, seed=1), _TEXT), "GRU(4, 3) with first states"),
     simple("GRU", x=_TEXT, args=(4, 2), num_layers=2, bidirectional=True),
     simple("GRU", x=_TEXT, args=(4, 3), bias=False, batch_first=True),
     Case(residual, (draw(2, 2, 4, 4),), "a residual block", composed=True),
@@ -195,12 +225,14 @@ CASES: tuple[Case, ...] = (
     loss("CrossEntropyLoss", _LOGITS, np.eye(4)[labels(6, classes=4)], reduction="sum"),
     loss("CrossEntropyLoss", _LOGITS, labels(6, classes=4), reduction="none"),
     loss("CrossEntropyLoss", _LOGITS, labels(6, classes=4), label_smoothing=0.1),
+    loss("CrossEntropyLoss", _LOGITS * 8, np.full((6, 4), 0.25), label_smoothing=0.5),
     loss("CrossEntropyLoss", draw(2, 3, 2, 2), labels(2, 2, 2, classes=3), reduction="none"),
     loss("CrossEntropyLoss", draw(2, 3, 4), labels(2, 4, classes=3)),
     loss("MSELoss", draw(4, 3), draw(4, 3, seed=9)),
     loss("MSELoss", draw(4, 3), draw(4, 3, seed=9), reduction="sum"),
     loss("MSELoss", draw(4, 3), draw(4, 3, seed=9), reduction="none"),
     loss("BCELoss", _CHANCES, _BITS),
+    loss("BCELoss", _CHANCES, _BITS, reduction="sum"),
     loss("BCELoss", _CHANCES, _BITS, reduction="none"),
     loss("BCEWithLogitsLoss", draw(6, 3, scale=4.0), _BITS),
     loss("BCEWithLogitsLoss", draw(6, 3, scale=4.0), _BITS, reduction="sum"),
@@ -243,9 +275,9 @@ def trace(case: Case, config: Config, *, backward: bool = True) -> Graph:
         if not backward:
             return
         total: Any = sum((y * weights(y.shape)).sum() for y in found.values())
-        names = [name for name, _ in module.named_parameters()]
-        for name, g in zip(["dx", *(f"d.{n}" for n in names)],
-                           grad(total, [xs[0], *module.parameters()]), strict=True):  # fmt: skip
+        asked: dict[str, Any] = {} if kinds[0] is sint else {"dx": xs[0]}
+        asked |= {f"d.{name}": p for name, p in module.named_parameters()}
+        for name, g in zip(asked, grad(total, list(asked.values())), strict=True):
             output(name, g)
         for name, buffer in module.named_buffers():
             output(f"b.{name}", buffer)
@@ -259,7 +291,8 @@ def run(case: Case, config: Config, mode: reference.Mode = "exact") -> Arrays:
     if mode == "exact":
         graph = expand.run(graph)
     inputs = {(0, str(i)): x for i, x in enumerate(case.inputs)}
-    return reference.run(graph, inputs, mode=mode, checked=mode == "exact").outputs
+    rng = np.random.default_rng(2)
+    return reference.run(graph, inputs, mode=mode, rng=rng, checked=mode == "exact").outputs
 
 
 def pytorch(case: Case) -> Arrays:
@@ -273,11 +306,12 @@ def pytorch(case: Case) -> Arrays:
          for k, v in state.items()}
     )  # fmt: skip
     xs = [torch.tensor(x) for x in case.inputs]
-    xs[0].requires_grad_()
+    if xs[0].is_floating_point():
+        xs[0].requires_grad_()
     found = {f"y{i}": y for i, y in enumerate(flat(module(*xs)))}
     total: Any = sum((y * torch.tensor(weights(y.shape))).sum() for y in found.values())
     total.backward()
-    found["dx"] = xs[0].grad
+    found |= {"dx": xs[0].grad} if xs[0].is_floating_point() else {}
     found |= {f"d.{name}": p.grad for name, p in module.named_parameters()}
     found |= {f"b.{k}": v for k, v in module.named_buffers() if v.is_floating_point()}
     return {name: v.detach().numpy() for name, v in found.items()}
@@ -293,6 +327,8 @@ def vectors(case: Case) -> Arrays:
 def errors(case: Case, config: Config) -> tuple[float, float]:
     """The largest error of any array in units of the last place, and in units of the bar."""
     found, wanted = run(case, config), vectors(case)
+    if found.keys() != wanted.keys():
+        raise ValueError(f"{case.key}: {sorted(found)} beside PyTorch's {sorted(wanted)}")
     places, share = 2.0**-config.f, 2.0 ** (-10 if config.f <= 16 else -24)
     largest = max(float(np.abs(want).max(initial=0.0)) for want in wanted.values())
     worst = [0.0, 0.0]
@@ -314,16 +350,18 @@ def rounds(case: Case) -> tuple[int, int]:
     return made[0], made[1]
 
 
+def row(case: Case) -> list[str]:
+    """The cells of a case in the table."""
+    cells = [f"{units:.1f} ({100 * bar:.0f} %)"
+             for units, bar in (errors(case, c) for c in (SMALL, LARGE))]  # fmt: skip
+    name = case.key.replace(case.name, f"`{case.name}`", 1)
+    return [name, *cells, *map(str, rounds(case))]
+
+
 def table() -> str:
     """The Markdown table."""
     lines = ["| layer | f = 16 | f = 32 | rounds | with gradients |", "|---" * 5 + "|"]
-    for case in CASES:
-        cells = [f"{units:.1f} ({100 * bar:.0f} %)"
-                 for units, bar in (errors(case, c) for c in (SMALL, LARGE))]  # fmt: skip
-        name = case.key.replace(case.name, f"`{case.name}`", 1)
-        row = [name, *cells, *map(str, rounds(case))]
-        lines.append(f"| {' | '.join(row)} |")
-    return "\n".join(lines)
+    return "\n".join([*lines, *(f"| {' | '.join(row(case))} |" for case in CASES)])
 
 
 def main() -> None:

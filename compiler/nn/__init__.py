@@ -4,7 +4,7 @@ Gradients come from the op table's rules; nothing here knows of protocols.
 """
 
 from . import init, optim, transforms, utils
-from .activation import LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from .activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from .bridge import from_torch, save_torch, to_torch
 from .dropout import Dropout
 from .layers import Conv2d, Embedding, Flatten, Linear, one_hot
@@ -28,11 +28,11 @@ from .training import accuracy, augmentation_named, fit, optimizer_named, schedu
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
-    "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GRU", "Identity", "LSTM",
-    "Lambda", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d", "Module",
-    "ReLU", "Sequential", "Sigmoid", "Softmax", "Tanh", "accuracy", "augmentation_named",
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "count_correct", "cross_entropy",
-    "evaluate", "fit", "fold_batch_norm", "from_torch", "fuse_bn_eval", "init", "mse_loss",
-    "one_hot", "optim", "optimizer_named", "save_torch", "schedule_named", "to_torch", "transforms",
-    "utils",
+    "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GELU", "GRU", "Identity",
+    "LSTM", "Lambda", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d",
+    "Module", "ReLU", "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "accuracy",
+    "augmentation_named", "binary_cross_entropy", "binary_cross_entropy_with_logits",
+    "count_correct", "cross_entropy", "evaluate", "fit", "fold_batch_norm", "from_torch",
+    "fuse_bn_eval", "init", "mse_loss", "one_hot", "optim", "optimizer_named", "save_torch",
+    "schedule_named", "to_torch", "transforms", "utils",
 ]  # fmt: skip

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from .. import lang
-from ..lang import Operators, Tensor
-from .module import Module
+from ..lang import Operators, Tensor, current
+from .module import Module, only
 
 
 class ReLU(Module):
@@ -39,6 +39,33 @@ class Tanh(Module):
 
     def forward(self, x: Operators) -> Tensor:
         return lang.tanh(x)
+
+
+class GELU(Module):
+    """x Phi(x), Phi being the normal distribution function; approximate="tanh": its approximation
+    by tanh."""
+
+    def __init__(self, approximate: str = "none") -> None:
+        if approximate not in ("none", "tanh"):
+            raise current().error(f"GELU(approximate={approximate!r})", 'write "none" or "tanh"')
+        self.approximate = approximate
+
+    def forward(self, x: Operators) -> Tensor:
+        return lang.gelu(x, self.approximate)
+
+
+class Softplus(Module):
+    """log(1 + exp(beta x)) / beta. PyTorch's threshold, above which it gives x, saves it from an
+    overflow that there is none of here: the default is accepted, another one is an error."""
+
+    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
+        only("Softplus", threshold=(threshold, 20.0))
+        if not beta > 0:
+            raise current().error(f"Softplus(beta={beta})", "beta is positive")
+        self.beta = float(beta)
+
+    def forward(self, x: Operators) -> Tensor:
+        return lang.softplus(x, self.beta)
 
 
 class Softmax(Module):

@@ -187,7 +187,8 @@ class BCEWithLogitsLoss(_Loss):
     def __init__(
         self, weight: None = None, *, reduction: str = "mean", pos_weight: None = None
     ) -> None:
-        super().__init__(weight, reduction=reduction, pos_weight=pos_weight)
+        only("BCEWithLogitsLoss", pos_weight=(pos_weight, None))
+        super().__init__(weight, reduction=reduction)
 
 
 def count_correct(logits: Operators, labels: Operators) -> Tensor:

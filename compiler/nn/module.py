@@ -213,7 +213,7 @@ class Sequential(Module):
 def only(layer: str, **options: tuple[Any, Any]) -> None:
     """Refuse PyTorch's options whose value (first) is not the only one there is (second)."""
     for name, (given, possible) in options.items():
-        if given != possible:
+        if given is not possible and (possible is None or given != possible):
             raise current().error(
                 f"{layer} with {name}={given!r}", f"only {name}={possible!r} is there"
             )

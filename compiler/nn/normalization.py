@@ -30,6 +30,8 @@ class _BatchNorm(Module):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        *,
+        bias: bool = True,
     ) -> None:
         if momentum is None:
             raise current().error(
@@ -46,7 +48,8 @@ class _BatchNorm(Module):
         name = type(self).__name__
         if affine:
             self.weight = state(ones(num_features), f"{name}.weight")
-            self.bias = state(zeros(num_features), f"{name}.bias")
+            if bias:
+                self.bias = state(zeros(num_features), f"{name}.bias")
         if track_running_stats:
             self.register_buffer("running_mean", state(zeros(num_features), f"{name}.running_mean"))
             self.register_buffer("running_var", state(ones(num_features), f"{name}.running_var"))
@@ -71,9 +74,8 @@ class _BatchNorm(Module):
         if self.running_mean is not None:
             self._track(x, axes)
         y = lang.standardize(x, axes, self.eps)
-        if self.weight is None or self.bias is None:
-            return y
-        return y * self.weight.reshape(shape) + self.bias.reshape(shape)
+        y = y if self.weight is None else y * self.weight.reshape(shape)
+        return y if self.bias is None else y + self.bias.reshape(shape)
 
     def _track(self, x: Operators, axes: tuple[int, ...]) -> None:
         """Move the running statistics towards the batch's."""
@@ -93,9 +95,8 @@ class _BatchNorm(Module):
         if self.running_mean is None or self.running_var is None:
             raise current().error("a batch norm without running statistics")
         inverse = lang.rsqrt(self.running_var + max(self.eps, 2.0 ** -current().config.f))
-        if self.weight is None or self.bias is None:
-            return inverse, None
-        return inverse * self.weight, self.bias.read()
+        factor = inverse if self.weight is None else inverse * self.weight
+        return factor, None if self.bias is None else self.bias.read()
 
 
 class BatchNorm1d(_BatchNorm):

@@ -1,5 +1,7 @@
-"""Layers, losses and optimisers against PyTorch, or without it against finite differences, and a
-small training in the clear and on the exact ring."""
+"""SGD against its definition and PyTorch, modules, and a small training in float and on the ring.
+
+(Layers and losses: test_layers.py; the other optimisers: test_optim.py.)
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,6 @@ from lang_tools import NEAREST, outputs, result_of
 
 from sequester.compiler import nn
 from sequester.compiler.ir import reference
-from sequester.compiler.ir.graph import Config
 from sequester.compiler.lang import (
     Party,
     Program,
@@ -21,7 +22,6 @@ from sequester.compiler.lang import (
     Tensor,
     Variable,
     current,
-    grad,
     loop,
     output,
     print_,
@@ -34,159 +34,6 @@ from sequester.vm import data
 
 HAVE_TORCH = importlib.util.find_spec("torch") is not None
 RNG = np.random.default_rng(0)
-
-
-def seeded(module: nn.Module, seed: int = 1) -> tuple[nn.Module, dict[str, np.ndarray]]:
-    """The module with parameters of our choosing, and their values."""
-    rng = np.random.default_rng(seed)
-    values = {}
-    for name, parameter in module.named_parameters():
-        values[name] = np.round(rng.normal(size=parameter.shape) * 2**12) / 2**13
-        parameter.set(sfix(values[name]))
-    return module, values
-
-
-def twin(name: str, *arguments: Any, values: dict[str, np.ndarray], **options: Any) -> Any:
-    """PyTorch's layer of the same name and parameters, in float64."""
-    import torch
-
-    layer = getattr(torch.nn, name)(*arguments, **options).double()
-    layer.load_state_dict({k: torch.tensor(v) for k, v in values.items()})
-    return layer
-
-
-LAYERS: list[tuple[str, tuple[Any, ...], dict[str, Any], tuple[int, ...]]] = [
-    ("Linear", (5, 3), {}, (4, 5)),
-    ("Linear", (5, 3), {"bias": False}, (4, 5)),
-    ("Conv2d", (2, 3, 3), {}, (2, 2, 6, 5)),
-    ("Conv2d", (2, 3, (2, 3)), {"stride": (2, 1), "padding": (1, 2)}, (2, 2, 6, 5)),
-    ("Conv2d", (1, 2, 5), {"stride": 2, "padding": 2, "bias": False}, (1, 1, 7, 7)),
-    ("MaxPool2d", (2,), {}, (2, 3, 6, 4)),
-    ("MaxPool2d", (3,), {"stride": 2}, (2, 2, 7, 8)),
-    ("MaxPool2d", (3,), {"stride": 2, "padding": 1}, (2, 2, 7, 8)),
-    ("MaxPool2d", ((2, 3),), {"stride": 1, "padding": (1, 1)}, (1, 2, 5, 5)),
-    ("AvgPool2d", (2,), {}, (2, 3, 6, 4)),
-    ("AvgPool2d", (3,), {"stride": 2, "padding": 1}, (2, 2, 7, 8)),
-    ("ReLU", (), {}, (3, 4)),
-    ("Sigmoid", (), {}, (3, 4)),
-    ("Tanh", (), {}, (3, 4)),
-    ("Softmax", (), {"dim": -1}, (3, 4)),
-    ("Flatten", (), {}, (2, 3, 2)),
-]
-
-
-def run_layer(
-    name: str, arguments: tuple[Any, ...], options: dict[str, Any], x: np.ndarray, mode: Any
-) -> tuple[list[np.ndarray], dict[str, np.ndarray]]:
-    """Output, gradients for x and for the parameters of sum(out * w), and the parameters."""
-    values: dict[str, np.ndarray] = {}
-
-    def step(xs: Tensor) -> list[Tensor]:
-        layer, found = seeded(getattr(nn, name)(*arguments, **options))
-        values.update(found)
-        y = layer(xs)
-        loss = (y * weights(y.shape)).sum()
-        return [y, *grad(loss, [xs, *layer.parameters()])]
-
-    return outputs(step, x, mode=mode, lowered=mode == "exact"), values
-
-
-def weights(shape: tuple[int, ...]) -> np.ndarray:
-    """Fixed weights that make every element of a result count differently."""
-    n = int(np.prod(shape))
-    return (np.arange(n).reshape(shape) % 7 - 3) / 4
-
-
-def expected_layer(
-    name: str,
-    arguments: tuple[Any, ...],
-    options: dict[str, Any],
-    x: np.ndarray,
-    values: dict[str, np.ndarray],
-) -> list[np.ndarray]:
-    """The same by PyTorch."""
-    import torch
-
-    layer = twin(name, *arguments, values=values, **options)
-    xs = torch.tensor(x, requires_grad=True)
-    y = layer(xs)
-    (y * torch.tensor(weights(tuple(y.shape)))).sum().backward()
-    return [y.detach().numpy(), xs.grad.numpy(), *(p.grad.numpy() for p in layer.parameters())]
-
-
-@pytest.mark.parametrize("name,arguments,options,shape", LAYERS)
-def test_layer(
-    name: str, arguments: tuple[Any, ...], options: dict[str, Any], shape: tuple[int, ...]
-) -> None:
-    """Results and gradients; ties included, as the inputs are multiples of 1/4."""
-    x = np.round(np.random.default_rng(3).normal(size=shape) * 4) / 4
-    found, values = run_layer(name, arguments, options, x, "float")
-    if HAVE_TORCH:
-        for a, b in zip(found, expected_layer(name, arguments, options, x, values), strict=True):
-            np.testing.assert_allclose(a, b, atol=1e-9)
-    else:
-        check_differences(name, arguments, options, x, found)
-    exact, _ = run_layer(name, arguments, options, x, "exact")
-    for a, b in zip(exact, found, strict=True):
-        np.testing.assert_allclose(a, b, atol=3e-3)
-
-
-def check_differences(
-    name: str,
-    arguments: tuple[Any, ...],
-    options: dict[str, Any],
-    x: np.ndarray,
-    found: list[np.ndarray],
-) -> None:
-    """The gradient for x by finite differences (of a point without ties)."""
-    x = x + np.arange(x.size).reshape(x.shape) * 1e-4
-    base, _ = run_layer(name, arguments, options, x, "float")
-    for i in np.ndindex(*x.shape):
-        moved = x.copy()
-        moved[i] += 1e-6
-        y, _ = run_layer(name, arguments, options, moved, "float")
-        slope = ((y[0] - base[0]) * weights(y[0].shape)).sum() / 1e-6
-        assert abs(slope - base[1][i]) < 1e-3
-
-
-LOSSES: dict[str, tuple[Callable[..., Tensor], np.ndarray, np.ndarray]] = {
-    "cross_entropy": (nn.cross_entropy, RNG.normal(size=(6, 4)), RNG.integers(0, 4, 6)),
-    "mse_loss": (nn.mse_loss, RNG.normal(size=(6, 4)), RNG.normal(size=(6, 4))),
-    "binary_cross_entropy_with_logits": (
-        nn.binary_cross_entropy_with_logits, RNG.normal(size=8) * 3, RNG.integers(0, 2, 8),
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_loss(name: str) -> None:
-    """Value and gradient, by PyTorch or by finite differences."""
-    function, x, y = LOSSES[name]
-
-    def step(xs: Tensor, ys: Tensor) -> list[Tensor]:
-        loss = function(xs, ys)
-        return [loss, *grad(loss, [xs])]
-
-    value, gradient = outputs(step, x, y, mode="float")
-    if HAVE_TORCH:
-        import torch
-
-        xs = torch.tensor(x, requires_grad=True)
-        target = torch.tensor(y if name == "cross_entropy" else y.astype(float))
-        loss = getattr(torch.nn.functional, name)(xs, target)
-        loss.backward()
-        # A mean's public factor has at least 16 bits.
-        np.testing.assert_allclose(value, loss.item(), rtol=2e-5)
-        np.testing.assert_allclose(gradient, xs.grad.numpy(), rtol=2e-5, atol=1e-9)
-    else:
-        for i in np.ndindex(*x.shape):
-            moved = x.copy()
-            moved[i] += 1e-6
-            slope = (outputs(step, moved, y, mode="float")[0] - value) / 1e-6
-            assert abs(slope - gradient[i]) < 1e-4
-    exact = outputs(step, x, y, config=Config(), lowered=True)
-    np.testing.assert_allclose(exact[0], value, atol=1e-3)
-    np.testing.assert_allclose(exact[1], gradient, atol=1e-3)
 
 
 OPTIONS = [
