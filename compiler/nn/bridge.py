@@ -26,8 +26,8 @@ Weights = Mapping[str, Any] | str | PathLike[str]
 
 _HERE = __name__.rpartition(".")[0]  # the package of all layers
 
-# Where memory lies and of which type it is does not change what a layer computes.
-_IGNORED = ("self", "device", "dtype", "inplace")
+# Where memory lies, of which type it is, how weights start: nothing that changes the computation.
+_IGNORED = ("self", "device", "dtype", "inplace", "_weight", "_freeze")
 
 
 def torch() -> Any:
@@ -54,8 +54,10 @@ def from_torch(module: Any, weights: Party | None = None, name: str = "model") -
     Raises:
         ProgramError: a layer, a function or an option that is not known, with the module's path.
     """
-    made = _of_torch(module, name)
-    made.train(bool(module.training))
+    made = _of_torch(module, name, {})
+    _same_modes(module, made)
+    _refuse_ties(module, made, name)
+    _freeze(module, made)
     if weights is not None:
         return made.load(weights, name)
     given = {key: value.detach().cpu().numpy() for key, value in module.state_dict().items()}
@@ -83,18 +85,55 @@ def _trained(key: str) -> bool:
 # --- from PyTorch --------------------------------------------------------------------------------
 
 
-def _of_torch(module: Any, path: str) -> Module:
+def _of_torch(module: Any, path: str, done: dict[Any, Module]) -> Module:
+    """Translate a module; one that stands in several places (`done`) stays one."""
+    if module not in done:
+        done[module] = _new_of_torch(module, path, done)
+    return done[module]
+
+
+def _new_of_torch(module: Any, path: str, done: dict[Any, Module]) -> Module:
     kind = type(module)
     for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
         if getattr(module, hooks, None):
             raise current().error(f"{path} ({kind.__name__}) has {hooks}", "remove them first")
     if kind is torch().nn.Sequential:
         return Sequential(
-            {key: _of_torch(m, f"{path}.{key}") for key, m in module.named_children()}
+            {key: _of_torch(m, f"{path}.{key}", done) for key, m in module._modules.items()}
         )
     if kind.__module__.startswith("torch.nn.modules."):
         return _layer(module, path)
-    return bridge_fx.Traced(module, path, _of_torch)
+    return bridge_fx.Traced(module, path, lambda part, where: _of_torch(part, where, done))
+
+
+def _same_modes(source: Any, made: Any) -> None:
+    """Set training modes as in another module, part by part; what has no counterpart follows the
+    part it is in."""
+    parts = dict(made.named_modules())
+    for key, module in source.named_modules():
+        if key in parts:
+            parts[key].train(bool(module.training))
+
+
+def _refuse_ties(module: Any, made: Module, name: str) -> None:
+    """Refuse layers that share a weight without being one layer: here each would have its own."""
+    ours = made.state_dict()
+    owner: dict[Any, str] = {}
+    for key, p in module.named_parameters(remove_duplicate=False):
+        first = owner.setdefault(p, key)
+        if first != key and {first, key} <= set(ours):
+            raise current().error(
+                f"{name}.{key} is {name}.{first}: layers that share weights are not known here",
+                "use one layer in both places",
+            )
+
+
+def _freeze(module: Any, made: Module) -> None:
+    """What PyTorch does not train (requires_grad is False) is no parameter here either."""
+    frozen = {key for key, p in module.named_parameters() if not p.requires_grad}
+    for path, part in made.named_modules():
+        names = [key for key, v in vars(part).items() if isinstance(v, Variable)]
+        part._buffers |= {key for key in names if (f"{path}.{key}" if path else key) in frozen}
 
 
 def _layer(module: Any, path: str) -> Module:
@@ -130,7 +169,9 @@ def _options(kind: Any) -> dict[str, inspect.Parameter]:
     for cls in kind.__mro__:  # some classes take *args and pass them on
         found = inspect.signature(cls.__init__).parameters
         if not any(p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD) for p in found.values()):
-            return {key: p for key, p in found.items() if key not in _IGNORED}
+            # `mode`, of the base of recurrent layers, is which of them it is.
+            fixed = _IGNORED if cls is kind else (*_IGNORED, "mode")
+            return {key: p for key, p in found.items() if key not in fixed}
     return {}
 
 
@@ -167,8 +208,8 @@ def to_torch(
     """
     if not isinstance(model, Module):
         model = _sketched(model)
-    made = _to_torch(model, name)
-    made.train(model.training)
+    made = _to_torch(model, name, {})
+    _same_modes(model, made)
     if weights is not None:
         _load(made, weights, name)
     return made
@@ -185,17 +226,24 @@ def _sketched(make: Callable[[], Module]) -> Module:
     return found[0]
 
 
-def _to_torch(module: Module, path: str) -> Any:
+def _to_torch(module: Module, path: str, done: dict[Module, Any]) -> Any:
+    """Translate a module; one that stands in several places (`done`) stays one."""
+    if module not in done:
+        done[module] = _new_to_torch(module, path, done)
+    return done[module]
+
+
+def _new_to_torch(module: Module, path: str, done: dict[Module, Any]) -> Any:
     if isinstance(module, bridge_fx.Traced):
         return copy.deepcopy(module.source)
     t, kind = torch(), type(module)
     if kind is Sequential:
-        parts = ((key, _to_torch(m, f"{path}.{key}")) for key, m in module.named_children())
+        parts = ((key, _to_torch(m, f"{path}.{key}", done)) for key, m in module.named_children())
         return t.nn.Sequential(OrderedDict(parts))
     theirs = getattr(t.nn, kind.__name__, None)
     if kind.__module__.startswith(_HERE + ".") and theirs is not None:
         return _torch_layer(module, theirs, path)
-    return _with_own_forward(module, path)
+    return _with_own_forward(module, path, done)
 
 
 def _torch_layer(module: Module, theirs: Any, path: str) -> Any:
@@ -215,7 +263,7 @@ def _torch_layer(module: Module, theirs: Any, path: str) -> Any:
     return theirs(**given)
 
 
-def _with_own_forward(module: Module, path: str) -> Any:
+def _with_own_forward(module: Module, path: str, done: dict[Module, Any]) -> Any:
     """A PyTorch module whose `forward` is that of our class: Python code fits both sides."""
     t, kind = torch(), type(module)
 
@@ -237,9 +285,9 @@ def _with_own_forward(module: Module, path: str) -> Any:
     made = type(kind.__name__, (t.nn.Module,), {**methods, "forward": forward})()
     for key, value in vars(module).items():
         if isinstance(value, Module):
-            setattr(made, key, _to_torch(value, f"{path}.{key}"))
+            setattr(made, key, _to_torch(value, f"{path}.{key}", done))
         elif isinstance(value, list | tuple) and any(isinstance(m, Module) for m in value):
-            parts = [_to_torch(m, f"{path}.{key}.{i}") for i, m in enumerate(value)]
+            parts = [_to_torch(m, f"{path}.{key}.{i}", done) for i, m in enumerate(value)]
             setattr(made, key, t.nn.ModuleList(parts))
         elif isinstance(value, Variable) and key in module._buffers:
             made.register_buffer(key, t.zeros(value.shape))
@@ -254,7 +302,8 @@ def _load(made: Any, weights: Weights, name: str) -> None:
     """Set the weights of a PyTorch module from arrays called `name.key` or `key`."""
     arrays = dict(weights if isinstance(weights, Mapping) else np.load(weights))
     found = {key.removeprefix(f"{name}."): value for key, value in arrays.items()}
-    state = made.state_dict()
+    # One that stands in several places has one name here, and several in PyTorch's state_dict.
+    state = {k: v.detach() for k, v in (*made.named_parameters(), *made.named_buffers())}
     lacking = [key for key in state if key not in found and _trained(key)]
     if lacking:
         raise ProgramError(

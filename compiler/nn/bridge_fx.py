@@ -9,9 +9,10 @@ from collections.abc import Callable
 from typing import Any
 
 from .. import lang
-from ..lang import Operators, concat, current, state, zeros
+from ..lang import Operators, ProgramError, concat, current, state, zeros
+from .activation import GELU, LeakyReLU, Softplus
 from .module import Module
-from .pooling import MaxPool2d
+from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 
 Convert = Callable[[Any, str], Module]
 
@@ -80,6 +81,9 @@ class Traced(Module):
             return self._known(node)(*args, **kwargs)
         except TypeError as error:
             raise current().error(f"{self.path}: {_name(node)}: {error}") from None
+        except ProgramError as error:
+            message = f"{self.path}: {_name(node)}: {error.message}"
+            raise current().error(message, error.hint) from None
 
     def _known(self, node: Any) -> Callable[..., Any]:
         function = (METHODS if node.op == "call_method" else FUNCTIONS).get(_name(node))
@@ -155,9 +159,35 @@ def _max_pool2d(
     input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
     ceil_mode: bool = False, return_indices: bool = False,
 ) -> Any:  # fmt: skip
-    if (dilation, ceil_mode, return_indices) != (1, False, False):
-        raise TypeError("only padding and stride are known here")
-    return MaxPool2d(kernel_size, stride, padding)(input)
+    return MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)(input)
+
+
+def _avg_pool2d(input: Any, *args: Any, **kwargs: Any) -> Any:
+    return AvgPool2d(*args, **kwargs)(input)
+
+
+def _adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
+    return AdaptiveAvgPool2d(output_size)(input)
+
+
+def _leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
+    return LeakyReLU(negative_slope)(input)
+
+
+def _gelu(input: Any, approximate: str = "none") -> Any:
+    return GELU(approximate)(input)
+
+
+def _softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
+    return Softplus(beta, threshold)(input)
+
+
+def _log(input: Any) -> Any:
+    return lang.log(input)
+
+
+def _stack(tensors: Any, dim: int = 0) -> Any:
+    return lang.stack(list(tensors), axis=dim)
 
 
 def _flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
@@ -201,13 +231,15 @@ def _same(input: Any) -> Any:
 
 _BOTH: dict[str, Callable[..., Any]] = {
     "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "matmul": _matmul,
-    "relu": _relu, "relu_": _relu, "sigmoid": _sigmoid, "tanh": _tanh, "exp": _exp,
+    "relu": _relu, "relu_": _relu, "sigmoid": _sigmoid, "tanh": _tanh, "exp": _exp, "log": _log,
     "softmax": _softmax, "log_softmax": _log_softmax, "flatten": _flatten, "mean": _mean,
     "sum": _sum, "permute": _permute, "transpose": _transpose,
 }  # fmt: skip
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **_BOTH, "iadd": _add, "isub": _sub, "imul": _mul, "truediv": _div, "cat": _cat,
-    "max_pool2d": _max_pool2d, "getitem": operator.getitem,
+    "max_pool2d": _max_pool2d, "avg_pool2d": _avg_pool2d, "leaky_relu": _leaky_relu,
+    "adaptive_avg_pool2d": _adaptive_avg_pool2d, "gelu": _gelu, "softplus": _softplus,
+    "stack": _stack, "getitem": operator.getitem,
     "getattr": getattr, "floordiv": operator.floordiv,
 }  # fmt: skip
 METHODS: dict[str, Callable[..., Any]] = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sequester import Party, ProgramError, nn, output, program
+from sequester import Party, ProgramError, nn, output, program, sfix, sint
 from sequester.compiler.ir import reference
 from sequester.compiler.ir.graph import Config
 
@@ -157,9 +159,9 @@ def test_what_is_not_known_is_an_error_that_names_it(
 def test_options_of_functions_are_errors_too() -> None:
     class Pool(tnn.Module):
         def forward(self, x: Any) -> Any:
-            return tnn.functional.max_pool2d(x, 2, ceil_mode=True)
+            return tnn.functional.max_pool2d(x, 2, dilation=2)
 
-    with pytest.raises(ProgramError, match="max_pool2d"):
+    with pytest.raises(ProgramError, match=r"model: max_pool2d: MaxPool2d with dilation=\(2, 2\)"):
         run(lambda: nn.from_torch(Pool()), {(0, "x"): inputs((1, 2, 5, 5))})
 
 
@@ -189,3 +191,129 @@ def test_a_forward_that_needs_the_language_says_so() -> None:
 
     with pytest.raises(ProgramError, match="needs the language"):
         nn.to_torch(Own)(torch.zeros(1))
+
+
+# --- every layer, and what must not be lost on the way -------------------------------------------
+
+
+def cases() -> dict[str, Any]:
+    """The cases of scripts/layer_errors.py that are one module of one input."""
+    root = Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location(
+        "layer_errors", root / "scripts" / "layer_errors.py"
+    )
+    assert spec and spec.loader
+    module = sys.modules["layer_errors"] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return {c.key: c for c in module.CASES if len(c.inputs) == 1 and "(" in c.name}
+
+
+CASES = cases()
+
+
+@pytest.mark.parametrize("key", CASES)
+def test_every_layer_goes_both_ways(key: str) -> None:
+    """Options and weights: the result is PyTorch's, here and after the way back."""
+    case = CASES[key]
+    theirs = case.build(tnn).double().train(case.training)
+    x = case.inputs[0]
+    given = torch.from_numpy(x)
+
+    def first(y: Any) -> Any:
+        return y[0] if isinstance(y, tuple) else y
+
+    before = {k: v.clone() for k, v in theirs.state_dict().items()}
+    expected = first(theirs(given)).detach().numpy()
+    theirs.load_state_dict(before)  # running statistics
+    back: list[Any] = []
+
+    @program
+    def main() -> None:
+        model = nn.from_torch(theirs)
+        assert model.training == case.training
+        back.append(model.to_torch())
+        output("model", model)
+        kind = sint if x.dtype.kind == "i" else sfix
+        output("y", first(model(Party(0).input("x", kind))))
+
+    graph = main.trace(WIDE, {(0, "x"): x.shape})
+    found = reference.run(graph, {(0, "x"): x}, mode="float").outputs
+    np.testing.assert_allclose(found["y"], expected, atol=1e-5)
+    assert type(back[0]) is type(theirs) and str(back[0]) == str(theirs)
+    weights = {k.removeprefix("model."): v for k, v in found.items() if k != "y"}
+    for name, v in back[0].double().named_parameters():
+        v.data.copy_(torch.from_numpy(weights[name]))
+    again = first(back[0].train(case.training)(given)).detach().numpy()
+    np.testing.assert_allclose(again, expected, atol=1e-5)
+
+
+def shared() -> Any:
+    """One linear layer and one activation, each in two places."""
+    layer, active = tnn.Linear(3, 3), tnn.Tanh()
+    return tnn.Sequential(layer, active, layer, active)
+
+
+def test_a_layer_in_two_places_stays_one() -> None:
+    theirs = shared().double()
+    x = inputs((4, 3))
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    made: list[Any] = []
+    found = run(lambda: made.append(nn.from_torch(theirs)) or made[0], {(0, "x"): x}).outputs
+    np.testing.assert_allclose(found["y"], expected, atol=1e-6)
+    assert made[0][0] is made[0][2] and len(made[0].parameters()) == 2
+    back = nn.to_torch(lambda: nn.from_torch(theirs), found).double()
+    assert back[0] is back[2]
+    np.testing.assert_allclose(back(torch.from_numpy(x)).detach().numpy(), expected, atol=1e-6)
+
+
+def test_layers_that_share_a_weight_are_refused() -> None:
+    theirs = tnn.Sequential(tnn.Linear(3, 3), tnn.Linear(3, 3))
+    theirs[1].weight = theirs[0].weight
+    with pytest.raises(ProgramError, match=r"model\.1\.weight is model\.0\.weight"):
+        run(lambda: nn.from_torch(theirs), {(0, "x"): inputs((1, 3))})
+
+
+def test_what_is_frozen_is_not_trained() -> None:
+    theirs = tnn.Sequential(tnn.Linear(3, 2), tnn.Linear(2, 2))
+    theirs[0].weight.requires_grad_(False)
+    found: list[Any] = []
+    run(lambda: found.append(nn.from_torch(theirs)) or found[0], {(0, "x"): inputs((1, 3))})
+    assert [k for k, _ in found[0].named_parameters()] == ["0.bias", "1.weight", "1.bias"]
+    assert [k for k, _ in found[0].named_buffers()] == ["0.weight"]
+    assert set(found[0].state_dict()) == set(theirs.state_dict())
+
+
+def test_modes_of_single_layers_are_kept() -> None:
+    theirs = tnn.Sequential(tnn.Linear(3, 2), tnn.BatchNorm1d(2)).train()
+    theirs[1].eval()
+    found: list[Any] = []
+    run(lambda: found.append(nn.from_torch(theirs)) or found[0], {(0, "x"): inputs((4, 3))})
+    assert [m.training for m in found[0].modules()] == [True, True, False]
+    assert [m.training for m in found[0].to_torch().modules()] == [True, True, False]
+
+
+class Recurrent(tnn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = tnn.LSTM(3, 4, batch_first=True)
+        self.last = tnn.Linear(4, 2)
+
+    def forward(self, x: Any) -> Any:
+        y, _ = self.cells(x)
+        return self.last(tnn.functional.gelu(y[:, -1]))
+
+
+class Pools(tnn.Module):
+    def forward(self, x: Any) -> Any:
+        f = tnn.functional
+        y = f.leaky_relu(f.avg_pool2d(x, 2, 1, ceil_mode=True), 0.2)
+        y = torch.cat([f.max_pool2d(y, 3, 2, ceil_mode=True), f.softplus(y)[:, :, ::2, ::2]], dim=1)
+        return f.adaptive_avg_pool2d(y, 1).flatten(1)
+
+
+@pytest.mark.parametrize("make,shape", [(Recurrent, (2, 5, 3)), (Pools, (2, 2, 5, 5))])
+def test_functions_of_pytorch(make: Callable[[], Any], shape: tuple[int, ...]) -> None:
+    theirs, x = make().double(), inputs(shape)
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    found = run(lambda: nn.from_torch(theirs), {(0, "x"): x}).outputs["y"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
