@@ -12,8 +12,8 @@
  * party. Prints, by party: printed lines, `output I party P: words` (signed decimal), totals, and
  * in SEQ_TEST builds a digest of everything that was sent. Checkpoints of party I go to FOLDER/I,
  * which exists, under a key of its own; --key gives one party another one. --tamper: tamper.h; then
- * `frames` says how many each party sent to each. Exit status: the first seq_status that is not 0;
- * `status P S` gives each party's. */
+ * `frames` says how many each party sent to each. Exit status: the first seq_status that blames no
+ * peer, or any; `status P S` gives each party's. */
 #include "../vm/vm.h"
 #include "tamper.h"
 
@@ -363,7 +363,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < a.parties; i++) {
         if (parties[i].status != 0) {
             (void)fprintf(stderr, "party %u: %s\n", i, parties[i].err.message);
-            status = status == 0 ? parties[i].status : status;
+            status = status == 0 || status == SEQ_ERR_PEER ? parties[i].status : status;
         }
         (void)printf("status %u %d\n", i, parties[i].status);
         for (unsigned j = 0; a.tamper != NULL && j < a.parties; j++) {
