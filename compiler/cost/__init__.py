@@ -50,7 +50,7 @@ class CostModule(Protocol):
         """
 
 
-MODULES: dict[str, str] = {"emulate": "emulate", "rep3": "rep3"}
+MODULES: dict[str, str] = {"emulate": "emulate", "rep3": "rep3", "rep3-mal": "rep3_mal"}
 
 
 def cost_module(protocol: str) -> CostModule:

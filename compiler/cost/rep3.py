@@ -21,20 +21,20 @@ BLOCK = 4  # bits of an addition whose monomials are dealt together
 P1, P2, P3 = range(3)
 
 
-def _blocks(n: int) -> int:
+def blocks(n: int) -> int:
     return -(-n // 64)
 
 
 @dataclass
-class _Traffic:
+class Traffic:
     """Bytes between parties while an instruction on n elements is added up."""
 
     n: int
     sent: list[list[int]] = field(default_factory=lambda: [[0] * 3 for _ in range(3)])
 
-    def _thirds(self) -> list[tuple[int, int]]:
+    def thirds(self) -> list[tuple[int, int]]:
         """(blocks, elements) of each third."""
-        nb = _blocks(self.n)
+        nb = blocks(self.n)
         cuts = [nb * r // 3 for r in range(4)]
         return [
             (hi - lo, min(64 * hi, self.n) - min(64 * lo, self.n))
@@ -43,8 +43,8 @@ class _Traffic:
 
     def role(self, sender: int, receiver: int, element: int = 0, planes: int = 0) -> None:
         """Role to role: bytes an element, planes of bits."""
-        for r, (blocks, elements) in enumerate(self._thirds()):
-            frame = element * elements + 8 * planes * blocks
+        for r, (words, elements) in enumerate(self.thirds()):
+            frame = element * elements + 8 * planes * words
             self.sent[(r + sender) % 3][(r + receiver) % 3] += frame
 
     def ring(self, step: int, size: int) -> None:
@@ -70,11 +70,11 @@ class _Addition:
     def rounds(self) -> int:
         return 2 + self.levels
 
-    def send(self, t: _Traffic) -> None:
+    def send(self, t: Traffic) -> None:
         t.role(P1, P2, planes=self.monomials)
         t.role(P2, P1, planes=self.forms)
         t.role(P3, P1, planes=self.forms)
-        t.ring(-1, 8 * self.gates * _blocks(t.n))
+        t.ring(-1, 8 * self.gates * blocks(t.n))
 
 
 def _levels(nodes: int) -> int:
@@ -131,13 +131,13 @@ def _sum(bits: int) -> _Addition:
 
 
 def _adder(make: Callable[[int], _Addition], args: Mapping[str, Any]) -> Cost:
-    t = _Traffic(args["n"])
+    t = Traffic(args["n"])
     addition = make(args["bits"])
     addition.send(t)
     return t.cost(addition.rounds)
 
 
-def _bits_to_words(t: _Traffic, word: int, dealt: int, planes: int = 1) -> None:
+def _bits_to_words(t: Traffic, word: int, dealt: int, planes: int = 1) -> None:
     t.role(P1, P2, dealt * word * planes)
     t.role(P2, P1, word * planes)
     t.role(P3, P1, word * planes)
@@ -145,7 +145,7 @@ def _bits_to_words(t: _Traffic, word: int, dealt: int, planes: int = 1) -> None:
 
 def _rounded(n: int, args: Mapping[str, Any], word: int, replicated: bool = False) -> Cost:
     """Truncation of n words by m bits; m = 0: resharing of a product."""
-    t = _Traffic(n)
+    t = Traffic(n)
     m, nearest = args["m"], args["mode"]
     if m == 0:
         t.ring(-1, n * word)
@@ -163,14 +163,14 @@ def _rounded(n: int, args: Mapping[str, Any], word: int, replicated: bool = Fals
     return t.cost(2 + 1 + borrow.levels + 2)
 
 
-def _product(args: Mapping[str, Any], names: str) -> int:
+def product_of(args: Mapping[str, Any], names: str) -> int:
     n = 1
     for name in names.split():
         n *= int(args[name])
     return n
 
 
-_RESULT = {
+RESULT = {
     "mul": "n",
     "matmul": "M N",
     "conv2d": "B O OH OW",
@@ -183,7 +183,7 @@ _ADDER: dict[str, Callable[[int], _Addition]] = {"ltz": _sign, "eqz": _zero, "a2
 
 def _opening(n: int, size: int, party: int | None) -> Cost:
     """The party before each receiver sends it `size` bytes."""
-    t = _Traffic(n)
+    t = Traffic(n)
     for to in range(3) if party is None else (party,):
         t.sent[(to - 1) % 3][to] += size
     return t.cost(1)
@@ -196,11 +196,11 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     """
     word = setting.ring_bits // 8
     product = name.removesuffix("_add")
-    if product in _RESULT:
-        return _rounded(_product(args, _RESULT[product]), args, word)
+    if product in RESULT:
+        return _rounded(product_of(args, RESULT[product]), args, word)
     n = args["n"] if args.get("p", 1) else 0
-    planes = 8 * args.get("p", 1) * _blocks(n)
-    t = _Traffic(n)
+    planes = 8 * args.get("p", 1) * blocks(n)
+    t = Traffic(n)
     if name in _ADDER:
         return _adder(_ADDER[name], args)
     if name == "trunc":

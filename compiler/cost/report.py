@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ..isa.ledger import executions
 from ..isa.program import ALL, Insn, Program
-from . import Cost, Setting, cost_module
+from . import Cost, CostModule, Setting, cost_module
 
 OPENINGS = frozenset({"open", "openb", "output", "outputb"})
 Key = TypeVar("Key", bound=Hashable)
@@ -64,12 +64,16 @@ def report(program: Program, protocol: str, parties: int | None = None) -> Repor
     clock = _Clock(program, [c.rounds for c in costs], module.VERIFIED)
     clock.run()
     times = [times for times, _ in executions(program)]
+    proofs = _Proofs(program, module, n)
     entries = tuple(
-        Entry(t, r, tuple(tuple(t * b for b in row) for row in c.sent))
-        for t, r, c in zip(times, clock.growth, costs, strict=True)
+        Entry(
+            t, r + p.rounds, _add([tuple(tuple(t * b for b in row) for row in c.sent), p.sent], n)
+        )
+        for t, r, c, p in zip(times, clock.growth, costs, proofs.costs, strict=True)
     )
     exact = not any(i.instr.name in ("if", "breakz") for i in program.code)
-    return Report(protocol, n, exact, clock.now, _add([e.sent for e in entries], n), entries)
+    rounds = clock.now + sum(p.rounds for p in proofs.costs)
+    return Report(protocol, n, exact, rounds, _add([e.sent for e in entries], n), entries)
 
 
 def _with_party(program: Program, insn: Insn) -> dict[str, Any]:
@@ -84,6 +88,55 @@ def _with_party(program: Program, insn: Insn) -> dict[str, Any]:
 
 def _add(matrices: list[tuple[tuple[int, ...], ...]], n: int) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(sum(m[i][j] for m in matrices) for j in range(n)) for i in range(n))
+
+
+class _Proofs:
+    """What verification adds to each instruction, where a protocol makes proofs apart: they are of
+    what happened since the last one, so the program is followed step by step. Both branches of an
+    `if` are taken."""
+
+    def __init__(self, program: Program, module: CostModule, n: int):
+        self.costs = [Cost(0, ((0,) * n,) * n)] * len(program.code)
+        make = getattr(module, "Verification", None)
+        if make is None:
+            return
+        self.state = make()
+        self.code = program.code
+        self.adds = [
+            self.state.statements(i.instr.name, _with_party(program, i))
+            if i.instr.interactive
+            else None
+            for i in program.code
+        ]
+        self._walk(0)
+
+    def _walk(self, i: int) -> int:
+        """From instruction i to the end of its block; what follows."""
+        while (name := self.code[i].instr.name) not in ("end", "endloop"):
+            if name == "loop":
+                after = i
+                for _ in range(self.code[i].named()["trips"]):
+                    after = self._walk(i + 1)
+                i = after if after > i else self._skip(i)
+                continue
+            adds = self.adds[i]
+            proof = None if adds is None else self.state.step(name in OPENINGS, adds)
+            if proof is not None:
+                had = self.costs[i]
+                sent = _add([had.sent, proof.sent], len(had.sent))
+                self.costs[i] = Cost(had.rounds + proof.rounds, sent)
+            i += 1
+        return i + 1
+
+    def _skip(self, i: int) -> int:
+        """Behind the loop that begins at i."""
+        depth = 0
+        while True:
+            name = self.code[i].instr.name
+            depth += (name == "loop") - (name == "endloop")
+            i += 1
+            if depth == 0:
+                return i
 
 
 class _Clock:

@@ -60,6 +60,9 @@ typedef struct {
     /* verified only, or NULL: check all that happened so far, as one more call; before a checkpoint
      * is written, whose shares are opened under other keys and other sums. */
     proto_start verify;
+    /* verified only, or NULL: whether so much waits to be checked that `verify` has to run before
+     * the next call. */
+    int (*overdue)(const seq_env *env);
 
     /* Components that party `me` stores of an input of `owner` of which only rows are read: those
      * for which vm_keep_seed is not called. */

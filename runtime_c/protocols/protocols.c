@@ -3,9 +3,10 @@
 
 #include <string.h>
 
-extern const seq_protocol protocol_emulate, protocol_rep3;
+extern const seq_protocol protocol_emulate, protocol_rep3, protocol_rep3_mal;
 
-static const seq_protocol *const protocols[] = {&protocol_emulate, &protocol_rep3};
+static const seq_protocol *const protocols[] = {&protocol_emulate, &protocol_rep3,
+                                                &protocol_rep3_mal};
 
 const seq_protocol *protocol_at(size_t i) {
     return i < sizeof protocols / sizeof protocols[0] ? protocols[i] : NULL;

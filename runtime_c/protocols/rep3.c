@@ -4,12 +4,6 @@
 
 #include <stdlib.h>
 
-typedef struct {
-    prg_key next, prev; /* shared with the next and the previous party */
-    rep3_keys program;  /* the same for randomness that the program asks for */
-    prg_key common;     /* known to all */
-} rep3_state;
-
 static seq_status rep3_check(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
                              seq_error *err) {
     (void)stat; /* nothing here is statistical */
@@ -24,8 +18,7 @@ static seq_status rep3_check(unsigned ring_bits, unsigned k, unsigned f, unsigne
     return SEQ_OK;
 }
 
-static seq_status rep3_setup(const seq_env *env, const seq_keys *keys, void **state,
-                             seq_error *err) {
+seq_status rep3_setup(const seq_env *env, const seq_keys *keys, void **state, seq_error *err) {
     const uint8_t *next = keys->pair[rep3_next(env->me)], *prev = keys->pair[rep3_prev(env->me)];
     rep3_state *s = calloc(1, sizeof *s);
     if (!s)
@@ -47,7 +40,7 @@ static void rep3_teardown(void *state) {
 
 /* The owner stores what it sends to the next party, which stores it too: the rest is zero or comes
  * from a seed. */
-static unsigned rep3_input_stored(unsigned me, unsigned owner) {
+unsigned rep3_input_stored(unsigned me, unsigned owner) {
     return me != rep3_prev(owner);
 }
 
@@ -107,8 +100,8 @@ static uint64_t rep3_scratch(const seq_env *env, const seq_call *c) {
 }
 
 /* A public value is component x_0 of its sharing: party 0's first, party 2's second. */
-static void rep3_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
-                            size_t n) {
+void rep3_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
+                     size_t n) {
     const size_t bytes = n * env->ring->word;
     for (unsigned i = 0; i < 2; i++) {
         const int mine = (env->me + i) % 3 == 0;
@@ -123,8 +116,8 @@ static void rep3_add_public(const seq_env *env, const seq_reg *d, const seq_reg 
     }
 }
 
-static void rep3_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a,
-                            const uint64_t *b, size_t words) {
+void rep3_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
+                     size_t words) {
     for (unsigned i = 0; i < 2; i++) {
         const int mine = (env->me + i) % 3 == 0;
         if (!a && mine)
@@ -158,8 +151,8 @@ void rep3_derive_order(rep3_keys *keys, const seq_task *t, uint64_t name) {
 
 /* z_0 + z_1 + z_2 = 0, of which every party knows all: that a party holds two of three leaves no
  * other choice. It is the files of different checkpoints that do not fit together. */
-static void rep3_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
-                             uint32_t range, uint64_t first, size_t n) {
+void rep3_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
+                      uint32_t range, uint64_t first, size_t n) {
     const rep3_state *s = env->protocol;
     const size_t word = bits ? 8 : env->ring->word, halves = word / 8;
     _Alignas(64) uint64_t z[2][2 * REP3_PIECE];

@@ -67,12 +67,32 @@ typedef struct {
     prg_key next, prev;
 } rep3_keys;
 
+typedef struct {
+    prg_key next, prev; /* shared with the next and the previous party */
+    rep3_keys program;  /* the same for randomness that the program asks for */
+    prg_key common;     /* known to all */
+} rep3_state;
+
+/* What other protocols on the same sharing do alike: see protocol.h. */
+seq_status rep3_setup(const seq_env *env, const seq_keys *keys, void **state, seq_error *err);
+unsigned rep3_input_stored(unsigned me, unsigned owner);
+void rep3_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
+                     size_t n);
+void rep3_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
+                     size_t words);
+void rep3_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
+                      uint32_t range, uint64_t first, size_t n);
+
 void rep3_derive(rep3_keys *keys, const seq_task *t);
 /* Keys of randomness that the program asks for and that a resumed run repeats. */
 void rep3_derive_program(rep3_keys *keys, const seq_task *t);
 /* The same for the order of a shuffle: equal names, equal keys. */
 enum { REP3_ORDERS = 0x10000 }; /* beyond all numbers of sub-machines */
 void rep3_derive_order(rep3_keys *keys, const seq_task *t, uint64_t name);
+
+/* order = a permutation of 0 .. n-1 from the stream of a key, as cperm makes it: Fisher-Yates from
+ * the last place down, one word a swap, uniform but for n / 2^64. */
+void rep3_draw_order(const prg_key *key, uint32_t *order, size_t n);
 
 /* The blocks of one task: a range in each third. Local planes hold the three ranges side by side.
  */

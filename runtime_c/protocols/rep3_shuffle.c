@@ -136,9 +136,7 @@ static void add_received(void *arg, size_t begin, size_t end) {
     prg_wipe(sum, sizeof sum);
 }
 
-/* order = a permutation of 0 .. n-1 from the stream of a key, as cperm makes it: Fisher-Yates from
- * the last place down, one word a swap, uniform but for n / 2^64. */
-static void draw_order(const prg_key *key, uint32_t *order, size_t n) {
+void rep3_draw_order(const prg_key *key, uint32_t *order, size_t n) {
     uint64_t words[REP3_PIECE];
     for (size_t i = 0; i < n; i++)
         order[i] = (uint32_t)i;
@@ -167,7 +165,7 @@ static int begin_hop(seq_task *t) {
         return 0;
     }
     const unsigned peer = role == REP3_P1 ? rep3_next(me) : rep3_prev(me);
-    draw_order(role == REP3_P1 ? &s->orders.next : &s->orders.prev, s->order, s->rows);
+    rep3_draw_order(role == REP3_P1 ? &s->orders.next : &s->orders.prev, s->order, s->rows);
     s->message = task_send(t, peer, bytes);
     if (!s->message)
         return -1;

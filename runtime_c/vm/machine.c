@@ -112,6 +112,13 @@ void task_expect(seq_task *t, unsigned peer, size_t bytes) {
     }
 }
 
+void task_alone(seq_task *t, unsigned rounds) {
+    vm_call *c = inner(t)->owner;
+    t->vm->clock += rounds;
+    t->vm->counter[c->instr].rounds += rounds;
+    c->clock += rounds;
+}
+
 const uint8_t *task_received(const seq_task *t, unsigned peer) {
     return inner(t)->in[peer];
 }
@@ -498,23 +505,6 @@ static int reveals(unsigned op) {
     return op == SEQ_OP_OPEN || op == SEQ_OP_OPENB || op == SEQ_OP_OUTPUT || op == SEQ_OP_OUTPUTB;
 }
 
-void machine_start(seq_vm *vm, const seq_instr *in) {
-    (void)serve(vm);
-    if (vm->protocol->verified && reveals(in->op->code)) {
-        drain(vm);
-    }
-    vm_call *c = vm->error.status == SEQ_OK ? new_call(vm, in->op->code, vm->instance + 1) : NULL;
-    if (c == NULL) {
-        return;
-    }
-    vm->instance++;
-    resolve(vm, in, &c->call);
-    vm->handle[in->arg[0]] = c;
-    uint64_t began = vm_nanoseconds();
-    call_start(vm, c);
-    vm->counter[vm->pc].compute_ns += vm_nanoseconds() - began;
-}
-
 void machine_verify(seq_vm *vm) {
     if (vm->protocol->verify == NULL) {
         return;
@@ -535,6 +525,25 @@ void machine_verify(seq_vm *vm) {
         vm->handle[vm->program->handles] = NULL;
         free(c);
     }
+}
+
+void machine_start(seq_vm *vm, const seq_instr *in) {
+    (void)serve(vm);
+    if (vm->protocol->verified && reveals(in->op->code)) {
+        drain(vm);
+    } else if (vm->protocol->overdue != NULL && vm->protocol->overdue(&vm->env)) {
+        machine_verify(vm);
+    }
+    vm_call *c = vm->error.status == SEQ_OK ? new_call(vm, in->op->code, vm->instance + 1) : NULL;
+    if (c == NULL) {
+        return;
+    }
+    vm->instance++;
+    resolve(vm, in, &c->call);
+    vm->handle[in->arg[0]] = c;
+    uint64_t began = vm_nanoseconds();
+    call_start(vm, c);
+    vm->counter[vm->pc].compute_ns += vm_nanoseconds() - began;
 }
 
 void machine_join(seq_vm *vm, uint64_t h) {

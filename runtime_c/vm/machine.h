@@ -111,6 +111,9 @@ void task_call(seq_task *t, seq_call *call, uint16_t sub);
 /* Memory whose content this party knows and may address by, such as an order that it drew. Only
  * scripts/ctime.sh minds, for which everything that follows from a key is secret. */
 void task_known(const void *p, size_t bytes);
+/* For the first step of a task that is alone: the round clock advances by as many rounds at once,
+ * which are counted for its instruction. */
+void task_alone(seq_task *t, unsigned rounds);
 /* Fail with a message; returns TASK_ERROR. */
 int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
