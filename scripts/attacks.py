@@ -40,7 +40,13 @@ def main(
     runner = build("test")
     began = time.monotonic()
 
+    shown = 0
+
     def progress(report: Report) -> None:
+        nonlocal shown
+        for outcome, rules, said in report.bad[shown:]:
+            click.echo(f"{outcome}: {' '.join(rules)}: {said}", err=True)
+        shown = len(report.bad)
         done = report.outcomes.total()
         if done % 100 == 0:
             rate = done / (time.monotonic() - began)
@@ -60,8 +66,6 @@ def main(
     }
     text = json.dumps(result, indent=1)
     click.echo(text)
-    for outcome, rules, said in report.bad[:20]:
-        click.echo(f"{outcome}: {' '.join(rules)}: {said}", err=True)
     if save:
         folder_of_results = ROOT / "docs" / "results"
         folder_of_results.mkdir(exist_ok=True)

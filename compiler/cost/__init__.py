@@ -50,7 +50,12 @@ class CostModule(Protocol):
         """
 
 
-MODULES: dict[str, str] = {"emulate": "emulate", "rep3": "rep3", "rep3-mal": "rep3_mal"}
+MODULES: dict[str, str] = {
+    "emulate": "emulate",
+    "rep3": "rep3",
+    "rep3-mal": "rep3_mal",
+    "rep4": "rep4",
+}
 
 
 def cost_module(protocol: str) -> CostModule:

@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from . import Cost, Setting
+from .additions import Addition, carry, sign, total, zero
 
 PARTIES = 3
 VERIFIED = False
 RING = "64"
-BLOCK = 4  # bits of an addition whose monomials are dealt together
 P1, P2, P3 = range(3)
 
 
@@ -57,83 +57,17 @@ class Traffic:
         return Cost(rounds if self.n else 0, total)
 
 
-@dataclass(frozen=True)
-class _Addition:
-    """What an addition of bits costs: planes dealt, planes returned, AND gates, rounds of gates."""
-
-    monomials: int
-    forms: int
-    gates: int
-    levels: int
-
-    @property
-    def rounds(self) -> int:
-        return 2 + self.levels
-
-    def send(self, t: Traffic) -> None:
-        t.role(P1, P2, planes=self.monomials)
-        t.role(P2, P1, planes=self.forms)
-        t.role(P3, P1, planes=self.forms)
-        t.ring(-1, 8 * self.gates * blocks(t.n))
+def _send(addition: Addition, t: Traffic) -> None:
+    t.role(P1, P2, planes=addition.monomials)
+    t.role(P2, P1, planes=addition.forms)
+    t.role(P3, P1, planes=addition.forms)
+    t.ring(-1, 8 * addition.gates * blocks(t.n))
 
 
-def _levels(nodes: int) -> int:
-    return max(nodes - 1, 0).bit_length()
-
-
-def _tree_gates(nodes: int, every_carry: bool) -> int:
-    """Gates of the prefix tree over g and p; only those below the last carry unless every_carry."""
-    gates = 0
-    for level in range(_levels(nodes)):
-        for j in range(nodes):
-            last = (j + 1) % (2 << level) == 0 or j + 1 == nodes
-            if j >> level & 1 and (every_carry or last):
-                gates += 2 if j >= 2 << level else 1
-    return gates
-
-
-def _sizes(bits: int) -> list[int]:
-    """Bits in each block."""
-    return [min(BLOCK, bits - lo) for lo in range(0, bits, BLOCK)]
-
-
-def _carry(bits: int) -> _Addition:
-    """The carry out of an addition of `bits` bits."""
-    sizes = _sizes(bits)
-    nb = len(sizes)
-    dealt = sum(2**s - 1 for s in sizes)
-    return _Addition(dealt, max(2 * nb - 1, 1), _tree_gates(nb, False), _levels(nb))
-
-
-def _sign(bits: int) -> _Addition:
-    """Bit `bits` - 1 of a sum; the top bit is dealt where no gate can take it along."""
-    carry = _carry(bits - 1)
-    top = 1 if len(_sizes(bits - 1)) <= 1 else 0
-    return _Addition(carry.monomials + top, carry.forms, carry.gates, carry.levels)
-
-
-def _zero(bits: int) -> _Addition:
-    """Whether all propagates of `bits` bits are one."""
-    sizes = _sizes(bits)
-    nb = len(sizes)
-    return _Addition(sum(2**s - 1 for s in sizes), nb, nb - 1, _levels(nb))
-
-
-def _sum(bits: int) -> _Addition:
-    """All bits of a sum."""
-    sizes = _sizes(bits)
-    nodes = len(sizes) - 1
-    last = sum(s - 1 for s in sizes[1:])  # bits that take in the carry into their block by a gate
-    forms = bits + last + max(2 * nodes - 1, 0)
-    gates = _tree_gates(nodes, True) + last
-    levels = _levels(nodes) + (1 if last else 0)
-    return _Addition(sum(2**s - 1 for s in sizes), forms, gates, levels)
-
-
-def _adder(make: Callable[[int], _Addition], args: Mapping[str, Any]) -> Cost:
+def _adder(make: Callable[[int], Addition], args: Mapping[str, Any]) -> Cost:
     t = Traffic(args["n"])
     addition = make(args["bits"])
-    addition.send(t)
+    _send(addition, t)
     return t.cost(addition.rounds)
 
 
@@ -157,8 +91,8 @@ def _rounded(n: int, args: Mapping[str, Any], word: int, replicated: bool = Fals
     t.role(P1, P3, residue)
     if not nearest:
         return t.cost(2)
-    borrow = _carry(m)
-    borrow.send(t)
+    borrow = carry(m)
+    _send(borrow, t)
     _bits_to_words(t, word, 1)
     return t.cost(2 + 1 + borrow.levels + 2)
 
@@ -178,7 +112,7 @@ RESULT = {
     "conv2d_dw": "O C KH KW",
 }
 _DEALT = {"select": 2, "select_keep": 2, "select_kept": 1}  # words from P1: u, unless kept, and h
-_ADDER: dict[str, Callable[[int], _Addition]] = {"ltz": _sign, "eqz": _zero, "a2b": _sum}
+_ADDER: dict[str, Callable[[int], Addition]] = {"ltz": sign, "eqz": zero, "a2b": total}
 
 
 def _opening(n: int, size: int, party: int | None) -> Cost:

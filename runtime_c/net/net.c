@@ -445,6 +445,7 @@ static int receive_frame(net_peer *p, inbox *r) {
     if (header.kind == FRAME_GOODBYE) {
         pthread_mutex_lock(&n->lock);
         p->goodbye = 1;
+        p->midway = 0;
         n->arrivals++;
         pthread_cond_broadcast(&n->arrived);
         pthread_mutex_unlock(&n->lock);
@@ -828,7 +829,7 @@ int net_stalled(net *n) {
     int all = idle(n);
     n->starving = 0;
     for (unsigned i = 0; i < n->options.parties; i++) {
-        all &= i == n->options.me || n->peers[i].waits;
+        all &= i == n->options.me || n->peers[i].waits || n->peers[i].goodbye;
     }
     pthread_mutex_unlock(&n->lock);
     return all;

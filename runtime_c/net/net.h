@@ -86,8 +86,8 @@ int net_take(net *n, unsigned peer, net_tag tag, size_t bytes, uint8_t **payload
  * have passed. Returns SEQ_OK or the failure (closed, silent, aborted: names the party). */
 seq_status net_wait(net *n, double seconds, seq_error *err);
 
-/* Whether nothing is queued or half here, and every peer said last that it waits and has nothing
- * queued or half there. If that lasts, nobody will ever send. */
+/* Whether nothing is queued or half here, and every peer said goodbye, or last that it waits and
+ * has nothing queued or half there. If that lasts, nobody will ever send. */
 int net_stalled(net *n);
 
 /* Bytes exported from the TLS sessions between me and peer (both directions mixed in the same order

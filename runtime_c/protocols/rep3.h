@@ -270,10 +270,7 @@ const uint64_t *rep3_adder_result(const rep3_adder *ad, unsigned i, unsigned com
 /* ---- starts (rep3_arith.c, rep3_bits.c, rep3_io.c) ---- */
 
 void rep3_start_mul(seq_vm *vm, const seq_call *call);
-void rep3_start_matmul(seq_vm *vm, const seq_call *call);
-void rep3_start_conv2d(seq_vm *vm, const seq_call *call);
-void rep3_start_conv2d_dx(seq_vm *vm, const seq_call *call);
-void rep3_start_conv2d_dw(seq_vm *vm, const seq_call *call);
+void rep3_start_bilinear(seq_vm *vm, const seq_call *call); /* matmul, convolutions, their sums */
 /* trunc; as a sub-machine also: a.c[1] == NULL: the operand is an additive sharing; m == 0. */
 void rep3_start_trunc(seq_vm *vm, const seq_call *call);
 void rep3_start_select(seq_vm *vm, const seq_call *call);

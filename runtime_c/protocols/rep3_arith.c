@@ -1,6 +1,7 @@
 /* rep3: products, truncation, and words from bits. Protocols, equations and privacy arguments are
  * in docs/protocols.md. */
 
+#include "bilinear.h"
 #include "rep3.h"
 
 /* ---- truncation: of elementwise products, additive and replicated sharings ---- */
@@ -334,17 +335,10 @@ static int reshare_begin(seq_task *t, rep3_source source, seq_reg d, int64_t n) 
 }
 
 /* The sums have one operand more than the products, behind all others: added to the product. */
-#define SAME(op)                                                                                   \
-    _Static_assert((int)SEQ_ARG_##op##_ADD_d == (int)SEQ_ARG_##op##_d &&                           \
-                       (int)SEQ_ARG_##op##_ADD_e == (int)SEQ_ARG_##op##_mode + 1 &&                \
-                       (int)SEQ_ARG_##op##_ADD_mode == (int)SEQ_ARG_##op##_m + 1 &&                \
-                       (int)SEQ_ARG_##op##_mode == (int)SEQ_ARG_##op##_m + 1,                      \
-                   "operands of products and sums")
-SAME(MUL);
-SAME(MATMUL);
-SAME(CONV2D);
-SAME(CONV2D_DX);
-SAME(CONV2D_DW);
+_Static_assert((int)SEQ_ARG_MUL_ADD_d == (int)SEQ_ARG_MUL_d &&
+                   (int)SEQ_ARG_MUL_ADD_e == (int)SEQ_ARG_MUL_mode + 1 &&
+                   (int)SEQ_ARG_MUL_ADD_mode == (int)SEQ_ARG_MUL_mode,
+               "operands of products and sums");
 
 static rep3_source mul_source(const seq_call *call) {
     const seq_reg none = {{NULL}};
@@ -419,14 +413,10 @@ void rep3_start_trunc(seq_vm *vm, const seq_call *call) {
 
 /* ---- matmul and convolutions: a local product, then its truncation as a sub-machine ---- */
 
-/* Slices [first, first + count) of d (+)= a * b for the bilinear map of the call. */
-typedef void (*bilinear)(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                         const void *b, int accumulate);
-
 /* z = x_i (y_i + y_{i+1}) + x_{i+1} y_i, plus component i of what is added, made in slices when
  * the truncation of a chunk asks for them: its message then travels while the next are made. */
 typedef struct {
-    bilinear f;
+    bilinear_map f;
     seq_reg x, y;
     const uint8_t *e;   /* what is added, or NULL */
     void *z, *sum;      /* sum: y_i + y_{i+1} */
@@ -466,162 +456,43 @@ static void make_panels(const seq_task *t, const size_t first[3], const size_t c
     }
 }
 
-/* slices: into how many equal parts f can cut d. mode: where the rounding mode is among the
- * arguments. */
-static int bilinear_step(seq_task *t, bilinear f, seq_reg x, seq_reg y, seq_reg d, size_t y_size,
-                         size_t slices, unsigned mode) {
+static int bilinear_step(seq_task *t) {
     if (t->step_no)
         return TASK_DONE;
+    bilinear b;
+    bilinear_of(&t->call, &b);
+    const seq_reg y = t->call.reg[b.y];
     bilinear_state *s = t->state;
     const ring_ops *ring = t->env->ring;
-    const size_t size = t->end;
-    *s = (bilinear_state){.f = f, .x = x, .y = y, .slice = size / slices, .size = size};
-    s->z = task_scratch(t, size * ring->word);
-    s->sum = task_scratch(t, y_size * ring->word);
+    *s = (bilinear_state){
+        .f = b.f, .x = t->call.reg[b.x], .y = y, .slice = b.size / b.slices, .size = b.size};
+    s->z = task_scratch(t, b.size * ring->word);
+    s->sum = task_scratch(t, b.y_size * ring->word);
     s->made = task_scratch(t, PANELS);
     if (!s->z || !s->sum || !s->made)
         return TASK_ERROR;
     memset(s->made, 0, PANELS);
-    ring->add(s->sum, y.c[0], y.c[1], y_size);
+    ring->add(s->sum, y.c[0], y.c[1], b.y_size);
     if (t->call.op >= SEQ_OP_MUL_ADD) /* a sum, not a product */
-        s->e = t->call.reg[mode + 1].c[0];
+        s->e = t->call.reg[b.mode + 1].c[0];
     seq_call sub;
     memset(&sub, 0, sizeof sub);
     sub.op = SEQ_OP_TRUNC;
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)size;
-    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[mode - 1];
-    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[mode];
-    sub.reg[SEQ_ARG_TRUNC_d] = d;
+    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b.size;
+    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b.mode - 1];
+    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b.mode];
+    sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b.d];
     sub.reg[SEQ_ARG_TRUNC_a].c[0] = s->z;
     task_call(t, &sub, 1);
     return TASK_WAIT;
 }
 
-static void start_bilinear(seq_vm *vm, const seq_call *call, size_t d_size, int64_t m, int64_t mode,
-                           task_step step) {
-    call_rounds(vm, call, d_size ? round_rounds(m, mode) : 0);
-    if (d_size)
-        task_create(vm, call, 0, 0, d_size, step, sizeof(bilinear_state));
-}
-
-/* Part `first` of d or a, where parts have `size` elements. */
-#define PART(p, size) ((p) + first * (size) * t->env->ring->word)
-
-/* Slices are rows, or everything if a is stored transposed. */
-static void gemm(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                 const void *b, int accumulate) {
-    const int64_t *arg = t->call.arg;
-    const int ta = (int)arg[SEQ_ARG_MATMUL_ta];
-    const ring_gemm g = {ta ? (size_t)arg[SEQ_ARG_MATMUL_M] : count, (size_t)arg[SEQ_ARG_MATMUL_K],
-                         (size_t)arg[SEQ_ARG_MATMUL_N], ta, (int)arg[SEQ_ARG_MATMUL_tb]};
-    t->env->ring->gemm(PART((uint8_t *)d, g.n), PART((const uint8_t *)a, g.k), b, &g, accumulate,
-                       t->env->pool);
-}
-
-static int matmul_step(seq_task *t) {
-    const seq_call *c = &t->call;
-    const size_t rows = (size_t)c->arg[SEQ_ARG_MATMUL_M];
-    const size_t y_size = (size_t)c->arg[SEQ_ARG_MATMUL_K] * (size_t)c->arg[SEQ_ARG_MATMUL_N];
-    return bilinear_step(t, gemm, c->reg[SEQ_ARG_MATMUL_a], c->reg[SEQ_ARG_MATMUL_b],
-                         c->reg[SEQ_ARG_MATMUL_d], y_size, c->arg[SEQ_ARG_MATMUL_ta] ? 1 : rows,
-                         SEQ_ARG_MATMUL_mode);
-}
-
-void rep3_start_matmul(seq_vm *vm, const seq_call *call) {
-    const size_t size = (size_t)call->arg[SEQ_ARG_MATMUL_M] * (size_t)call->arg[SEQ_ARG_MATMUL_N];
-    start_bilinear(vm, call, size, call->arg[SEQ_ARG_MATMUL_m], call->arg[SEQ_ARG_MATMUL_mode],
-                   matmul_step);
-}
-
-/* The three convolutions have their sizes at the same places. */
-_Static_assert((int)SEQ_ARG_CONV2D_B == (int)SEQ_ARG_CONV2D_DX_B &&
-                   (int)SEQ_ARG_CONV2D_B == (int)SEQ_ARG_CONV2D_DW_B &&
-                   SEQ_ARG_CONV2D_PW == SEQ_ARG_CONV2D_B + 12,
-               "operands of the convolutions");
-
-static ring_conv conv_sizes(const int64_t *arg) {
-    const int64_t *a = arg + SEQ_ARG_CONV2D_B;
-    return (ring_conv){(size_t)a[0],  (size_t)a[1],  (size_t)a[2], (size_t)a[3], (size_t)a[4],
-                       (size_t)a[5],  (size_t)a[6],  (size_t)a[7], (size_t)a[8], (size_t)a[9],
-                       (size_t)a[10], (size_t)a[11], (size_t)a[12]};
-}
-
-static size_t input_size(const ring_conv *c) {
-    return c->batch * c->cin * c->h * c->w;
-}
-static size_t weight_size(const ring_conv *c) {
-    return c->cout * c->cin * c->kh * c->kw;
-}
-static size_t output_size(const ring_conv *c) {
-    return c->batch * c->cout * c->oh * c->ow;
-}
-
-/* Slices of conv and conv_dx are images; conv_dw sums over them and has one slice. */
-static void conv(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                 const void *b, int accumulate) {
-    ring_conv c = conv_sizes(t->call.arg);
-    c.batch = 1;
-    uint8_t *out = PART((uint8_t *)d, output_size(&c));
-    const uint8_t *x = PART((const uint8_t *)a, input_size(&c));
-    c.batch = count;
-    t->env->ring->conv(out, x, b, &c, accumulate, t->env->pool);
-}
-
-static void conv_dx(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                    const void *b, int accumulate) {
-    ring_conv c = conv_sizes(t->call.arg);
-    c.batch = 1;
-    uint8_t *out = PART((uint8_t *)d, input_size(&c));
-    const uint8_t *g = PART((const uint8_t *)a, output_size(&c));
-    c.batch = count;
-    t->env->ring->conv_dx(out, g, b, &c, accumulate, t->env->pool);
-}
-
-static void conv_dw(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                    const void *b, int accumulate) {
-    const ring_conv c = conv_sizes(t->call.arg);
-    (void)first, (void)count;
-    t->env->ring->conv_dw(d, a, b, &c, accumulate, t->env->pool);
-}
-
-static int conv_step(seq_task *t) {
-    const seq_call *c = &t->call;
-    const ring_conv s = conv_sizes(c->arg);
-    return bilinear_step(t, conv, c->reg[SEQ_ARG_CONV2D_x], c->reg[SEQ_ARG_CONV2D_w],
-                         c->reg[SEQ_ARG_CONV2D_d], weight_size(&s), s.batch, SEQ_ARG_CONV2D_mode);
-}
-
-static int conv_dx_step(seq_task *t) {
-    const seq_call *c = &t->call;
-    const ring_conv s = conv_sizes(c->arg);
-    return bilinear_step(t, conv_dx, c->reg[SEQ_ARG_CONV2D_DX_g], c->reg[SEQ_ARG_CONV2D_DX_w],
-                         c->reg[SEQ_ARG_CONV2D_DX_d], weight_size(&s), s.batch,
-                         SEQ_ARG_CONV2D_DX_mode);
-}
-
-static int conv_dw_step(seq_task *t) {
-    const seq_call *c = &t->call;
-    const ring_conv s = conv_sizes(c->arg);
-    return bilinear_step(t, conv_dw, c->reg[SEQ_ARG_CONV2D_DW_g], c->reg[SEQ_ARG_CONV2D_DW_x],
-                         c->reg[SEQ_ARG_CONV2D_DW_d], input_size(&s), 1, SEQ_ARG_CONV2D_DW_mode);
-}
-
-void rep3_start_conv2d(seq_vm *vm, const seq_call *call) {
-    const ring_conv c = conv_sizes(call->arg);
-    start_bilinear(vm, call, output_size(&c), call->arg[SEQ_ARG_CONV2D_m],
-                   call->arg[SEQ_ARG_CONV2D_mode], conv_step);
-}
-
-void rep3_start_conv2d_dx(seq_vm *vm, const seq_call *call) {
-    const ring_conv c = conv_sizes(call->arg);
-    start_bilinear(vm, call, input_size(&c), call->arg[SEQ_ARG_CONV2D_DX_m],
-                   call->arg[SEQ_ARG_CONV2D_DX_mode], conv_dx_step);
-}
-
-void rep3_start_conv2d_dw(seq_vm *vm, const seq_call *call) {
-    const ring_conv c = conv_sizes(call->arg);
-    start_bilinear(vm, call, weight_size(&c), call->arg[SEQ_ARG_CONV2D_DW_m],
-                   call->arg[SEQ_ARG_CONV2D_DW_mode], conv_dw_step);
+void rep3_start_bilinear(seq_vm *vm, const seq_call *call) {
+    bilinear b;
+    bilinear_of(call, &b);
+    call_rounds(vm, call, b.size ? round_rounds(call->arg[b.mode - 1], call->arg[b.mode]) : 0);
+    if (b.size)
+        task_create(vm, call, 0, 0, b.size, bilinear_step, sizeof(bilinear_state));
 }
 
 /* ---- select and b2a ---- */

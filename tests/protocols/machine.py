@@ -20,8 +20,18 @@ from sequester.compiler.isa.table import plane_words
 
 Words = np.ndarray[Any, np.dtype[np.object_]]
 # Numbers of parties that each protocol is tested with, the default first; rings of its domain.
-PARTIES: dict[str, tuple[int, ...]] = {"emulate": (1,), "rep3": (3,), "rep3-mal": (3,)}
-RINGS: dict[str, tuple[int, ...]] = {"emulate": (64, 128), "rep3": (64, 128), "rep3-mal": (64,)}
+PARTIES: dict[str, tuple[int, ...]] = {
+    "emulate": (1,),
+    "rep3": (3,),
+    "rep3-mal": (3,),
+    "rep4": (4,),
+}
+RINGS: dict[str, tuple[int, ...]] = {
+    "emulate": (64, 128),
+    "rep3": (64, 128),
+    "rep3-mal": (64,),
+    "rep4": (64, 128),
+}
 
 
 def signed(x: Words, bits: int) -> Words:

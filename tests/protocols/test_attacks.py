@@ -46,6 +46,13 @@ def test_random_attacks(
     assert report.outcomes["detected"] > 20, report.outcomes
 
 
+def test_parties_give_up_beside_one_that_has_finished(runner: Path, tmp_path: Path) -> None:
+    """The last agreement to an opening is missing at one party, when another needs nothing more."""
+    target = Target(runner, tmp_path, "rep4", 4, 64)
+    frame = target.frames[0, 2] - 2
+    assert target.outcome(Attack(0, (f"0:2:{frame}:drop",)))[0] == "ended"
+
+
 def test_the_product_cannot_tamper() -> None:
     """What is installed has no trace of the channel that test builds have."""
     assert _runtime.__file__ is not None

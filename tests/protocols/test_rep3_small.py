@@ -12,7 +12,12 @@ from pathlib import Path
 import pytest
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
-SOURCES = ("tests/rep3_engine.c", "protocols/rep3.c", "protocols/rep3_[a-v]*.c")
+SOURCES = (
+    "tests/rep3_engine.c",
+    "protocols/rep3.c",
+    "protocols/rep3_[a-v]*.c",
+    "protocols/bilinear.c",
+)
 KERNELS = ("prg/*.c", "cpu.c", "par.c", "error.c")
 OPERATIONS = (
     13  # at least: mul, trunc, mul_add, their rounding, ltz, eqz, a2b, and, select (3), b2a
