@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .cost import masking
 from .cost.report import Report, report
 from .ir.graph import Graph
 from .ir.verifier import verify
@@ -176,6 +177,7 @@ def _back_end(graph: Graph, options: Options, log: _Log) -> Compiled:
     clock()
     allocation = _allocate(code, options)
     program = emit.run(code, allocation, checked=options.checked)
+    program = masking.with_parameter(program, code.config.stat)
     data = encode(program)
     costs = _costs(program, options)
     rounds = costs.rounds if costs else None

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from sequester.compiler.compile import Compiled, Options, compile_graph
-from sequester.compiler.cost import cost_module
+from sequester.compiler.cost import cost_module, masking
 from sequester.compiler.cost.report import Report
 from sequester.compiler.cost.report import report as predict
 from sequester.compiler.ir.graph import Config, Graph, Loc
@@ -105,8 +105,11 @@ def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = Fal
         options = Options(off=off, protocol=protocol, checked=flags.checked, explain=explain)
     except ValueError as e:
         raise click.UsageError(str(e)) from None
-    graph = traced(path, program, config, shapes, parse_options(program, flags.words))
-    made = compile_graph(graph, options)
+    words = parse_options(program, flags.words)
+    made = compile_graph(traced(path, program, config, shapes, words), options)
+    if config.field and (room := masking.widest(made.program)) < config.ring_bits:
+        config = dataclasses.replace(config, ring_bits=room)
+        made = compile_graph(traced(path, program, config, shapes, words), options)
     show.debug(made, level)
     return made
 
@@ -160,8 +163,10 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
         "k": code.meta.k,
         "f": code.meta.f,
         "rounding": ("probabilistic", "nearest")[code.meta.rounding],
+        "statistical_bits": code.meta.stat,
         "instructions": len(code.code),
         "inputs": inputs,
+        "masked": masking.masked_openings(code) if code.meta.domain == FIELD else 0,
         "openings": [dataclasses.asdict(row) for row in ledger.openings(code)],
     }
     if costs is not None:

@@ -55,6 +55,7 @@ MODULES: dict[str, str] = {
     "rep3": "rep3",
     "rep3-mal": "rep3_mal",
     "rep4": "rep4",
+    "shamir": "shamir",
 }
 
 

@@ -534,6 +534,7 @@ const seq_protocol protocol_emulate = {
     .ring128 = 1,
     .field = 1,
     .components = 1,
+    .bit_components = 1,
     .insecure = 1,
     .check = emulate_check,
     .setup = emulate_setup,

@@ -291,6 +291,7 @@ const seq_protocol protocol_rep3_mal = {
     .ring64 = 1,
     .ring128 = 0,
     .components = 2,
+    .bit_components = 2,
     .verified = 1,
     .check = mal_check,
     .setup = mal_setup,

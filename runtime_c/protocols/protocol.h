@@ -30,7 +30,8 @@ typedef struct {
     unsigned threshold_num,
         threshold_den;               /* corruptions tolerated: < parties * num / den; 0/1: none */
     unsigned ring64, ring128, field; /* domains it works in */
-    unsigned components;             /* words kept of each shared element, <= SEQ_MAX_COMPONENTS */
+    /* Words kept of each shared element, and of 64 bits; <= SEQ_MAX_COMPONENTS. */
+    unsigned components, bit_components;
     int insecure;     /* must be asked for by name with an explicit flag; every run prints so */
     int without_keys; /* setup needs keys->without */
     /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before

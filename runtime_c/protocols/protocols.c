@@ -3,10 +3,11 @@
 
 #include <string.h>
 
-extern const seq_protocol protocol_emulate, protocol_rep3, protocol_rep3_mal, protocol_rep4;
+extern const seq_protocol protocol_emulate, protocol_rep3, protocol_rep3_mal, protocol_rep4,
+    protocol_shamir;
 
-static const seq_protocol *const protocols[] = {&protocol_emulate, &protocol_rep3,
-                                                &protocol_rep3_mal, &protocol_rep4};
+static const seq_protocol *const protocols[] = {
+    &protocol_emulate, &protocol_rep3, &protocol_rep3_mal, &protocol_rep4, &protocol_shamir};
 
 const seq_protocol *protocol_at(size_t i) {
     return i < sizeof protocols / sizeof protocols[0] ? protocols[i] : NULL;

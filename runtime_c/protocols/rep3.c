@@ -251,6 +251,7 @@ const seq_protocol protocol_rep3 = {
     .ring64 = 1,
     .ring128 = 1,
     .components = 2,
+    .bit_components = 2,
     .insecure = 0,
     .check = rep3_check,
     .setup = rep3_setup,

@@ -206,6 +206,7 @@ const seq_protocol protocol_rep4 = {
     .ring64 = 1,
     .ring128 = 1,
     .components = 3,
+    .bit_components = 3,
     .insecure = 0,
     .without_keys = 1,
     .verified = 1,

@@ -244,6 +244,7 @@ static const seq_protocol toy = {
     .threshold_den = 1,
     .ring64 = 1,
     .components = 1,
+    .bit_components = 1,
     .insecure = 1,
     .without_keys = 1,
     .verified = 1,

@@ -151,12 +151,12 @@ static void write_rerandomised(pass *x, unsigned file, int64_t address, size_t n
     seq_vm *vm = x->vm;
     size_t bytes = n * (file == FILE_B ? 8 : vm->program->word);
     seq_reg copy = {{0}};
-    for (unsigned c = 0; c < vm->protocol->components; c++) {
+    for (unsigned c = 0; c < vm_components(vm, file); c++) {
         copy.c[c] = x->scratch + c * WORDS_AT_ONCE * vm->program->word;
         memcpy(copy.c[c], vm_register(vm, file, c, address), bytes);
     }
     vm->protocol->rerandomise(&vm->env, file == FILE_B, &copy, vm->instance, range, first, n);
-    for (unsigned c = 0; c < vm->protocol->components; c++) {
+    for (unsigned c = 0; c < vm_components(vm, file); c++) {
         move_piece(x, copy.c[c], bytes);
     }
 }
@@ -167,7 +167,7 @@ static void move_ranges(pass *x, const int64_t *list, int rerandomised) {
     seq_vm *vm = x->vm;
     for (int64_t j = 1; j < list[0]; j += 3) {
         unsigned file = (unsigned)list[j];
-        unsigned components = file == FILE_C ? 1 : vm->protocol->components;
+        unsigned components = vm_components(vm, file);
         int fresh = rerandomised && !x->reading && file != FILE_C &&
                     vm->protocol->rerandomise != NULL &&
                     !is_seeded(vm, file, list[j + 1], list[j + 1] + list[j + 2]);

@@ -20,7 +20,7 @@ extern const local_row local_clear[], local_share[], local_bit[]; /* each ends w
 /* A register of all components, for the protocol's functions. */
 static inline seq_reg local_reg(const seq_vm *vm, unsigned file, int64_t address) {
     seq_reg r = {{0}};
-    for (unsigned i = 0; i < vm->protocol->components; i++) {
+    for (unsigned i = 0; i < vm_components(vm, file); i++) {
         r.c[i] = vm_register(vm, file, i, address);
     }
     return r;

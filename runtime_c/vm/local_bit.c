@@ -9,7 +9,7 @@ static size_t all_words(int64_t planes, int64_t n) {
 
 static seq_status bxor(seq_vm *vm, const seq_instr *in) {
     size_t words = all_words(ARG(BXOR, p), ARG(BXOR, n));
-    for (unsigned i = 0; i < vm->protocol->components; i++) {
+    for (unsigned i = 0; i < vm->protocol->bit_components; i++) {
         vm->env.bits->xor_(REG_B(BXOR, d, i), REG_B(BXOR, a, i), REG_B(BXOR, b, i), words);
     }
     return SEQ_OK;
@@ -70,7 +70,7 @@ static seq_status bandc(seq_vm *vm, const seq_instr *in) {
     if (planes == NULL) {
         return vm->error.status;
     }
-    for (unsigned i = 0; i < vm->protocol->components; i++) {
+    for (unsigned i = 0; i < vm->protocol->bit_components; i++) {
         vm->env.bits->and_(REG_B(BANDC, d, i), REG_B(BANDC, a, i), planes,
                            all_words(ARG(BANDC, p), ARG(BANDC, n)));
     }
@@ -82,7 +82,7 @@ static seq_status bcopy_(seq_vm *vm, const seq_instr *in) {
     ring_walk w;
     program_walk(vm->program, in, SEQ_ARG_BCOPY_shape, SEQ_ARG_BCOPY_dstr, SEQ_ARG_BCOPY_sstr, &w);
     size_t dn = SIZE(BCOPY, dn), an = SIZE(BCOPY, an);
-    for (unsigned i = 0; i < vm->protocol->components; i++) {
+    for (unsigned i = 0; i < vm->protocol->bit_components; i++) {
         for (size_t p = 0; p < SIZE(BCOPY, p); p++) {
             bits_copy(REG_B(BCOPY, d, i) + p * bits_plane_words(dn), dn, SIZE(BCOPY, doff),
                       REG_B(BCOPY, a, i) + p * bits_plane_words(an), an, SIZE(BCOPY, aoff), w.rank,
@@ -93,7 +93,7 @@ static seq_status bcopy_(seq_vm *vm, const seq_instr *in) {
 }
 
 static seq_status bmove(seq_vm *vm, const seq_instr *in) {
-    for (unsigned i = 0; i < vm->protocol->components; i++) {
+    for (unsigned i = 0; i < vm->protocol->bit_components; i++) {
         memmove(REG_B(BMOVE, d, i), REG_B(BMOVE, a, i),
                 all_words(ARG(BMOVE, p), ARG(BMOVE, n)) * 8);
     }

@@ -241,14 +241,14 @@ seq_status memory_create(seq_vm *vm) {
     const seq_program *p = vm->program;
     double need = 0, have = (double)sysconf(_SC_PHYS_PAGES) * (double)sysconf(_SC_PAGESIZE);
     for (unsigned file = 0; file < FILE_COUNT; file++) {
-        unsigned components = file == FILE_C ? 1 : vm->protocol->components;
+        unsigned components = vm_components(vm, file);
         need += (double)p->size[file] * (file == FILE_B ? 8.0 : (double)p->word) * components;
     }
     if (need > have) {
         return too_large(vm, need);
     }
     for (unsigned file = 0; file < FILE_COUNT; file++) {
-        unsigned components = file == FILE_C ? 1 : vm->protocol->components;
+        unsigned components = vm_components(vm, file);
         size_t bytes = (size_t)p->size[file] * (file == FILE_B ? 8 : p->word) + 64;
         vm->file_bytes[file] = bytes;
         for (unsigned c = 0; c < components; c++) {

@@ -168,6 +168,13 @@ seq_status vm_error(seq_vm *vm, uint64_t instr, seq_status status, int party, co
     __attribute__((format(printf, 5, 6)));
 uint64_t vm_nanoseconds(void);
 
+/* Words that this party keeps of each element of a file (file b: of 64 bits). */
+static inline unsigned vm_components(const seq_vm *vm, unsigned file) {
+    return file == FILE_C   ? 1
+           : file == FILE_B ? vm->protocol->bit_components
+                            : vm->protocol->components;
+}
+
 static inline void *vm_register(const seq_vm *vm, unsigned file, unsigned component,
                                 int64_t address) {
     size_t word = file == FILE_B ? 8 : vm->program->word;

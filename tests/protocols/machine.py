@@ -20,23 +20,31 @@ from sequester.compiler.isa.table import plane_words
 
 Words = np.ndarray[Any, np.dtype[np.object_]]
 # Numbers of parties that each protocol is tested with, the default first; rings of its domain.
+FIELD, PRIME = 127, 2**127 - 1  # the field, in place of a ring's bits
 PARTIES: dict[str, tuple[int, ...]] = {
     "emulate": (1,),
     "rep3": (3,),
     "rep3-mal": (3,),
     "rep4": (4,),
+    "shamir": (3, 4, 5, 10),
 }
 RINGS: dict[str, tuple[int, ...]] = {
-    "emulate": (64, 128),
+    "emulate": (64, 128, FIELD),
     "rep3": (64, 128),
     "rep3-mal": (64,),
     "rep4": (64, 128),
+    "shamir": (FIELD,),
 }
 
 
+def room(ring: int) -> int:
+    """Bits that values may have which are rounded, compared or taken apart, and two more."""
+    return 64 if ring == FIELD else ring
+
+
 def signed(x: Words, bits: int) -> Words:
-    half = 1 << (bits - 1)
-    return np.asarray((x + half) % (1 << bits) - half, dtype=object)
+    half, modulus = (PRIME >> 1, PRIME) if bits == FIELD else (1 << (bits - 1), 1 << bits)
+    return np.asarray((x + half) % modulus - half, dtype=object)
 
 
 @dataclass
@@ -100,7 +108,8 @@ class Script:
 
     def text(self) -> str:
         meta = (
-            f".meta domain=0 ring_bits={self.bits} k={self.bits // 2 - 1} f=16 stat=40 rounding=1"
+            f".meta domain={int(self.bits == FIELD)} ring_bits={room(self.bits)} "
+            f"k={room(self.bits) // 2 - 1} f=16 stat=40 rounding=1"
             + "".join(f" {f}_size={n + 8}" for f, n in self.top.items())
             + " handles=1 checked=0"
         )
@@ -114,8 +123,8 @@ class Script:
         options = [str(path)]
         for i, x in enumerate(self.inputs):
             file = folder / f"input{i}"
-            size = self.bits // 8
-            file.write_bytes(b"".join((v % (1 << self.bits)).to_bytes(size, "little") for v in x))
+            size = 8 if self.bits == 64 else 16
+            file.write_bytes(b"".join((v % (1 << 8 * size)).to_bytes(size, "little") for v in x))
             options += ["--input", f"{i}={file}"]
         return options
 

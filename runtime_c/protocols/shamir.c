@@ -1,0 +1,343 @@
+/* shamir: the protocol's constants, tables and keys, public values, and how calls are cut into
+ * tasks. See shamir.h. */
+
+#include "shamir.h"
+
+#include <stdlib.h>
+
+/* ---- tables of public coefficients: both fields, elements as words ---- */
+
+static unsigned bits_mul(unsigned a, unsigned b) {
+    unsigned c = 0;
+    for (unsigned k = 0; k < 4; k++)
+        c ^= (b >> k & 1) * (a << k);
+    for (unsigned k = 6; k >= 4; k--)
+        c ^= (c >> k & 1) * (0x13u << (k - 4));
+    return c;
+}
+
+static field mul(unsigned type, field a, field b) {
+    return type == SHAMIR_NUMBER ? field_mul(a, b) : bits_mul((unsigned)a, (unsigned)b);
+}
+
+static field sub(unsigned type, field a, field b) {
+    return type == SHAMIR_NUMBER ? field_sub(a, b) : a ^ b;
+}
+
+/* a^(p - 2), or a^14. */
+static field inverse(unsigned type, field a) {
+    field result = 1, exponent = type == SHAMIR_NUMBER ? FIELD_P - 2 : 14;
+    for (; exponent; exponent >>= 1, a = mul(type, a, a))
+        if (exponent & 1)
+            result = mul(type, result, a);
+    return result;
+}
+
+/* f(at) = sum of c[i] f(point[i]) for polynomials of degree m - 1. */
+static void lagrange(unsigned type, field *c, const field *point, unsigned m, field at) {
+    for (unsigned i = 0; i < m; i++) {
+        field above = 1, below = 1;
+        for (unsigned j = 0; j < m; j++)
+            if (j != i) {
+                above = mul(type, above, sub(type, at, point[j]));
+                below = mul(type, below, sub(type, point[i], point[j]));
+            }
+        c[i] = mul(type, above, inverse(type, below));
+    }
+}
+
+static void fill_table(const shamir_state *s, unsigned type, shamir_table *table) {
+    const unsigned n = s->n, t = s->t;
+    for (unsigned d = 0; d < n; d++) {
+        field deal[SHAMIR_T + 1] = {0}, random[SHAMIR_T + 1], open[SHAMIR_T + 1];
+        for (unsigned j = 0; j <= t; j++) {
+            random[j] = (d + 1 + j) % n + 1;
+            open[j] = (d + j) % n + 1;
+            deal[j] = j ? open[j] : 0;
+        }
+        for (unsigned q = 0; q < n; q++) {
+            lagrange(type, table->deal[d][q], deal, t + 1, q + 1);
+            lagrange(type, table->random[d][q], random, t + 1, q + 1);
+        }
+        lagrange(type, table->random[d][n], random, t + 1, 0);
+        lagrange(type, table->open[d], open, t + 1, 0);
+    }
+    field core[SHAMIR_CORE], others[SHAMIR_CORE];
+    for (unsigned d = 0; d < s->core; d++) {
+        unsigned m = 0;
+        core[d] = d + 1;
+        others[m++] = 0;
+        for (unsigned q = 0; q < s->core; q++)
+            if (q != d)
+                others[m++] = q + 1;
+        lagrange(type, table->deal2[d], others, m, d + 1);
+        table->power[d][0] = 1;
+        for (unsigned k = 1; k <= s->core; k++)
+            table->power[d][k] = mul(type, table->power[d][k - 1], d + 1);
+    }
+    lagrange(type, table->king, core, s->core, 0);
+}
+
+/* ---- the protocol's functions ---- */
+
+static seq_status shamir_check(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
+                               seq_error *err) {
+    if (ring_bits - 1 + stat > SHAMIR_MASK_BITS)
+        return seq_fail(err, SEQ_ERR_PROGRAM, -1,
+                        "shamir hides %u bits by masks of %u, and each opening needs %u bits more "
+                        "(k = %u, f = %u)",
+                        ring_bits - 1, SHAMIR_MASK_BITS, stat, k, f);
+    return SEQ_OK;
+}
+
+/* A key that nobody else knows: of t + 1 others, one is honest. */
+static void own_key(const shamir_state *s, unsigned me, const seq_keys *keys, size_t half,
+                    prg_key *out) {
+    uint64_t sum[2] = {0};
+    for (unsigned j = 1; j <= s->t + 1; j++) {
+        prg_key pair, child;
+        uint64_t words[2];
+        prg_init(&pair, keys->pair[(me + j) % s->n] + half);
+        prg_derive(&child, &pair, me, UINT32_MAX);
+        prg_words(&child, 0, 0, words, 2);
+        sum[0] ^= words[0];
+        sum[1] ^= words[1];
+        prg_wipe(&pair, sizeof pair);
+        prg_wipe(&child, sizeof child);
+    }
+    prg_init(out, (const uint8_t *)sum);
+    prg_wipe(sum, sizeof sum);
+}
+
+static seq_status shamir_setup(const seq_env *env, const seq_keys *keys, void **state,
+                               seq_error *err) {
+    shamir_state *s = calloc(1, sizeof *s);
+    if (!s)
+        return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of shamir");
+    s->n = env->parties;
+    s->t = (s->n - 1) / 2;
+    s->core = 2 * s->t + 1;
+    for (unsigned type = 0; type < 2; type++)
+        fill_table(s, type, &s->table[type]);
+    for (unsigned q = 0; q < s->n; q++)
+        if (q != env->me)
+            prg_init(&s->pair[q], keys->pair[q]);
+    own_key(s, env->me, keys, 0, &s->own);
+    own_key(s, env->me, keys, 16, &s->program);
+    prg_init(&s->common, keys->common);
+    *state = s;
+    return SEQ_OK;
+}
+
+static void shamir_teardown(void *state) {
+    if (state)
+        prg_wipe(state, sizeof(shamir_state));
+    free(state);
+}
+
+static void shamir_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
+                              size_t n) {
+    if (a)
+        env->ring->add(d->c[0], a->c[0], b, n);
+    else
+        memcpy(d->c[0], b, n * env->ring->word);
+}
+
+static void shamir_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a,
+                              const uint64_t *b, size_t words) {
+    for (unsigned k = 0; k < 4; k++) {
+        if (k == 0 && a)
+            env->bits->xor_(d->c[0], a->c[0], b, words);
+        else if (k == 0)
+            memcpy(d->c[0], b, words * 8);
+        else if (!a)
+            memset(d->c[k], 0, words * 8);
+        else if (d->c[k] != a->c[k])
+            memcpy(d->c[k], a->c[k], words * 8);
+    }
+}
+
+/* Add polynomials without constant term that all know: files of different checkpoints do not fit
+ * together. */
+static void shamir_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
+                               uint32_t range, uint64_t first, size_t n) {
+    const shamir_state *s = env->protocol;
+    const unsigned type = bits ? SHAMIR_BITS : SHAMIR_NUMBER;
+    const size_t words = shamir_size(type) / 8;
+    shamir_block piece[2][SHAMIR_PIECE];
+    field coefficient[2] = {1, 1};
+    const void *in[2] = {piece[0], piece[1]};
+    prg_key key;
+    prg_derive(&key, &s->common, instance, range);
+    for (size_t at = 0; at < n; at += SHAMIR_PIECE) {
+        const size_t count = n - at < SHAMIR_PIECE ? n - at : SHAMIR_PIECE;
+        if (!bits)
+            memcpy(piece[0], (field *)d->c[0] + at, count * sizeof(field));
+        for (size_t i = 0; bits && i < count; i++)
+            for (unsigned k = 0; k < 4; k++)
+                piece[0][i].w[k] = ((uint64_t *)d->c[k])[at + i];
+        for (unsigned k = 1; k <= s->t; k++) {
+            coefficient[1] = 1;
+            for (unsigned j = 0; j < k; j++)
+                coefficient[1] = mul(type, coefficient[1], env->me + 1);
+            prg_words(&key, k, (first + at) * words, piece[1][0].w, count * words);
+            shamir_combine(type, piece[0], coefficient, in, 2, count);
+        }
+        if (!bits)
+            memcpy((field *)d->c[0] + at, piece[0], count * sizeof(field));
+        for (size_t i = 0; bits && i < count; i++)
+            for (unsigned k = 0; k < 4; k++)
+                ((uint64_t *)d->c[k])[at + i] = piece[0][i].w[k];
+    }
+    prg_wipe(piece, sizeof piece);
+}
+
+static unsigned shamir_input_stored(unsigned me, unsigned owner) {
+    (void)me, (void)owner;
+    return 1;
+}
+
+/* Elements of the result of a product. */
+static double outputs(const seq_call *c) {
+    const int64_t *a = c->arg;
+    switch (c->op) {
+    case SEQ_OP_MATMUL:
+    case SEQ_OP_MATMUL_ADD:
+        return (double)a[SEQ_ARG_MATMUL_M] * (double)a[SEQ_ARG_MATMUL_N];
+    case SEQ_OP_CONV2D:
+    case SEQ_OP_CONV2D_ADD:
+        return (double)a[SEQ_ARG_CONV2D_B] * (double)a[SEQ_ARG_CONV2D_O] *
+               (double)a[SEQ_ARG_CONV2D_OH] * (double)a[SEQ_ARG_CONV2D_OW];
+    case SEQ_OP_CONV2D_DX:
+    case SEQ_OP_CONV2D_DX_ADD:
+        return (double)a[SEQ_ARG_CONV2D_B] * (double)a[SEQ_ARG_CONV2D_C] *
+               (double)a[SEQ_ARG_CONV2D_H] * (double)a[SEQ_ARG_CONV2D_W];
+    default:
+        return (double)a[SEQ_ARG_CONV2D_O] * (double)a[SEQ_ARG_CONV2D_C] *
+               (double)a[SEQ_ARG_CONV2D_KH] * (double)a[SEQ_ARG_CONV2D_KW];
+    }
+}
+
+/* Bytes an element, from the scratch that tasks ask for. */
+static uint64_t shamir_scratch(const seq_env *env, const seq_call *c) {
+    const int64_t *a = c->arg;
+    const double parties = env->parties;
+    switch (c->op) {
+    case SEQ_OP_MATMUL:
+    case SEQ_OP_MATMUL_ADD:
+    case SEQ_OP_CONV2D:
+    case SEQ_OP_CONV2D_ADD:
+    case SEQ_OP_CONV2D_DX:
+    case SEQ_OP_CONV2D_DX_ADD:
+    case SEQ_OP_CONV2D_DW:
+    case SEQ_OP_CONV2D_DW_ADD:
+        return (uint64_t)((64 + 32 * parties) * outputs(c));
+    case SEQ_OP_LTZ:
+    case SEQ_OP_EQZ:
+    case SEQ_OP_A2B:
+        return (uint64_t)((64 + 32 * parties + 8 * (double)a[SEQ_ARG_LTZ_bits]) *
+                          (double)a[SEQ_ARG_LTZ_n]);
+    case SEQ_OP_B2A:
+        return (uint64_t)((64 + 32 * parties) * (double)a[SEQ_ARG_B2A_p] *
+                          (double)a[SEQ_ARG_B2A_n]);
+    case SEQ_OP_MUL:
+    case SEQ_OP_MUL_ADD:
+        return (uint64_t)((64 + 32 * parties) * (double)a[SEQ_ARG_MUL_n]);
+    case SEQ_OP_TRUNC:
+        return (uint64_t)((64 + 32 * parties) * (double)a[SEQ_ARG_TRUNC_n]);
+    case SEQ_OP_SELECT:
+        return (uint64_t)((64 + 32 * parties) * (double)a[SEQ_ARG_SELECT_n]);
+    default:
+        return 1 << 20;
+    }
+}
+
+/* ---- tasks ---- */
+
+void shamir_partition(shamir_part *part, const seq_task *t, size_t n) {
+    const unsigned core = shamir_of(t)->core;
+    const size_t end = 64 * t->end < n ? 64 * t->end : n;
+    part->first = 64 * t->begin;
+    part->count = end - part->first;
+    part->words = t->end - t->begin;
+    for (unsigned q = 0; q < core; q++) {
+        const size_t lo = part->words * q / core, hi = part->words * (q + 1) / core;
+        const size_t to = 64 * hi < part->count ? 64 * hi : part->count;
+        part->word[q] = lo;
+        part->blocks[q] = hi - lo;
+        part->at[q] = 64 * lo < part->count ? 64 * lo : part->count;
+        part->elements[q] = to - part->at[q];
+    }
+}
+
+void shamir_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
+                  size_t state_bytes) {
+    const size_t blocks = (n + 63) / 64;
+    if (n > SHAMIR_MAX_ELEMENTS) {
+        (void)vm_fail(vm, call, SEQ_ERR_AUTHOR, -1,
+                      "%zu elements at once; shamir computes on at most %zu", n,
+                      SHAMIR_MAX_ELEMENTS);
+        return;
+    }
+    call_rounds(vm, call, n ? rounds : 0);
+    for (size_t at = 0; at < blocks; at += SHAMIR_CHUNK)
+        task_create(vm, call, (uint32_t)(at / SHAMIR_CHUNK), at,
+                    blocks - at < SHAMIR_CHUNK ? blocks : at + SHAMIR_CHUNK, step, state_bytes);
+}
+
+#define START(op) [SEQ_OP_##op - SEQ_OP_FIRST_INTERACTIVE]
+
+const seq_protocol protocol_shamir = {
+    .name = "shamir",
+    .title = "Shamir's secret sharing, any number of parties",
+    .adversary = "semi-honest",
+    .parties_min = 3,
+    .parties_max = SHAMIR_PARTIES,
+    .threshold_num = 1,
+    .threshold_den = 2,
+    .field = 1,
+    .components = 1,
+    .bit_components = 4,
+    .check = shamir_check,
+    .setup = shamir_setup,
+    .teardown = shamir_teardown,
+    .input_stored = shamir_input_stored,
+    .scratch = shamir_scratch,
+    .add_public = shamir_add_public,
+    .xor_public = shamir_xor_public,
+    .rerandomise = shamir_rerandomise,
+    .start =
+        {
+            START(MUL) = shamir_start_mul,
+            START(MUL_ADD) = shamir_start_mul,
+            START(MATMUL) = shamir_start_mul,
+            START(MATMUL_ADD) = shamir_start_mul,
+            START(CONV2D) = shamir_start_mul,
+            START(CONV2D_ADD) = shamir_start_mul,
+            START(CONV2D_DX) = shamir_start_mul,
+            START(CONV2D_DX_ADD) = shamir_start_mul,
+            START(CONV2D_DW) = shamir_start_mul,
+            START(CONV2D_DW_ADD) = shamir_start_mul,
+            START(TRUNC) = shamir_start_trunc,
+            START(LTZ) = shamir_start_ltz,
+            START(EQZ) = shamir_start_eqz,
+            START(SELECT) = shamir_start_select,
+            START(SELECT_KEEP) = shamir_start_select,
+            START(SELECT_KEPT) = shamir_start_mul,
+            START(B2A) = shamir_start_b2a,
+            START(A2B) = shamir_start_a2b,
+            START(AND) = shamir_start_and,
+            START(OPEN) = shamir_start_open,
+            START(OPENB) = shamir_start_openb,
+            START(RANDBIT) = shamir_start_randbit,
+            START(INPUT) = shamir_start_input,
+            START(OUTPUT) = shamir_start_output,
+            START(OUTPUTB) = shamir_start_outputb,
+        },
+};
+
+_Static_assert(SEQ_ARG_LTZ_bits == (int)SEQ_ARG_EQZ_bits &&
+                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_A2B_bits &&
+                   SEQ_ARG_LTZ_n == (int)SEQ_ARG_EQZ_n && SEQ_ARG_LTZ_n == (int)SEQ_ARG_A2B_n &&
+                   SEQ_ARG_LTZ_a == (int)SEQ_ARG_A2B_a && SEQ_ARG_LTZ_d == (int)SEQ_ARG_A2B_d,
+               "handled alike");

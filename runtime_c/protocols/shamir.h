@@ -1,0 +1,211 @@
+#ifndef SEQ_SHAMIR_H
+#define SEQ_SHAMIR_H
+/* Inside of shamir: n parties, fewer than half of them corrupt, semi-honest. The protocols, their
+ * equations and why they reveal nothing are in docs/protocols.md; names here are the same.
+ *
+ * A number x of the field p = 2^127 - 1 is f(0) of a polynomial f of degree t; party i holds f(i +
+ * 1) in c[0]. A bit is f(0) in {0, 1} of one over GF(16), party i holds f(i + 1), points being
+ * numbers of four bits, and c[k] is the plane of bit k of that: 64 bits are a block of four words.
+ * The first 2 t + 1 parties are the core: they hold sharings of degree 2 t.
+ *
+ * No function here branches on or addresses by secrets. */
+
+#include <string.h>
+
+#include "../ring/field.h"
+#include "protocol.h"
+
+#define SHAMIR_PARTIES 10
+#define SHAMIR_T 4           /* the most corruptions */
+#define SHAMIR_CORE 9        /* the largest core */
+#define SHAMIR_MASK_BITS 124 /* of a mask that one party deals */
+#define SHAMIR_MAX_BITS 128  /* of a number taken apart, and bits that count its carries */
+#define SHAMIR_PIECE 128     /* elements worked on at a time */
+#define SHAMIR_MAX_ELEMENTS ((size_t)1 << 28)
+#ifndef SHAMIR_CHUNK
+#define SHAMIR_CHUNK 192 /* blocks of 64 elements in a task */
+#endif
+
+/* Loops over elements, compiled for several CPUs. */
+#if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(SHAMIR_PLAIN)
+#define SHAMIR_KERNEL                                                                              \
+    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default"), optimize("O3")))
+#else
+#define SHAMIR_KERNEL __attribute__((optimize("O3")))
+#endif
+
+/* 64 elements of GF(16): word k holds bit k of each. */
+typedef struct {
+    uint64_t w[4];
+} shamir_block;
+
+/* Numbers and blocks of bits: what is dealt is one or the other. */
+enum { SHAMIR_NUMBER, SHAMIR_BITS };
+
+/* Public coefficients, fixed at setup: elements of p or of GF(16) as words. Known points of a
+ * dealer d: its secret at 0, then parties d + 1, ..., or (random dealings) without the secret. */
+typedef struct {
+    field deal[SHAMIR_PARTIES][SHAMIR_PARTIES][SHAMIR_T + 1];       /* party q's share */
+    field random[SHAMIR_PARTIES][SHAMIR_PARTIES + 1][SHAMIR_T + 1]; /* the same; last: secret */
+    field deal2[SHAMIR_CORE][SHAMIR_CORE]; /* own share: degree 2 t, secret, then the core but d */
+    field king[SHAMIR_CORE];               /* f(0) from the core's shares */
+    field open[SHAMIR_PARTIES][SHAMIR_T + 1];  /* f(0) from parties q, q + 1, ..., q + t */
+    field power[SHAMIR_CORE][SHAMIR_CORE + 1]; /* (q + 1)^k */
+} shamir_table;
+
+typedef struct {
+    unsigned n, t, core;
+    shamir_table table[2];             /* by SHAMIR_NUMBER, SHAMIR_BITS */
+    prg_key pair[SHAMIR_PARTIES], own; /* own: known to nobody else */
+    prg_key program;                   /* own, for what the program asks for */
+    prg_key common;
+} shamir_state;
+
+static inline const shamir_state *shamir_of(const seq_task *t) {
+    return t->env->protocol;
+}
+
+/* Elementary steps; an exchange is a list of them, in the order in which messages lie in frames. */
+enum {
+    SHAMIR_DEAL,   /* `who` shares values, degree t */
+    SHAMIR_MASK,   /* `who` shares values, degree 2 t, in the core; no messages */
+    SHAMIR_RANDOM, /* `who` shares random values, degrees t and 2 t */
+    SHAMIR_KING    /* the core sends `who` its shares of degree 2 t */
+};
+
+typedef struct {
+    unsigned kind, type, who;
+    size_t count;      /* elements: numbers, or blocks */
+    const void *value; /* DEAL, MASK: what `who` shares; KING: my share; unused elsewhere */
+    void *out;         /* DEAL, RANDOM: my share; KING: what `who` learns */
+    void *out2;        /* MASK, RANDOM: my share of degree 2 t, in the core */
+} shamir_item;
+
+#define SHAMIR_ITEMS 160
+
+typedef struct {
+    seq_task *t;
+    prg_key pair[SHAMIR_PARTIES], own;
+    uint8_t *frame[SHAMIR_PARTIES]; /* what goes out in this step */
+    shamir_item item[SHAMIR_ITEMS];
+    unsigned items;
+} shamir_exchange;
+
+/* Keys of a task. */
+void shamir_keys(shamir_exchange *x, seq_task *t);
+void shamir_add(shamir_exchange *x, shamir_item item);
+/* Make room for the messages and do what is dealt; 0, or -1 if memory ran out. */
+int shamir_deal(shamir_exchange *x);
+/* Send kings their shares; the step may end. */
+void shamir_send(shamir_exchange *x);
+/* In the next step: what was sent to me, into `out`. The list is empty afterwards. */
+void shamir_take(shamir_exchange *x);
+
+size_t shamir_size(unsigned type);
+/* d = sum of coefficient[i] * in[i], m terms, n elements of 8-byte alignment; d may be an input. */
+void shamir_combine(unsigned type, void *d, const field *coefficient, const void *const *in,
+                    unsigned m, size_t n);
+/* d = a b, elements of GF(16). */
+void shamir_block_mul(shamir_block *d, const shamir_block *a, const shamir_block *b, size_t n);
+
+/* Multiplications: z, shares of degree 2 t of n elements, become shares of degree t in z. Two
+ * rounds: shamir_multiply in one step, _return in the next, _finish in the one after that. */
+typedef struct {
+    unsigned type;
+    size_t n;
+    uint8_t *z;
+    uint8_t *dealt, *dealt2, *mask, *opened; /* scratch */
+} shamir_product;
+
+/* For up to n elements. 0, or -1 if memory ran out. */
+int shamir_product_alloc(seq_task *t, shamir_product *p, unsigned type, size_t n);
+
+int shamir_multiply(shamir_exchange *x, shamir_product *p);
+int shamir_return(shamir_exchange *x, shamir_product *p);
+void shamir_finish(shamir_exchange *x, shamir_product *p);
+
+/* The elements of a task over blocks [begin, end), in one part for each king. */
+typedef struct {
+    size_t first, count, words;                    /* of the task: elements, words of a plane */
+    size_t at[SHAMIR_CORE], elements[SHAMIR_CORE]; /* of a part, counted from `first` */
+    size_t word[SHAMIR_CORE], blocks[SHAMIR_CORE];
+} shamir_part;
+
+void shamir_partition(shamir_part *part, const seq_task *t, size_t n);
+/* Tasks over the blocks of n elements; rounds are declared once. */
+void shamir_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
+                  size_t state_bytes);
+
+/* ---- sums of bits (shamir_adder.c) ---- */
+
+enum { SHAMIR_SUM, SHAMIR_ZERO };
+
+typedef struct {
+    uint16_t dst, x, y;
+    uint8_t add; /* form dst ^= x & y, else dst = x & y */
+} shamir_gate;
+
+/* The sum of `numbers` numbers of `width` planes of `words` blocks each, mod 2^width: planes first
+ * .. width - 1 of it (SHAMIR_SUM), or whether it is 0 (SHAMIR_ZERO). */
+typedef struct {
+    unsigned kind, numbers, width, first;
+    size_t words;
+    shamir_block *number[SHAMIR_T + 1]; /* planes one after another; overwritten */
+    shamir_block *form, *gates;         /* scratch */
+    shamir_product product;
+    unsigned level, levels, reductions, returned, gate_count;
+    shamir_gate gate[2 * SHAMIR_MAX_BITS];
+} shamir_adder;
+
+/* Multiplications one after another, of two rounds each. */
+unsigned shamir_adder_levels(unsigned kind, unsigned numbers, unsigned width);
+int shamir_adder_alloc(seq_task *t, shamir_adder *a);
+/* One step: TASK_WAIT, TASK_DONE with the result (see shamir_adder_plane), or TASK_ERROR. `begin`
+ * at the first, which sends only. */
+int shamir_adder_step(shamir_exchange *x, shamir_adder *a, int begin);
+/* Plane i of the sum, first <= i < width; SHAMIR_ZERO: the one plane of the result. */
+const shamir_block *shamir_adder_plane(const shamir_adder *a, unsigned i);
+
+/* ---- bits as numbers (shamir_bits.c) ---- */
+
+/* Planes of shared bits become numbers 0 or 1, in 1 + 2 shamir_convert_levels rounds. Numbers lie
+ * part by part: those of part q from planes * at[q] on, plane after plane. */
+typedef struct {
+    const shamir_block *bits; /* `planes` times part.words */
+    size_t planes;
+    shamir_part part;
+    field *known[SHAMIR_T + 1]; /* the result is known[0] */
+    field *mine, *products;
+    unsigned terms, dealt, returned;
+    shamir_product product;
+} shamir_convert;
+
+unsigned shamir_convert_levels(unsigned t);
+/* planes and part are set. 0, or -1 if memory ran out. */
+int shamir_convert_alloc(seq_task *t, shamir_convert *c);
+/* As shamir_adder_step. */
+int shamir_convert_step(shamir_exchange *x, shamir_convert *c, int begin);
+
+/* What parties deal of numbers bit by bit: `width` planes of the `n` numbers at `value`, a plane
+ * `words` blocks, least bits first. */
+void shamir_spread(const seq_env *env, shamir_block *d, size_t words, unsigned width,
+                   const field *value, size_t n);
+
+/* ---- starts ---- */
+
+void shamir_start_mul(seq_vm *vm, const seq_call *call); /* all products, select_kept */
+void shamir_start_trunc(seq_vm *vm, const seq_call *call);
+void shamir_start_select(seq_vm *vm, const seq_call *call); /* and select_keep */
+void shamir_start_b2a(seq_vm *vm, const seq_call *call);
+void shamir_start_ltz(seq_vm *vm, const seq_call *call);
+void shamir_start_eqz(seq_vm *vm, const seq_call *call);
+void shamir_start_a2b(seq_vm *vm, const seq_call *call);
+void shamir_start_and(seq_vm *vm, const seq_call *call);
+void shamir_start_open(seq_vm *vm, const seq_call *call);
+void shamir_start_openb(seq_vm *vm, const seq_call *call);
+void shamir_start_randbit(seq_vm *vm, const seq_call *call);
+void shamir_start_input(seq_vm *vm, const seq_call *call);
+void shamir_start_output(seq_vm *vm, const seq_call *call);
+void shamir_start_outputb(seq_vm *vm, const seq_call *call);
+
+#endif
