@@ -16,6 +16,7 @@ from .rep3 import P1, P2, RESULT, Traffic, blocks, product_of
 
 PARTIES = 3
 VERIFIED = True
+RING = "64"
 WORD = 8
 DEGREE = 48  # words of an extension element of Z_2^64; bits have elements of one word
 LIMIT = 96 << 20  # bytes of the log, about, after which it is verified

@@ -218,14 +218,18 @@ def test_three_executors_agree(case: Case, tmp_path: Path) -> None:
 @pytest.mark.parametrize("case", FIELD_CASES, ids=lambda c: c.name)
 def test_executors_agree_in_the_field(case: Case, tmp_path: Path) -> None:
     inputs = write_inputs(case, tmp_path)
-    made = make(case, inputs, "nearest", "emulate", "field")
+    made = make(case, inputs, "nearest", "shamir", "field")
     arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
     expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
     case.check(expected.lines)
-    lines, outputs = run(tmp_path, case.name, made, inputs, "emulate")
-    assert lines == expected.lines
-    for name, array in outputs.items():
-        np.testing.assert_array_equal(array, expected.outputs[name], name)
+    for protocol in ("emulate", "shamir"):
+        lines, outputs = run(tmp_path, case.name, made, inputs, protocol)
+        assert lines == expected.lines, protocol
+        for name, array in outputs.items():
+            np.testing.assert_array_equal(array, expected.outputs[name], f"{protocol} {name}")
+    table = source.summary(tmp_path / "shamir")
+    assert table["measured"]["rounds"] == table["predicted"]["rounds"]
+    assert table["measured"]["sent_bytes"] == table["predicted"]["sent_bytes"]
 
 
 @pytest.mark.parametrize("case", VARIANTS, ids=lambda c: c.name)
