@@ -128,7 +128,7 @@ def test_help_lists_the_program_s_options(small: Path, sequester: Sequester) -> 
     ("words", "code", "message"),
     [
         (("run", "none.py", "--protocol", "rep3"), 5, "none.py: no such file"),
-        (("run", "small.py", "--protocol", "rep4", *INPUTS), 5, "there are emulate, rep3"),
+        (("run", "small.py", "--protocol", "rep5", *INPUTS), 5, "there are emulate, rep3"),
         (("run", "small.py", "--protocol", "rep3", "--parties", 4, *INPUTS), 5, "with 3 parties"),
         (("run", "small.py", "--protocol", "rep3"), 3, "small.py:5: the shape of input 0:x"),
         (("run", "small.py", *INPUTS), 2, "Missing option '--protocol'"),
