@@ -385,24 +385,32 @@ static void weigh_rows(const contraction *k, uint64_t *d, const uint64_t *x) {
 }
 
 /* A shuffle's two statements of each prover: what V knows moved by P1 and W, and what W knows moved
- * by P2 and V. */
-static void add_shuffle(const contraction *k, proof *p, size_t at, uint64_t *z) {
-    const size_t e = p->f.words, n = k->s.rows * e, size = k->s.rows * k->s.cols;
-    const dzk_matrix *m = k->m;
-    weigh_rows(k, p->vector[0] + at * e, m->x[0]);
-    place(k, p->vector[1] + at * e, m->moved[0]);
-    place(k, p->vector[0] + at * e + n, m->moved[1]);
-    weigh_rows(k, p->vector[1] + at * e + n, m->x[1]);
-    weigh_rows(k, p->vector[2] + at * e, m->y[0]);
-    place(k, p->vector[2] + at * e + n, m->moved[0]);
-    place(k, p->vector[3] + at * e, m->moved[1]);
-    weigh_rows(k, p->vector[3] + at * e + n, m->y[1]);
+ * by P2 and V. Rows of the second one have weights of their own, or errors in both could cancel. */
+static void add_shuffle(const contraction *first, const contraction *second, proof *p, size_t at,
+                        uint64_t *z) {
+    const size_t e = p->f.words, n = first->s.rows * e, size = first->s.rows * first->s.cols;
+    const dzk_matrix *m = first->m;
+    weigh_rows(first, p->vector[0] + at * e, m->x[0]);
+    place(first, p->vector[1] + at * e, m->moved[0]);
+    place(second, p->vector[0] + at * e + n, m->moved[1]);
+    weigh_rows(second, p->vector[1] + at * e + n, m->x[1]);
+    weigh_rows(first, p->vector[2] + at * e, m->y[0]);
+    place(second, p->vector[2] + at * e + n, m->moved[0]);
+    place(first, p->vector[3] + at * e, m->moved[1]);
+    weigh_rows(second, p->vector[3] + at * e + n, m->y[1]);
     for (unsigned side = 0; side < 2; side++)
-        for (unsigned second = 0; second < 2; second++) {
-            weigh_rows(k, k->made, m->c[side] + second * size);
-            dzk_inner(&p->f, z, k->made, k->u, k->s.rows);
+        for (unsigned i = 0; i < 2; i++) {
+            weigh_rows(first, first->made, m->c[side] + i * size);
+            dzk_inner(&p->f, z, first->made, i ? second->u : first->u, first->s.rows);
             dzk_accumulate(&p->f, p->claim[side], z);
         }
+}
+
+/* Random points as weights, from the coin; `random`: room for n words. */
+static void draw_weights(dzk_run *run, const proof *p, uint64_t *d, size_t n, uint64_t *random) {
+    coin_words(run, random, n);
+    for (size_t i = 0; i < n; i++)
+        dzk_point(&p->f, d + i * p->f.words, random[i]);
 }
 
 /* Adds a matrix statement to the vectors from element `at` on, and to the claims. */
@@ -410,22 +418,22 @@ static int add_matrix(dzk_run *run, proof *p, const dzk_matrix *m, size_t at) {
     const size_t e = p->f.words;
     contraction k = {.p = p, .m = m, .s = shape_of(m)};
     const size_t most = max_size(max_size(k.s.rows, k.s.cols), k.s.inner);
-    uint64_t *room = malloc((k.s.rows + k.s.cols + 2 * most + 2) * e * 8 + most * 8);
+    const size_t points = 2 * k.s.rows + k.s.cols;
+    uint64_t *room = malloc((points + 2 * most + 2) * e * 8 + most * 8);
     if (!room)
         return -1;
     k.u = room;
     k.v = k.u + k.s.rows * e;
-    k.planes = k.v + k.s.cols * e;
+    contraction second = k;
+    second.u = k.v + k.s.cols * e;
+    k.planes = second.u + k.s.rows * e;
     k.made = k.planes + most * e;
     uint64_t *z = k.made + most * e, *random = z + 2 * e;
-    coin_words(run, random, k.s.rows);
-    for (size_t i = 0; i < k.s.rows; i++)
-        dzk_point(&p->f, k.u + i * e, random[i]);
-    coin_words(run, random, k.s.cols);
-    for (size_t i = 0; i < k.s.cols; i++)
-        dzk_point(&p->f, k.v + i * e, random[i]);
+    draw_weights(run, p, k.u, k.s.rows, random);
+    draw_weights(run, p, k.v, k.s.cols, random);
     if (m->op == SEQ_OP_SHUFFLE) {
-        add_shuffle(&k, p, at, z);
+        draw_weights(run, p, second.u, k.s.rows, random);
+        add_shuffle(&k, &second, p, at, z);
         prg_wipe(k.planes, (2 * most + 2) * e * 8);
         free(room);
         return 0;

@@ -37,6 +37,7 @@ static uint8_t *ring_message(seq_task *t, size_t bytes) {
 
 typedef struct {
     size_t n;           /* words: planes * count */
+    size_t address;     /* of their masks: no other task's */
     uint64_t *bit[2];   /* my components of the bits, as words */
     uint64_t *dealt[2]; /* u */
     uint64_t *zero;
@@ -47,6 +48,7 @@ typedef struct {
 static int bit_begin(seq_task *t, const mal_part *part, bit_work *b, const uint64_t *const c[2],
                      size_t planes, size_t stride) {
     b->n = planes * part->count;
+    b->address = planes * part->first;
     b->zero = mal_words(t, b->n);
     for (unsigned k = 0; k < 2; k++) {
         b->bit[k] = mal_words(t, b->n);
@@ -65,7 +67,7 @@ static int bit_deal(seq_task *t, const mal_part *part, bit_work *b, uint8_t *mes
     mal_deal d = {.number = DEAL_BIT,
                   .terms = 1,
                   .n = b->n,
-                  .address = part->first,
+                  .address = b->address,
                   .scale = {1},
                   .bit_v = {b->bit[p1 ? 0 : 1]},
                   .bit_w = {b->bit[p1 ? 1 : 0]},
@@ -103,7 +105,7 @@ static int bit_send_product(seq_task *t, const mal_part *part, bit_work *b) {
     uint8_t *dealt = (uint8_t *)(uintptr_t)task_received(t, rep3_prev(t->env->me));
     if (part->role == REP3_P2 && bit_deal(t, part, b, dealt) < 0)
         return TASK_ERROR;
-    b->product = (mal_product){.number = PRODUCT_BIT, .n = b->n, .address = part->first};
+    b->product = (mal_product){.number = PRODUCT_BIT, .n = b->n, .address = b->address};
     return third_product(t, part, &b->product, b->dealt, b->bit[part->role == REP3_P2 ? 1 : 0],
                          b->zero);
 }
