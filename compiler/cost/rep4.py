@@ -123,15 +123,15 @@ _ADDER: dict[str, Callable[[int], Addition]] = {"ltz": _sign, "eqz": zero, "a2b"
 
 
 def _opening(n: int, size: int, party: int | None) -> Cost:
-    """Everyone compares sums with everyone and agrees; then words from one, hashes from another."""
+    """A word from everyone to everyone; then words from one, hashes from another."""
     t = _Traffic(n)
     for i in range(4):
         for j in range(4):
-            t.sent[i][j] += 2 * DIGEST + 8 if n and i != j else 0
+            t.sent[i][j] += DIGEST if n and i != j else 0
     for to in range(4) if party is None else (party,):
         t.sent[(to + 1) % 4][to] += size
         t.sent[(to + 2) % 4][to] += DIGEST * -(-n // CHUNK)
-    return t.cost(3)
+    return t.cost(2)
 
 
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:

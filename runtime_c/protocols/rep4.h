@@ -48,6 +48,7 @@ enum {
     REP4_DEAL_X, /* K_3, K_0: mask of a dealt word */
     REP4_INPUT,
     REP4_RANDOM,
+    REP4_CHECK,             /* K_j: hides from j what the others tell it of their views */
     REP4_CROSS = 0x100,     /* K_y: mask of the cross term of shares x and y: + 4 x + y */
     REP4_SHUFFLE = 0x1000,  /* K_h: mask of share a in hop h: + 4 h + a */
     REP4_PLANE_A = 0x10000, /* K_3: mask of dealt plane i of A: + i */

@@ -113,114 +113,92 @@ void rep4_start_input(seq_vm *vm, const seq_call *call) {
     start_flat(vm, call, n, input_step, sizeof(input_state));
 }
 
-/* ---- the check: what verifiers saw and what receivers got is compared, then all agree to go on.
- * Its two rounds come before anything is opened.
- *
- * Two parties p and q send tags of their sums of what party f sent, under a key that they share, to
- * the fourth party, which compares: sums themselves would tell a corrupt p or q about secrets that
- * honest parties mixed with its earlier errors, before these are noticed ---- */
+/* ---- the check, one round before anything is opened: what verifiers saw and what receivers got
+ * must agree. Party p gets from each other one a word in which that party's views are keyed tags,
+ * added up with opposite signs by the two who should have the same view, and hidden by a sharing of
+ * zero among the three senders. So p learns whether all views agree and nothing of which do: that
+ * two honest ones agree may depend on an earlier error times a secret ---- */
 
-enum { GO = 0x6F6B }; /* any constant: what a party sends when its comparisons came out well */
-
-typedef struct {
-    uint64_t w[2];
-} check_tag;
-
-/* The two parties besides p and o; i: which of them. */
-static unsigned partner(unsigned p, unsigned o, unsigned i) {
-    unsigned q = 0;
-    for (;; q++)
-        if (q != p && q != o && i-- == 0)
-            return q;
-}
-
-/* My tag with party q of what party f sent to either of us. */
-static check_tag make_tag(const seq_task *t, unsigned q, unsigned f) {
+/* What my view of what party f sent to me or q adds to the word for party `to`. */
+static rep4_digest view(const seq_task *t, const rep4_keys *keys, unsigned to, unsigned q,
+                        unsigned f) {
     const rep4_state *s = t->env->protocol;
     const unsigned me = t->env->me;
-    rep4_digest sums[2] = {s->verified[q][f], s->received[q][f]};
+    rep4_digest sums[2] = {s->verified[q][f], s->received[q][f]}, tag;
     uint64_t words[4];
-    rep4_keys keys;
-    check_tag tag;
     if (me > q) { /* the lower party's view comes first */
         const rep4_digest verified = sums[0];
         sums[0] = sums[1];
         sums[1] = verified;
     }
     memcpy(words, sums, sizeof words);
-    rep4_derive(&keys, t);
-    prg_key key = keys.pair[(q + 3 - me) % 4];
+    prg_key key = keys->pair[(q + 3 - me) % 4];
     for (unsigned i = 0; i < 4; i++) {
         const prg_key parent = key;
         prg_derive(&key, &parent, words[i], 4 * i + f);
     }
-    prg_words(&key, 0, 0, tag.w, 2);
-    prg_wipe(&keys, sizeof keys);
+    prg_words(&key, to, 0, (uint64_t *)&tag, 2);
     prg_wipe(&key, sizeof key);
-    return tag;
+    return me < q ? tag : -tag;
+}
+
+static rep4_digest views(const seq_task *t, const rep4_keys *keys, unsigned to) {
+    rep4_digest sum = 0;
+    for (unsigned q = 0; q < 4; q++)
+        for (unsigned f = 0; f < 4; f++)
+            if (q != t->env->me && f != t->env->me && f != q)
+                sum += view(t, keys, to, q, f);
+    return sum;
+}
+
+/* My part of a sharing of zero among all but party `to`. */
+static rep4_digest zero_for(const seq_task *t, const rep4_keys *keys, unsigned to) {
+    const unsigned rank = (t->env->me + 3 - to) % 4;
+    rep4_digest words[3];
+    prg_words(&keys->without[(to + 3 - t->env->me) % 4], REP4_CHECK, 0, (uint64_t *)words, 6);
+    return words[rank] - words[(rank + 1) % 3];
 }
 
 static int check_send(seq_task *t) {
-    const unsigned me = t->env->me;
-    for (unsigned o = 0; o < 4; o++) {
-        if (o == me)
+    rep4_keys keys;
+    rep4_derive(&keys, t);
+    for (unsigned to = 0; to < 4; to++) {
+        if (to == t->env->me)
             continue;
-        check_tag tags[2];
-        uint8_t *out = task_send(t, o, sizeof tags);
+        uint8_t *out = task_send(t, to, sizeof(rep4_digest));
         if (!out)
             return TASK_ERROR;
-        for (unsigned i = 0; i < 2; i++)
-            tags[i] = make_tag(t, partner(me, o, i), partner(me, o, 1 - i));
-        memcpy(out, tags, sizeof tags);
-        task_expect(t, o, sizeof tags);
+        const rep4_digest sum = views(t, &keys, to) + zero_for(t, &keys, to);
+        memcpy(out, &sum, sizeof sum);
+        task_expect(t, to, sizeof sum);
     }
+    prg_wipe(&keys, sizeof keys);
     return TASK_WAIT;
-}
-
-/* What party p says about itself and q. */
-static const uint8_t *tag_of(const seq_task *t, unsigned p, unsigned q) {
-    const unsigned i = partner(p, t->env->me, 0) == q ? 0 : 1;
-    return task_received(t, p) + i * sizeof(check_tag);
 }
 
 static int check_compare(seq_task *t) {
-    const uint64_t go = GO;
-    const unsigned me = t->env->me;
-    for (unsigned f = 0; f < 4; f++) {
-        const unsigned p = partner(me, f, 0), q = partner(me, f, 1);
-        if (f != me && memcmp(tag_of(t, p, q), tag_of(t, q, p), sizeof(check_tag)) != 0)
-            return task_fail(t, SEQ_ERR_CHEAT, -1,
-                             "cheating detected: parties %u and %u disagree on what party %u sent; "
-                             "one of the three cheats",
-                             p, q, f);
-    }
-    for (unsigned p = 0; p < 4; p++) {
-        uint8_t *out = p == me ? NULL : task_send(t, p, sizeof go);
-        if (out) {
-            memcpy(out, &go, sizeof go);
-            task_expect(t, p, sizeof go);
-        } else if (p != me) {
-            return TASK_ERROR;
-        }
-    }
-    return TASK_WAIT;
-}
-
-static int check_agreed(seq_task *t) {
-    const uint64_t go = GO;
+    rep4_keys keys;
+    rep4_derive(&keys, t);
+    rep4_digest sum = views(t, &keys, t->env->me), part;
     for (unsigned p = 0; p < 4; p++)
-        if (p != t->env->me && memcmp(task_received(t, p), &go, sizeof go) != 0)
-            return task_fail(t, SEQ_ERR_CHEAT, (int)p,
-                             "cheating detected: party %u sent no agreement to an opening", p);
+        if (p != t->env->me) {
+            memcpy(&part, task_received(t, p), sizeof part);
+            sum += part;
+        }
+    prg_wipe(&keys, sizeof keys);
+    if (sum != 0) /* whose view differs is not known, and would tell too much */
+        return task_fail(t, SEQ_ERR_CHEAT, -1,
+                         "cheating detected: what was sent is not what should have been; one of "
+                         "the four parties cheats");
     return TASK_DONE;
 }
 
 static int check_step(seq_task *t) {
-    return t->step_no == 0 ? check_send(t) : t->step_no == 1 ? check_compare(t) : check_agreed(t);
+    return t->step_no == 0 ? check_send(t) : check_compare(t);
 }
 
 void rep4_start_verify(seq_vm *vm, const seq_call *call) {
-    call_rounds(vm, call, 2);
+    call_rounds(vm, call, 1);
     task_create(vm, call, 0, 0, 0, check_step, 0);
 }
 
@@ -355,11 +333,11 @@ static void open_parts(seq_task *t) {
 
 static int open_begin(seq_task *t, open_state state) {
     open_state *s = t->state;
-    if (t->step_no == 0)
+    if (t->step_no == 0) {
         *s = state;
-    if (t->step_no < 2)
         return check_step(t);
-    if (t->step_no > 2)
+    }
+    if (t->step_no > 1)
         return TASK_DONE;
     if (check_step(t) == TASK_ERROR)
         return TASK_ERROR;
@@ -435,7 +413,7 @@ void rep4_start_open(seq_vm *vm, const seq_call *call) {
                       REP4_MAX_ELEMENTS);
         return;
     }
-    call_rounds(vm, call, n ? 3 : 0);
+    call_rounds(vm, call, n ? 2 : 0);
     if (n)
         task_create(vm, &own, 0, 0, n, open_step, sizeof(open_state));
 }
