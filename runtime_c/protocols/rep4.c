@@ -154,7 +154,7 @@ void rep4_start_quarters(seq_vm *vm, const seq_call *call, size_t n, unsigned ro
 
 #define START(OP, name) [SEQ_OP_##OP - SEQ_OP_FIRST_INTERACTIVE] = rep4_start_##name
 
-/* Bytes an element as measured with 2^20 elements in the ring 2^64; words double in 2^128. */
+/* Bytes an element estimated, not measured, for the ring 2^64; words double in 2^128. */
 static uint64_t rep4_scratch(const seq_env *env, const seq_call *c) {
     const int64_t *a = c->arg;
     const double wide = env->ring_bits / 64.0;
