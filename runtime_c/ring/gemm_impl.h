@@ -62,6 +62,9 @@ struct job {
     void (*pack_a)(const job *, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc);
     /* s->b[i NR + j] = B[k0 + i][j0 + j] for i < kc, j < cols <= NR */
     void (*pack_b)(const job *, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols);
+    /* Ask for part `part` of `of` of what pack_b is about to read; NULL: it does well without. */
+    void (*fetch_b)(const job *, size_t k0, size_t kc, size_t j0, size_t cols, size_t part,
+                    size_t of);
     /* D[i0 + r][j0 + j] (+)= sum over kc of a[i MR + r] s->b[i NR + j] for r < mr, j < nr */
     void (*tile)(const job *, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
                  size_t nr, int add);
@@ -94,9 +97,13 @@ RING block_product(const job *g, size_t i0, size_t i1, size_t j0, size_t j1, siz
             for (size_t j = j0, nr; j < j1; j += nr) {
                 nr = MIN(j1 - j, (size_t)NR);
                 g->pack_b(g, &s, k, kc, j, nr);
-                for (size_t r = 0; r < strips; r++)
+                size_t next = j + nr < j1 && g->fetch_b ? MIN(j1 - j - nr, (size_t)NR) : 0;
+                for (size_t r = 0; r < strips; r++) {
+                    if (next)
+                        g->fetch_b(g, k, kc, j + nr, next, r, strips);
                     g->tile(g, &s, s.a + r * MR * KC, kc, i + r * h, MIN(mc - r * h, h), j, nr,
                             g->accumulate || k > k0);
+                }
             }
         }
     }
@@ -182,6 +189,25 @@ RING matrix_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, si
         copy_rows(s->b, NR, g->b + k0 * g->n + j0, g->n, kc, cols);
 }
 
+/* Ask for rows [rows part / of, rows (part + 1) / of) of n words each, into L2: a panel's rows lie
+ * too far apart for the CPU to see them coming. A part goes with each tile, as few lines can be
+ * waited for at a time. */
+RING fetch_rows(const WORD *s, size_t lds, size_t rows, size_t n, size_t part, size_t of) {
+    for (size_t r = rows * part / of; r < rows * (part + 1) / of; r++) {
+        for (size_t i = 0; i < n; i += 64 / sizeof(WORD))
+            __builtin_prefetch(s + r * lds + i, 0, 2);
+        __builtin_prefetch(s + r * lds + n - 1, 0, 2);
+    }
+}
+
+RING matrix_fetch_b(const job *g, size_t k0, size_t kc, size_t j0, size_t cols, size_t part,
+                    size_t of) {
+    if (g->tb)
+        fetch_rows(g->b + j0 * g->k + k0, g->k, cols, kc, part, of);
+    else
+        fetch_rows(g->b + k0 * g->n + j0, g->n, kc, cols, part, of);
+}
+
 RING matrix_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr,
                  size_t j0, size_t nr, int add) {
     kernel(kc, a, s->b, g->d + i0 * g->n + j0, g->n, mr, nr, add);
@@ -200,6 +226,7 @@ RING blocked_gemm(void *d, const void *a, const void *b, const ring_gemm *g, int
              .accumulate = accumulate,
              .pack_a = matrix_pack_a,
              .pack_b = matrix_pack_b,
+             .fetch_b = matrix_fetch_b,
              .tile = matrix_tile};
     if (g->m == 0 || g->n == 0)
         return;
