@@ -21,7 +21,7 @@
  * peer that gets FLOOD times the limit ahead of a waiting VM is at fault. */
 
 #define STAGE_BYTES ((size_t)64 << 10)  /* small frames are gathered in runs of this size */
-#define DIRECT_BYTES ((size_t)16 << 10) /* frames up to this size the caller may write itself */
+#define DIRECT_BYTES ((size_t)64 << 10) /* frames up to this size the caller may write itself */
 #define REMAINDER UINT32_MAX /* kind of a queue entry: the end of a frame begun by the caller */
 #define BOX_LISTS 1024u
 #define BOX_OVERHEAD 256u /* what a frame in a mailbox costs besides its payload, at most */
@@ -155,7 +155,8 @@ static int stage_frame(stage *w, const net_buffer *frame) {
                : 0;
 }
 
-/* Append to the peer's queue; lock held. */
+/* Append to the peer's queue; lock held. The caller wakes the sender, if it can once it has given
+ * the lock back. */
 static void enqueue(net_peer *p, net_buffer *frame) {
     if (p->sender_done) {
         pool_give(frame);
@@ -165,7 +166,6 @@ static void enqueue(net_peer *p, net_buffer *frame) {
     *p->queue_end = frame;
     p->queue_end = &frame->next;
     p->wire_sent += FRAME_HEADER + frame->bytes;
-    pthread_cond_signal(&p->queued);
 }
 
 /* Whether the VM waits and nothing is on its way, here at least; lock held. */
@@ -185,6 +185,7 @@ static void enqueue_control(net_peer *p, uint32_t kind, const char *text) {
         frame->tag.step = kind == FRAME_HEARTBEAT && idle(p->net);
         memcpy(frame->data, text, bytes);
         enqueue(p, frame);
+        pthread_cond_signal(&p->queued);
     }
 }
 
@@ -394,9 +395,12 @@ static int deliver(net_peer *p, net_buffer *frame) {
         *at = frame;
         p->box_bytes += box_cost(frame);
         n->arrivals++;
+    }
+    int awaited = n->starving;
+    pthread_mutex_unlock(&n->lock);
+    if (awaited) { /* the VM finds the lock free */
         pthread_cond_broadcast(&n->arrived);
     }
-    pthread_mutex_unlock(&n->lock);
     if (twice) {
         fail(p, "sent the frame of instruction %llu (machine %u, chunk %u, step %u) twice",
              (unsigned long long)(tag.instance >> 16), (unsigned)(tag.instance & 0xffff),
@@ -753,6 +757,8 @@ void net_send(net *n, unsigned peer, net_tag tag, uint8_t *payload, size_t bytes
     pthread_mutex_unlock(&n->lock);
     if (direct) {
         write_direct(p, frame);
+    } else {
+        pthread_cond_signal(&p->queued);
     }
 }
 
