@@ -16,6 +16,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
 
+from ..isa.table import BY_NAME
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -34,6 +36,14 @@ class Setting:
     k: int
     f: int
     stat: int
+
+
+PRODUCTS = ("mul", "matmul", "conv2d", "conv2d_dx", "conv2d_dw")  # each with a row `_add`, too
+
+
+def result_size(name: str, args: Mapping[str, Any]) -> int:
+    """How many elements the instruction `name` writes to `d`."""
+    return BY_NAME[name].operand("d").elements(args)
 
 
 class CostModule(Protocol):

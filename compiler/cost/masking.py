@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from ..isa.ledger import executions
 from ..isa.program import FIELD, Insn, Program
+from . import result_size
 
 MASK_BITS = 124  # of masks in the field of 2^127 - 1 elements: up to four of them are added
 
@@ -26,22 +27,12 @@ def masked_openings(program: Program) -> int:
 
 
 def _elements(insn: Insn) -> int:
-    name, a = insn.instr.name.removesuffix("_add"), insn.named()
-    if name in ("ltz", "eqz", "a2b"):
+    a = insn.named()
+    if insn.instr.name in ("ltz", "eqz", "a2b"):
         return int(a["n"])
     if not a.get("m") or not insn.instr.interactive:
         return 0
-    match name:
-        case "matmul":
-            return int(a["M"] * a["N"])
-        case "conv2d":
-            return int(a["B"] * a["O"] * a["OH"] * a["OW"])
-        case "conv2d_dx":
-            return int(a["B"] * a["C"] * a["H"] * a["W"])
-        case "conv2d_dw":
-            return int(a["O"] * a["C"] * a["KH"] * a["KW"])
-        case _:
-            return int(a["n"])
+    return result_size(insn.instr.name, a)
 
 
 def with_parameter(program: Program, stat: int) -> Program:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import Cost, Setting
+from . import PRODUCTS, Cost, Setting, result_size
 from .additions import Addition, carry, sign, total, zero
 
 PARTIES = 3
@@ -97,20 +97,6 @@ def _rounded(n: int, args: Mapping[str, Any], word: int, replicated: bool = Fals
     return t.cost(2 + 1 + borrow.levels + 2)
 
 
-def product_of(args: Mapping[str, Any], names: str) -> int:
-    n = 1
-    for name in names.split():
-        n *= int(args[name])
-    return n
-
-
-RESULT = {
-    "mul": "n",
-    "matmul": "M N",
-    "conv2d": "B O OH OW",
-    "conv2d_dx": "B C H W",
-    "conv2d_dw": "O C KH KW",
-}
 _DEALT = {"select": 2, "select_keep": 2, "select_kept": 1}  # words from P1: u, unless kept, and h
 _ADDER: dict[str, Callable[[int], Addition]] = {"ltz": sign, "eqz": zero, "a2b": total}
 
@@ -129,9 +115,8 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     Raises ValueError for an instruction that rep3 does not offer.
     """
     word = setting.ring_bits // 8
-    product = name.removesuffix("_add")
-    if product in RESULT:
-        return _rounded(product_of(args, RESULT[product]), args, word)
+    if name.removesuffix("_add") in PRODUCTS:
+        return _rounded(result_size(name, args), args, word)
     n = args["n"] if args.get("p", 1) else 0
     planes = 8 * args.get("p", 1) * blocks(n)
     t = Traffic(n)

@@ -7,12 +7,14 @@ since the last one; docs/protocols.md counts the same. Numbers are exact.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import Cost, Setting
-from .rep3 import P1, P2, RESULT, Traffic, blocks, product_of
+from ..isa.table import BY_NAME
+from . import Cost, Setting, result_size
+from .rep3 import P1, P2, Traffic, blocks
 
 PARTIES = 3
 VERIFIED = True
@@ -99,20 +101,20 @@ class _Call:
         return self.traffic.cost(self.rounds)
 
 
-_SIZES = {
-    "matmul": ("M K", "K N"),
-    "conv2d": ("B C H W", "O C KH KW"),
-    "conv2d_dx": ("B O OH OW", "O C KH KW"),
-    "conv2d_dw": ("B O OH OW", "B C H W"),
+_INNER = {
+    "matmul": ("K",),
+    "conv2d": ("C", "KH", "KW"),
+    "conv2d_dx": ("O", "KH", "KW"),
+    "conv2d_dw": ("B", "OH", "OW"),
 }
-_INNER = {"matmul": "K", "conv2d": "C KH KW", "conv2d_dx": "O KH KW", "conv2d_dw": "B OH OW"}
 
 
-def _bilinear(product: str, args: Mapping[str, Any]) -> _Call:
-    call = _Call(product_of(args, RESULT[product]), 1)
-    x, y = (product_of(args, names) for names in _SIZES[product])
+def _bilinear(name: str, args: Mapping[str, Any]) -> _Call:
+    call = _Call(result_size(name, args), 1)
+    x, y = (factor.elements(args) for factor in BY_NAME[name].operands[2:4])
+    inner = _INNER[name.removesuffix("_add")]
     call.traffic.ring(-1, WORD * call.n)
-    call.inner = 2 * product_of(args, _INNER[product])
+    call.inner = 2 * math.prod(int(args[side]) for side in inner)
     call.due = 16 * (x + y + call.n)
     if args["m"]:
         call.truncate(args["m"], args["mode"])
@@ -178,8 +180,8 @@ def _opening(name: str, args: Mapping[str, Any]) -> _Call:
 
 def _call(name: str, args: Mapping[str, Any]) -> _Call:
     product = name.removesuffix("_add")
-    if product in _SIZES:
-        return _bilinear(product, args)
+    if product in _INNER:
+        return _bilinear(name, args)
     if product == "mul" or name == "trunc":
         return _elementwise(name, args)
     if name in ("ltz", "eqz", "a2b"):

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import Cost, Setting
+from . import PRODUCTS, Cost, Setting, result_size
 
 PARTIES = 3
 VERIFIED = False
@@ -226,21 +226,6 @@ def _input(t: _Traffic, n: int, party: int) -> int:
     return 1
 
 
-def _outputs(name: str, a: Mapping[str, Any]) -> int:
-    """Elements of the result of a product."""
-    match name.removesuffix("_add"):
-        case "matmul":
-            return int(a["M"] * a["N"])
-        case "conv2d":
-            return int(a["B"] * a["O"] * a["OH"] * a["OW"])
-        case "conv2d_dx":
-            return int(a["B"] * a["C"] * a["H"] * a["W"])
-        case "conv2d_dw":
-            return int(a["O"] * a["C"] * a["KH"] * a["KW"])
-        case _:
-            return int(a["n"])
-
-
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     """The cost of one execution of the interactive instruction `name`.
 
@@ -263,12 +248,11 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         "outputb": lambda n: _opening(t, n, a["p"], a["party"]),
         "input": lambda n: _input(t, n, a["party"]),
     }
-    products = ("mul", "matmul", "conv2d", "conv2d_dx", "conv2d_dw", "trunc")
-    if name.removesuffix("_add") in products:
+    if name.removesuffix("_add") in (*PRODUCTS, "trunc"):
         rules[name] = lambda n: _round(t, n, a["m"], bool(a["mode"]))
     if name not in rules:
         raise ValueError(f"shamir has no instruction {name}")
-    n = _outputs(name, a)
+    n = result_size(name, a) if name.removesuffix("_add") in PRODUCTS else a["n"]
     if name in ("b2a", "and", "randbit") and not a["p"]:
         n = 0
     rounds = rules[name](n)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .table import Instr, Product, Strided, plane_words
+from .table import Instr, Strided, plane_words
 
 VERSION = 1
 MAX_SIZE = 1 << 40  # elements of a register file, and the bound of `n` operands
@@ -146,10 +146,7 @@ def span(instr: Instr, k: int, args: Mapping[str, Any]) -> tuple[int, int]:
     operand = instr.operands[k]
     if isinstance(operand.extent, Strided):
         return _walk(args[operand.extent.shape], args[operand.extent.strides])
-    assert isinstance(operand.extent, Product)
-    n = 1
-    for name in operand.extent.names:
-        n *= args[name]
+    n = operand.elements(args)
     if operand.planes is None:
         return 0, n
     planes = 1 if operand.planes == "1" else args[operand.planes]

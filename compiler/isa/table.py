@@ -23,7 +23,10 @@ destination must stay untouched, and the destination may overlap no source.
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 
 def plane_words(n: int) -> int:
@@ -76,6 +79,12 @@ class Operand:
     @property
     def writes(self) -> bool:
         return self.file is not None and "w" in self.kind[1:]
+
+    def elements(self, args: Mapping[str, Any]) -> int:
+        """How many elements a register operand without strides covers (of each plane), given the
+        values of the other operands by name."""
+        assert isinstance(self.extent, Product)
+        return math.prod(int(args[name]) for name in self.extent.names)
 
 
 @dataclass(frozen=True)
