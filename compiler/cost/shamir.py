@@ -7,6 +7,7 @@ and what a task multiplies or opens into one part for each party of the core (th
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,7 @@ VERIFIED = False
 RING = "field"
 CHUNK = 192  # blocks of a task
 NUMBER, BLOCK = 16, 32  # bytes of a share: of a number, of 64 bits
-MASK_BITS = 124
+SHUFFLE_CHUNK = 1 << 18  # elements of a task, where a column has fewer
 
 
 def _log2_up(n: int) -> int:
@@ -69,9 +70,11 @@ class _Traffic:
             self.sent[sender][receiver] += self.times * size
 
     def deal(self, dealer: int, size: int, drawn: int | None = None) -> None:
-        """All but the dealer and the `drawn` parties after it (t unless said) get a message."""
-        for j in range((self.t if drawn is None else drawn) + 1, self.n):
-            self.add(dealer, (dealer + j) % self.n, size)
+        """All of the core but the dealer and the `drawn` parties after it (t unless said) get a
+        message; a dealer outside of the core comes before party 0."""
+        place = dealer if dealer < self.core else -1
+        for j in range((self.t if drawn is None else drawn) + 1, self.core + (place < 0)):
+            self.add(dealer, (place + j) % self.core, size)
 
     def king(self, king: int, size: int) -> None:
         for q in range(self.core):
@@ -89,8 +92,8 @@ class _Traffic:
 
     def open(self, size: int, to: int | None) -> None:
         for q in range(self.n) if to is None else (to,):
-            for j in range(1, self.t + 1):
-                self.add((q + j) % self.n, q, size)
+            for j in range(self.t + 1):
+                self.add((q + j) % self.core if q < self.core else j, q, size)
 
     def cost(self, rounds: int) -> Cost:
         return Cost(rounds, tuple(tuple(row) for row in self.sent))
@@ -149,7 +152,7 @@ def _adder(t: _Traffic, words: int, numbers: int, width: int, first: int, zero: 
 def _convert(t: _Traffic, task: _Task, planes: int) -> None:
     for q, (_, elements) in enumerate(task.parts):
         for j in range(t.t + 1):
-            t.deal((q + j) % t.n, planes * elements * NUMBER)
+            t.deal((q + j) % t.core, planes * elements * NUMBER)
     terms = t.t + 1
     while terms > 1:
         t.multiply(terms // 2 * planes * task.count, NUMBER)
@@ -220,6 +223,21 @@ def _randbit(t: _Traffic, n: int, planes: int) -> int:
     return 1
 
 
+def _shuffle(t: _Traffic, rows: int, columns: int) -> int:
+    """Seeds of orders from the first party of each set of t + 1, to all tasks; then a hop a set."""
+    if not rows:
+        return 0
+    width = SHUFFLE_CHUNK // rows if rows < SHUFFLE_CHUNK else 1
+    sets = list(itertools.combinations(range(t.core), t.t + 1))
+    for first, *others in sets:
+        for q in others:
+            t.add(first, q, 16 * -(-columns // width))
+    for members in sets:
+        for q in members:
+            t.deal(q, rows * columns * NUMBER)
+    return 1 + len(sets)
+
+
 def _input(t: _Traffic, n: int, party: int) -> int:
     for task in t.tasks(n):
         t.deal(party, task.count * NUMBER)
@@ -246,6 +264,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         "openb": lambda n: _opening(t, n, a["p"], None),
         "output": lambda n: _opening(t, n, 0, a["party"]),
         "outputb": lambda n: _opening(t, n, a["p"], a["party"]),
+        "shuffle": lambda n: _shuffle(t, n, a["len"]),
         "input": lambda n: _input(t, n, a["party"]),
     }
     if name.removesuffix("_add") in (*PRODUCTS, "trunc"):
@@ -253,7 +272,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     if name not in rules:
         raise ValueError(f"shamir has no instruction {name}")
     n = result_size(name, a) if name.removesuffix("_add") in PRODUCTS else a["n"]
-    if name in ("b2a", "and", "randbit") and not a["p"]:
+    if not a.get("p", 1) or not a.get("len", 1):
         n = 0
     rounds = rules[name](n)
     return t.cost(rounds if n else 0)

@@ -46,20 +46,29 @@ static void lagrange(unsigned type, field *c, const field *point, unsigned m, fi
     }
 }
 
+void shamir_lagrange(field *c, const field *point, unsigned m) {
+    lagrange(SHAMIR_NUMBER, c, point, m, 0);
+}
+
+static void fill_sets(shamir_state *s) {
+    for (unsigned set = 0; set < 1u << s->core; set++)
+        if ((unsigned)__builtin_popcount(set) == s->t + 1)
+            s->set[s->sets++] = (uint16_t)set;
+}
+
 static void fill_table(const shamir_state *s, unsigned type, shamir_table *table) {
-    const unsigned n = s->n, t = s->t;
-    for (unsigned d = 0; d < n; d++) {
+    const unsigned t = s->t;
+    for (unsigned d = 0; d < s->n; d++) {
         field deal[SHAMIR_T + 1] = {0}, random[SHAMIR_T + 1], open[SHAMIR_T + 1];
         for (unsigned j = 0; j <= t; j++) {
-            random[j] = (d + 1 + j) % n + 1;
-            open[j] = (d + j) % n + 1;
-            deal[j] = j ? open[j] : 0;
+            random[j] = shamir_after(s, d, j + 1) + 1;
+            open[j] = shamir_source(s, d, j) + 1;
+            deal[j] = j ? shamir_after(s, d, j) + 1 : 0;
         }
-        for (unsigned q = 0; q < n; q++) {
+        for (unsigned q = 0; q < s->core; q++)
             lagrange(type, table->deal[d][q], deal, t + 1, q + 1);
-            lagrange(type, table->random[d][q], random, t + 1, q + 1);
-        }
-        lagrange(type, table->random[d][n], random, t + 1, 0);
+        for (unsigned q = 0; d < s->core && q <= s->core; q++)
+            lagrange(type, table->random[d][q], random, t + 1, q < s->core ? q + 1 : 0);
         lagrange(type, table->open[d], open, t + 1, 0);
     }
     field core[SHAMIR_CORE], others[SHAMIR_CORE];
@@ -82,6 +91,10 @@ static void fill_table(const shamir_state *s, unsigned type, shamir_table *table
 
 static seq_status shamir_check(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
                                seq_error *err) {
+    if (k + f >= ring_bits)
+        return seq_fail(err, SEQ_ERR_PROGRAM, -1,
+                        "shamir hides values of k + f < %u bits; the program has k = %u and f = %u",
+                        ring_bits, k, f);
     if (ring_bits - 1 + stat > SHAMIR_MASK_BITS)
         return seq_fail(err, SEQ_ERR_PROGRAM, -1,
                         "shamir hides %u bits by masks of %u, and each opening needs %u bits more "
@@ -119,6 +132,7 @@ static seq_status shamir_setup(const seq_env *env, const seq_keys *keys, void **
     s->core = 2 * s->t + 1;
     for (unsigned type = 0; type < 2; type++)
         fill_table(s, type, &s->table[type]);
+    fill_sets(s);
     for (unsigned q = 0; q < s->n; q++)
         if (q != env->me)
             prg_init(&s->pair[q], keys->pair[q]);
@@ -329,6 +343,7 @@ const seq_protocol protocol_shamir = {
             START(AND) = shamir_start_and,
             START(OPEN) = shamir_start_open,
             START(OPENB) = shamir_start_openb,
+            START(SHUFFLE) = shamir_start_shuffle,
             START(RANDBIT) = shamir_start_randbit,
             START(INPUT) = shamir_start_input,
             START(OUTPUT) = shamir_start_output,

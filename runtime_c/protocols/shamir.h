@@ -3,10 +3,13 @@
 /* Inside of shamir: n parties, fewer than half of them corrupt, semi-honest. The protocols, their
  * equations and why they reveal nothing are in docs/protocols.md; names here are the same.
  *
- * A number x of the field p = 2^127 - 1 is f(0) of a polynomial f of degree t; party i holds f(i +
- * 1) in c[0]. A bit is f(0) in {0, 1} of one over GF(16), party i holds f(i + 1), points being
- * numbers of four bits, and c[k] is the plane of bit k of that: 64 bits are a block of four words.
- * The first 2 t + 1 parties are the core: they hold sharings of degree 2 t.
+ * The first 2 t + 1 parties are the core, who compute; if n is even, the last party only gives
+ * inputs and receives outputs, and what its registers hold means nothing.
+ *
+ * A number x of the field p = 2^127 - 1 is f(0) of a polynomial f of degree t; party i of the core
+ * holds f(i + 1) in c[0]. A bit is f(0) in {0, 1} of one over GF(16), party i holds f(i + 1),
+ * points being numbers of four bits, and c[k] is the plane of bit k of that: 64 bits are a block of
+ * four words.
  *
  * No function here branches on or addresses by secrets. */
 
@@ -18,6 +21,7 @@
 #define SHAMIR_PARTIES 10
 #define SHAMIR_T 4           /* the most corruptions */
 #define SHAMIR_CORE 9        /* the largest core */
+#define SHAMIR_SETS 126      /* sets of t + 1 parties of it */
 #define SHAMIR_MASK_BITS 124 /* of a mask that one party deals */
 #define SHAMIR_MAX_BITS 128  /* of a number taken apart, and bits that count its carries */
 #define SHAMIR_PIECE 128     /* elements worked on at a time */
@@ -25,6 +29,8 @@
 #ifndef SHAMIR_CHUNK
 #define SHAMIR_CHUNK 192 /* blocks of 64 elements in a task */
 #endif
+/* Keys of tasks are derived from 16 bits of their number. */
+_Static_assert(SHAMIR_MAX_ELEMENTS / 64 / SHAMIR_CHUNK < 0xFFFF, "tasks have keys of their own");
 
 /* Loops over elements, compiled for several CPUs. */
 #if defined(__x86_64__) && !defined(__SANITIZE_THREAD__) && !defined(SHAMIR_PLAIN)
@@ -43,19 +49,22 @@ typedef struct {
 enum { SHAMIR_NUMBER, SHAMIR_BITS };
 
 /* Public coefficients, fixed at setup: elements of p or of GF(16) as words. Known points of a
- * dealer d: its secret at 0, then parties d + 1, ..., or (random dealings) without the secret. */
+ * dealer d: its secret at 0, then parties d + 1, ... of the core, or (random dealings) without the
+ * secret. A dealer outside of the core comes before party 0. */
 typedef struct {
-    field deal[SHAMIR_PARTIES][SHAMIR_PARTIES][SHAMIR_T + 1];       /* party q's share */
-    field random[SHAMIR_PARTIES][SHAMIR_PARTIES + 1][SHAMIR_T + 1]; /* the same; last: secret */
+    field deal[SHAMIR_PARTIES][SHAMIR_CORE][SHAMIR_T + 1];    /* party q's share */
+    field random[SHAMIR_CORE][SHAMIR_CORE + 1][SHAMIR_T + 1]; /* the same; last: secret */
     field deal2[SHAMIR_CORE][SHAMIR_CORE]; /* own share: degree 2 t, secret, then the core but d */
     field king[SHAMIR_CORE];               /* f(0) from the core's shares */
-    field open[SHAMIR_PARTIES][SHAMIR_T + 1];  /* f(0) from parties q, q + 1, ..., q + t */
+    field open[SHAMIR_PARTIES][SHAMIR_T + 1];  /* f(0) for party q, from shamir_source(q, 0 .. t) */
     field power[SHAMIR_CORE][SHAMIR_CORE + 1]; /* (q + 1)^k */
 } shamir_table;
 
 typedef struct {
     unsigned n, t, core;
     shamir_table table[2];             /* by SHAMIR_NUMBER, SHAMIR_BITS */
+    unsigned sets;                     /* sets of t + 1 parties of the core, as masks of bits; */
+    uint16_t set[SHAMIR_SETS];         /* t parties together miss at least one whole set */
     prg_key pair[SHAMIR_PARTIES], own; /* own: known to nobody else */
     prg_key program;                   /* own, for what the program asks for */
     prg_key common;
@@ -63,6 +72,22 @@ typedef struct {
 
 static inline const shamir_state *shamir_of(const seq_task *t) {
     return t->env->protocol;
+}
+
+/* The j-th party of the core after d, j > 0. */
+static inline unsigned shamir_after(const shamir_state *s, unsigned d, unsigned j) {
+    return d < s->core ? (d + j) % s->core : j - 1;
+}
+
+/* How many places `to`, of the core, comes after another party. */
+static inline unsigned shamir_ahead(const shamir_state *s, unsigned from, unsigned to) {
+    return from < s->core ? (to + s->core - from) % s->core : to + 1;
+}
+
+/* Whose share is the j-th of the t + 1 from which party q learns a value: its own first, if it has
+ * one. */
+static inline unsigned shamir_source(const shamir_state *s, unsigned q, unsigned j) {
+    return q < s->core ? (q + j) % s->core : j;
 }
 
 /* Elementary steps; an exchange is a list of them, in the order in which messages lie in frames. */
@@ -193,6 +218,9 @@ void shamir_spread(const seq_env *env, shamir_block *d, size_t words, unsigned w
 
 /* ---- starts ---- */
 
+/* f(0) = sum of c[i] f(point[i]) for polynomials of degree m - 1 over p. */
+void shamir_lagrange(field *c, const field *point, unsigned m);
+
 void shamir_start_mul(seq_vm *vm, const seq_call *call); /* all products, select_kept */
 void shamir_start_trunc(seq_vm *vm, const seq_call *call);
 void shamir_start_select(seq_vm *vm, const seq_call *call); /* and select_keep */
@@ -203,6 +231,7 @@ void shamir_start_a2b(seq_vm *vm, const seq_call *call);
 void shamir_start_and(seq_vm *vm, const seq_call *call);
 void shamir_start_open(seq_vm *vm, const seq_call *call);
 void shamir_start_openb(seq_vm *vm, const seq_call *call);
+void shamir_start_shuffle(seq_vm *vm, const seq_call *call);
 void shamir_start_randbit(seq_vm *vm, const seq_call *call);
 void shamir_start_input(seq_vm *vm, const seq_call *call);
 void shamir_start_output(seq_vm *vm, const seq_call *call);

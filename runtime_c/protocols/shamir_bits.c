@@ -274,7 +274,7 @@ int shamir_convert_alloc(seq_task *t, shamir_convert *c) {
 /* My summand of part q's bits, as numbers. */
 static void own_summand(const seq_task *t, shamir_convert *c, unsigned q) {
     const shamir_state *s = shamir_of(t);
-    const field *coefficient = &s->table[SHAMIR_BITS].open[q][(t->env->me + s->n - q) % s->n];
+    const field *coefficient = &s->table[SHAMIR_BITS].open[q][(t->env->me + s->core - q) % s->core];
     const size_t n = c->part.elements[q];
     field *d = c->mine + c->planes * c->part.at[q];
     for (size_t p = 0; p < c->planes; p++)
@@ -291,7 +291,7 @@ static int convert_deal(shamir_exchange *x, shamir_convert *c) {
     const shamir_state *s = shamir_of(x->t);
     for (unsigned q = 0; q < s->core; q++)
         for (unsigned j = 0; j <= s->t; j++) {
-            const unsigned dealer = (q + j) % s->n;
+            const unsigned dealer = (q + j) % s->core;
             if (dealer == x->t->env->me)
                 own_summand(x->t, c, q);
             shamir_add(x, (shamir_item){.kind = SHAMIR_DEAL,

@@ -42,22 +42,27 @@ void shamir_start_input(seq_vm *vm, const seq_call *call) {
                  sizeof(shamir_exchange));
 }
 
-/* ---- openings: a receiver q learns from parties q + 1, ..., q + t what it lacks ---- */
+/* ---- openings: a receiver learns from t or t + 1 parties the shares that it lacks ---- */
 
 static int receives(int to, unsigned party) {
     return to < 0 || (unsigned)to == party;
 }
 
-/* Send `bytes` to each receiver: 0, or -1. message[j] is for party me - j. */
+/* Send `bytes` to each receiver that needs my share: 0, or -1. message[q] is for party q. */
 static int send_to_receivers(seq_task *t, int to, size_t bytes, uint8_t **message) {
     const shamir_state *s = shamir_of(t);
-    for (unsigned j = 1; j <= s->t; j++) {
-        const unsigned q = (t->env->me + s->n - j) % s->n;
-        message[j] = receives(to, q) ? task_send(t, q, bytes) : NULL;
-        if (receives(to, q) && !message[j])
-            return -1;
-        if (receives(to, t->env->me))
-            task_expect(t, (t->env->me + j) % s->n, bytes);
+    const unsigned me = t->env->me;
+    for (unsigned q = 0; q < s->n; q++) {
+        message[q] = NULL;
+        for (unsigned j = 0; receives(to, q) && j <= s->t; j++) {
+            const unsigned source = shamir_source(s, q, j);
+            if (source == q)
+                continue;
+            if (source == me && !(message[q] = task_send(t, q, bytes)))
+                return -1;
+            if (q == me)
+                task_expect(t, source, bytes);
+        }
     }
     return 0;
 }
@@ -69,17 +74,19 @@ static int open_words(seq_task *t, void *d, const field *a, size_t n, int to) {
     shamir_partition(&part, t, n);
     const size_t bytes = part.count * sizeof(field);
     if (t->step_no == 0) {
-        uint8_t *message[SHAMIR_T + 1];
+        uint8_t *message[SHAMIR_PARTIES];
         if (send_to_receivers(t, to, bytes, message))
             return TASK_ERROR;
-        for (unsigned j = 1; j <= s->t; j++)
-            if (message[j])
-                memcpy(message[j], a + part.first, bytes);
+        for (unsigned q = 0; q < s->n; q++)
+            if (message[q])
+                memcpy(message[q], a + part.first, bytes);
         return receives(to, me) ? TASK_WAIT : TASK_DONE;
     }
-    const void *in[SHAMIR_T + 1] = {a + part.first};
-    for (unsigned j = 1; j <= s->t; j++)
-        in[j] = task_received(t, (me + j) % s->n);
+    const void *in[SHAMIR_T + 1];
+    for (unsigned j = 0; j <= s->t; j++) {
+        const unsigned source = shamir_source(s, me, j);
+        in[j] = source == me ? (const void *)(a + part.first) : task_received(t, source);
+    }
     shamir_combine(SHAMIR_NUMBER, (field *)d + part.first, s->table[SHAMIR_NUMBER].open[me], in,
                    s->t + 1, part.count);
     return TASK_DONE;
@@ -90,7 +97,8 @@ static int open_words(seq_task *t, void *d, const field *a, size_t n, int to) {
 static void summand(const seq_task *t, uint64_t *out, const seq_reg *a, size_t word, size_t words,
                     size_t count, unsigned from, unsigned to) {
     const shamir_state *s = shamir_of(t);
-    const field *c = &s->table[SHAMIR_BITS].open[to][(from + s->n - to) % s->n];
+    const unsigned j = to < s->core ? (from + s->core - to) % s->core : from;
+    const field *c = &s->table[SHAMIR_BITS].open[to][j];
     for (size_t i = 0; i < words; i++) {
         shamir_block block;
         const void *in = &block;
@@ -110,23 +118,27 @@ static int open_bits(seq_task *t, void *d, const seq_reg *a, size_t planes, size
     shamir_part part;
     shamir_partition(&part, t, n);
     if (t->step_no == 0) {
-        uint8_t *message[SHAMIR_T + 1];
+        uint8_t *message[SHAMIR_PARTIES];
         if (send_to_receivers(t, to, planes * part.words * 8, message))
             return TASK_ERROR;
-        for (unsigned j = 1; j <= s->t; j++)
-            for (size_t p = 0; message[j] && p < planes; p++)
-                summand(t, (uint64_t *)message[j] + p * part.words, a, p * plane + t->begin,
-                        part.words, part.count, me, (me + s->n - j) % s->n);
+        for (unsigned q = 0; q < s->n; q++)
+            for (size_t p = 0; message[q] && p < planes; p++)
+                summand(t, (uint64_t *)message[q] + p * part.words, a, p * plane + t->begin,
+                        part.words, part.count, me, q);
         return receives(to, me) ? TASK_WAIT : TASK_DONE;
     }
     uint64_t *open = task_scratch(t, planes * part.words * 8 + 8);
     if (!open)
         return TASK_ERROR;
-    for (size_t p = 0; p < planes; p++)
+    memset(open, 0, planes * part.words * 8);
+    for (size_t p = 0; me < s->core && p < planes; p++)
         summand(t, open + p * part.words, a, p * plane + t->begin, part.words, part.count, me, me);
-    for (unsigned j = 1; j <= s->t; j++)
-        t->env->bits->xor_(open, open, (const uint64_t *)task_received(t, (me + j) % s->n),
-                           planes * part.words);
+    for (unsigned j = 0; j <= s->t; j++) {
+        const unsigned source = shamir_source(s, me, j);
+        if (source != me)
+            t->env->bits->xor_(open, open, (const uint64_t *)task_received(t, source),
+                               planes * part.words);
+    }
     t->env->bits->unslice((uint8_t *)d + part.first * word, 8 * (unsigned)word, open, part.words,
                           part.count, 0, (unsigned)planes);
     return TASK_DONE;
@@ -148,7 +160,8 @@ static int openb_step(seq_task *t) {
 }
 
 void shamir_start_openb(seq_vm *vm, const seq_call *call) {
-    shamir_start(vm, call, (size_t)call->arg[SEQ_ARG_OPENB_n], 1, openb_step, 0);
+    const size_t n = call->arg[SEQ_ARG_OPENB_p] ? (size_t)call->arg[SEQ_ARG_OPENB_n] : 0;
+    shamir_start(vm, call, n, 1, openb_step, 0);
 }
 
 /* Outputs: the receivers' buffer is asked for once and travels in the call's handle operand. */

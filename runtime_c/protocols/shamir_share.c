@@ -75,18 +75,14 @@ void shamir_add(shamir_exchange *x, shamir_item item) {
     x->item[x->items++] = item;
 }
 
-static unsigned ahead(const shamir_state *s, unsigned from, unsigned to) {
-    return (to + s->n - from) % s->n;
-}
-
 /* Bytes that `from` sends `to` for an item. */
 static size_t item_bytes(const shamir_state *s, const shamir_item *i, unsigned from, unsigned to) {
-    const size_t bytes = i->count * shamir_size(i->type);
+    const size_t bytes = to < s->core ? i->count * shamir_size(i->type) : 0;
     switch (i->kind) {
     case SHAMIR_DEAL:
-        return i->who == from && ahead(s, from, to) > s->t ? bytes : 0;
+        return i->who == from && shamir_ahead(s, from, to) > s->t ? bytes : 0;
     case SHAMIR_RANDOM:
-        return i->who == from && ahead(s, from, to) > s->t + 1 ? bytes : 0;
+        return i->who == from && shamir_ahead(s, from, to) > s->t + 1 ? bytes : 0;
     case SHAMIR_KING:
         return i->who == to && from < s->core ? bytes : 0;
     default:
@@ -144,18 +140,18 @@ static void deal_piece(const shamir_exchange *x, const shamir_item *i, dealing *
     if (!random)
         d->in[0] = (const uint8_t *)i->value + at;
     for (unsigned j = random ? 0 : 1; j <= s->t; j++) {
-        draw(x, i, (me + j + random) % s->n, STREAM_T, first, n, d->known[j]);
+        draw(x, i, shamir_after(s, me, j + random), STREAM_T, first, n, d->known[j]);
         d->in[j] = d->known[j];
     }
-    for (unsigned q = 0; q < s->n; q++) {
+    for (unsigned q = 0; q < s->core; q++) {
         const field *c = random ? table->random[me][q] : table->deal[me][q];
         if (q == me)
             shamir_combine(i->type, (uint8_t *)i->out + at, c, d->in, s->t + 1, n);
-        else if (ahead(s, me, q) > s->t + random)
+        else if (shamir_ahead(s, me, q) > s->t + random)
             shamir_combine(i->type, to[q] + at, c, d->in, s->t + 1, n);
     }
     if (random) {
-        shamir_combine(i->type, d->secret, table->random[me][s->n], d->in, s->t + 1, n);
+        shamir_combine(i->type, d->secret, table->random[me][s->core], d->in, s->t + 1, n);
         deal_mask(x, i, d, d->secret, first, n);
     }
 }
@@ -163,12 +159,12 @@ static void deal_piece(const shamir_exchange *x, const shamir_item *i, dealing *
 /* What I draw of another's dealing. */
 static void draw_shares(const shamir_exchange *x, const shamir_item *i) {
     const shamir_state *s = shamir_of(x->t);
-    const unsigned me = x->t->env->me, distance = ahead(s, i->who, me);
-    if (i->kind == SHAMIR_KING)
+    const unsigned me = x->t->env->me;
+    if (i->kind == SHAMIR_KING || me >= s->core)
         return;
-    if (i->kind != SHAMIR_MASK && distance <= s->t + (i->kind == SHAMIR_RANDOM))
+    if (i->kind != SHAMIR_MASK && shamir_ahead(s, i->who, me) <= s->t + (i->kind == SHAMIR_RANDOM))
         draw(x, i, i->who, STREAM_T, 0, i->count, i->out);
-    if (i->kind != SHAMIR_DEAL && me < s->core)
+    if (i->kind != SHAMIR_DEAL)
         draw(x, i, i->who, STREAM_2T, 0, i->count, i->out2);
 }
 

@@ -242,9 +242,6 @@ def fair(got: Words) -> None:
 def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) -> None:
     protocol, parties, ring = setting
     case = Case(ring, n)
-    parts = [part for part in parts if part not in MISSING.get(protocol, [])]
-    if not parts:
-        pytest.skip(f"{protocol} does not offer this")
     for part in parts:
         part(case)
     done = case.script.run(runner, folder, protocol, parties)
@@ -258,7 +255,6 @@ def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) ->
 
 PARTS = [Case.products, Case.matrices, Case.convolutions, Case.comparisons, Case.bits]
 PARTS += [Case.shuffles]
-MISSING: dict[str, list[Any]] = {"shamir": [Case.shuffles]}  # what a protocol does not offer
 
 
 @pytest.mark.parametrize(("setting", "n"), SIZED, ids=str)
