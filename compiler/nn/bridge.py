@@ -260,7 +260,26 @@ def _torch_layer(module: Module, theirs: Any, path: str) -> Any:
             raise ProgramError(
                 f"{path} ({type(module).__name__}): PyTorch has no option {option}={value!r}"
             )
-    return theirs(**given)
+    made = theirs(**given)
+    for option in known:
+        _refuse_changed(module, made, option, path)
+    return made
+
+
+_PLAIN = (int, float, str, tuple, type(None))
+
+
+def _refuse_changed(module: Module, made: Any, option: str, path: str) -> None:
+    """Refuse a layer with an option that is no longer what the layer was made with."""
+    ours, theirs = getattr(module, option, None), getattr(made, option, None)
+    if not isinstance(ours, _PLAIN) or not isinstance(theirs, _PLAIN) or None in (ours, theirs):
+        return
+    if not np.all(np.asarray(ours) == np.asarray(theirs)):
+        raise ProgramError(
+            f"{path} ({type(module).__name__}): {option} is {ours!r}, but the layer was made with "
+            f"{theirs!r}",
+            hint=f"make a new layer with {option}={ours!r}",
+        )
 
 
 def _with_own_forward(module: Module, path: str, done: dict[Module, Any]) -> Any:

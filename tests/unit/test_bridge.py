@@ -211,6 +211,26 @@ def cases() -> dict[str, Any]:
 CASES = cases()
 
 
+@pytest.mark.parametrize(
+    ("make", "option", "value"),
+    [
+        (lambda: nn.Conv2d(1, 2, 3), "stride", (2, 2)),
+        (lambda: nn.MaxPool2d(2), "padding", (1, 1)),
+        (lambda: nn.Dropout(0.5), "p", 0.25),
+        (lambda: nn.LeakyReLU(), "negative_slope", 0.5),
+    ],
+)
+def test_an_option_changed_after_the_layer_was_made(make: Any, option: str, value: Any) -> None:
+    def changed() -> nn.Module:
+        layer = make()
+        assert hasattr(layer, option)
+        setattr(layer, option, value)
+        return nn.Sequential(layer)
+
+    with pytest.raises(ProgramError, match=rf"model\.0 .*: {option} is"):
+        nn.to_torch(changed)
+
+
 @pytest.mark.parametrize("key", CASES)
 def test_every_layer_goes_both_ways(key: str) -> None:
     """Options and weights: the result is PyTorch's, here and after the way back."""
