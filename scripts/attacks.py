@@ -1,7 +1,8 @@
 """Random attacks: `python scripts/attacks.py --protocol rep3 --count 1000`.
 
-One party of a protocol changes, drops, repeats, delays or replays what it sends, in a program that
-uses every instruction; what the others then do is counted (tests/protocols/attacks.py says how).
+One party of a protocol changes, drops, repeats, delays or replays what it sends, or goes on with
+what it changed, in a program that uses every instruction; what the others then do is counted
+(tests/protocols/attacks.py says how).
 Under a malicious protocol nothing may be WRONG, HANG or CRASH; under a semi-honest one much is
 WRONG, which shows that the attacks are real. Writes docs/results/attacks-PROTOCOL.json with --save.
 """
@@ -31,9 +32,17 @@ from tests.vm.runner import build  # noqa: E402
 @click.option("--count", type=int, default=1000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--workers", type=int, default=4, show_default=True, help="Runs side by side.")
+@click.option("--minutes", type=float, help="Begin no attack after so many.")
 @click.option("--save", is_flag=True, help="Write docs/results/attacks-PROTOCOL.json.")
 def main(
-    protocol: str, parties: int, ring: str, count: int, seed: int, workers: int, save: bool
+    protocol: str,
+    parties: int,
+    ring: str,
+    count: int,
+    seed: int,
+    workers: int,
+    minutes: float | None,
+    save: bool,
 ) -> None:
     """Attack a protocol, and count what happens."""
     parties = parties or PARTIES[protocol][0]
@@ -44,8 +53,8 @@ def main(
 
     def progress(report: Report) -> None:
         nonlocal shown
-        for outcome, rules, said in report.bad[shown:]:
-            click.echo(f"{outcome}: {' '.join(rules)}: {said}", err=True)
+        for outcome, attack, said in report.bad[shown:]:
+            click.echo(f"{outcome}: {attack}: {said}", err=True)
         shown = len(report.bad)
         done = report.outcomes.total()
         if done % 100 == 0:
@@ -54,12 +63,13 @@ def main(
 
     with tempfile.TemporaryDirectory() as folder:
         target = Target(runner, Path(folder), protocol, parties, int(ring))
-        report = target.run(count, seed, workers, progress)
+        seconds = None if minutes is None else 60 * minutes
+        report = target.run(count, seed, workers, progress, seconds)
     result = {
         "protocol": protocol,
         "parties": parties,
         "ring_bits": int(ring),
-        "attacks": count,
+        "attacks": report.outcomes.total(),
         "seed": seed,
         "outcomes": dict(sorted(report.outcomes.items())),
         "by_kind": {k: dict(sorted(v.items())) for k, v in sorted(report.by_kind.items())},

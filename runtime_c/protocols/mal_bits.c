@@ -91,6 +91,7 @@ int mal_sum_deal(seq_task *t, const mal_part *part, mal_sum *s, uint64_t *const 
             next_carry(w, plane[0] + (j - 1) * n, plane[1] + (j - 1) * n, c + (j - 1) % 2 * n, n);
             memcpy(c + j % 2 * n, w, n * 8);
             xor_to(w, v, n);
+            vm_cheat(t->env, "carries", w, n * 8);
             memcpy(message + (j - 1) * n, w, n * 8);
         } else if (role == REP3_P2) {
             memcpy(w, message + (j - 1) * n, n * 8);
@@ -146,6 +147,7 @@ int mal_gates_send(seq_task *t, const mal_part *part, mal_gates *g, const rep3_g
             memcpy((k < 2 ? as_w->x[k] : as_v->x[k - 2]) + at, p[k], n * 8);
         }
     }
+    vm_cheat(t->env, "gates", send, all * 8);
     g->pending = as_v->x[2];
     for (unsigned i = 0; i < count; i++) {
         uint64_t *d = g->form[0] + gates[i].dst * n;

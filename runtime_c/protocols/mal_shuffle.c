@@ -62,6 +62,7 @@ static int move_hop(seq_task *t, unsigned role) {
         add(send, common, s->size);
     }
     subtract(send, mask, s->size);
+    vm_cheat(t->env, "hop", send, bytes);
     memcpy(common, send, bytes);
     s->x[0] = y;
     s->x[1] = y + s->size;

@@ -116,6 +116,7 @@ int mal_product_send(seq_task *t, const mal_part *part, mal_product *p, uint8_t 
         take_from(next, p->e[1], p->n);
     }
     p->pending = next;
+    vm_cheat(t->env, "product", z, bytes);
     memcpy(p->z[0], z, bytes);
     return 0;
 }
@@ -184,6 +185,7 @@ int mal_deal_words(seq_task *t, const mal_part *part, const mal_deal *d, uint8_t
         for (unsigned k = 0; k < d->terms; k++)
             xor_scaled(w, d->bit_v[k], d->bit_w[k], d->scale[k], d->n);
         take_from(w, d->dealt[0], d->n);
+        vm_cheat(t->env, "dealt", w, d->n * 8);
         memcpy(message, w, d->n * 8);
         deal_left(d, s->x[0], s->x[1]);
         deal_right(d, s->x[2], s->x[3]);

@@ -254,6 +254,7 @@ const uint64_t *rep4_adder_top(const rep4_adder *ad, unsigned component, unsigne
 typedef struct {
     const uint64_t *x[3], *y[3];
     uint64_t *d[3];
+    const seq_env *env;
     unsigned role;
     const rep4_keys *keys;
     uint32_t purpose;

@@ -59,14 +59,15 @@ unsigned rep4_adder_messages(const rep4_adder *ad, rep4_messages *x) {
 
 typedef struct {
     const rep4_adder *ad;
-    unsigned me, first;
+    const seq_env *env;
+    unsigned first;
     const rep4_messages *x;
 } deal_job;
 
 /* Plane i of A or B, with the mask of its own side's key; planes are made in this order. */
 static void deal_plane(const deal_job *job, unsigned q, unsigned i, const uint64_t *value) {
     const rep4_adder *ad = job->ad;
-    const unsigned role = rep4_role(job->me, q), b = role / 2;
+    const unsigned role = rep4_role(job->env->me, q), b = role / 2;
     const unsigned masked = b ? 0 : 3, rest = b ? 1 : 2;
     const size_t n = ad->part.blocks[q];
     uint64_t *mask = ad->mine[q][rep4_at(role, masked)] + i * n;
@@ -75,13 +76,14 @@ static void deal_plane(const deal_job *job, unsigned q, unsigned i, const uint64
               ad->part.first[q], mask, n);
     memcpy(share, value, n * 8);
     xor_words(share, mask, n);
+    vm_cheat(job->env, "carries", share, n * 8);
     memcpy(job->x->out[q][job->first + b] + i * n * 8, share, n * 8);
 }
 
 /* The masks of the other side's planes, which role 1 and role 2 hold. */
 static void other_masks(const deal_job *job, unsigned q) {
     const rep4_adder *ad = job->ad;
-    const unsigned role = rep4_role(job->me, q), share = role == 1 ? 0 : 3;
+    const unsigned role = rep4_role(job->env->me, q), share = role == 1 ? 0 : 3;
     const size_t n = ad->part.blocks[q];
     if (role != 1 && role != 2)
         return;
@@ -125,7 +127,7 @@ static void deal_quarters(void *arg, size_t begin, size_t end) {
 }
 
 void rep4_adder_fill(seq_task *t, rep4_adder *ad, const rep4_messages *x, unsigned first) {
-    deal_job job = {ad, t->env->me, first, x};
+    deal_job job = {ad, t->env, first, x};
     par_for(t->env->pool, 4, 1, deal_quarters, &job);
 }
 
@@ -150,7 +152,7 @@ enum { GENERATE, PROPAGATE, SUM_BIT };
 
 typedef struct {
     const rep4_adder *ad;
-    unsigned me;
+    const seq_env *env;
     const rep4_messages *x;
 } form_job;
 
@@ -207,7 +209,7 @@ static uint64_t *form_at(const rep4_adder *ad, unsigned number, unsigned c, unsi
 /* My shares of one form in one quarter, but for what comes. */
 static void make_form(const form_job *job, unsigned q, const form *f) {
     const rep4_adder *ad = job->ad;
-    const unsigned role = rep4_role(job->me, q);
+    const unsigned role = rep4_role(job->env->me, q);
     const size_t n = ad->part.blocks[q], at = f->number * n * 8;
     uint64_t value[REP4_CHUNK], mask[REP4_CHUNK];
     for (unsigned c = 0; c < 3; c++)
@@ -223,6 +225,7 @@ static void make_form(const form_job *job, unsigned q, const form *f) {
             continue;
         form_term(ad, q, role, f, x, y, value);
         xor_words(value, mask, n);
+        vm_cheat(job->env, "forms", value, n * 8);
         xor_words(form_at(ad, f->number, rep4_at(role, x), q), value, n);
         memcpy(job->x->out[q][t] + at, value, n * 8);
     }
@@ -266,7 +269,7 @@ int rep4_adder_forms(seq_task *t, rep4_adder *ad, rep4_messages *x) {
     rep4_term_messages(x, 4, 0, ad->plan.forms);
     if (rep4_post(t, &ad->part, x) < 0)
         return TASK_ERROR;
-    form_job job = {ad, t->env->me, x};
+    form_job job = {ad, t->env, x};
     par_for(t->env->pool, 4 * (size_t)(ad->plan.blocks ? ad->plan.blocks : 1), 1, make_forms, &job);
     rep4_vouch(t, &ad->part, ad->keys, x, REP4_ALL);
     return TASK_WAIT;
@@ -291,6 +294,7 @@ void rep4_and_words(const rep4_and_job *job) {
             and_words(value, job->x[k] + i, job->y[l] + i, m);
             xor_and(value, job->x[l] + i, job->y[k] + i, m);
             xor_words(value, mask, m);
+            vm_cheat(job->env, "gates", value, m * 8);
             xor_words(job->d[k] + i, value, m);
             memcpy(job->out[t] + job->at + i * 8, value, m * 8);
         }
@@ -309,7 +313,8 @@ void rep4_add_terms(uint64_t *const d[3], unsigned role, const uint8_t *const *i
 typedef struct {
     const rep4_adder *ad;
     const rep3_gate *gates;
-    unsigned me, level;
+    const seq_env *env;
+    unsigned level;
     const rep4_messages *x;
     uint64_t *z[3]; /* results: count local planes */
 } gate_job;
@@ -321,7 +326,8 @@ static void run_gates(void *arg, size_t begin, size_t end) {
     for (size_t item = begin; item < end; item++) {
         const unsigned g = (unsigned)(item / 4), q = (unsigned)(item % 4);
         const size_t n = ad->part.blocks[q];
-        rep4_and_job and = {.role = rep4_role(job->me, q),
+        rep4_and_job and = {.env = job->env,
+                            .role = rep4_role(job->env->me, q),
                             .keys = ad->keys,
                             .purpose = REP4_TREE + (job->level << 17) + 16 * g,
                             .address = ad->part.first[q],
@@ -373,7 +379,7 @@ int rep4_adder_level(seq_task *t, rep4_adder *ad, rep4_messages *x, unsigned lev
             finish_sum(ad);
         return TASK_DONE;
     }
-    gate_job job = {.ad = ad, .gates = gates, .me = t->env->me, .level = level, .x = x};
+    gate_job job = {.ad = ad, .gates = gates, .env = t->env, .level = level, .x = x};
     const unsigned count = rep3_plan_gates(&ad->plan, level, gates);
     for (unsigned c = 0; c < 3; c++)
         if (!(job.z[c] = task_scratch(t, (count * words + 1) * 8)))

@@ -123,7 +123,8 @@ typedef struct {
 static rep4_and_job and_job(const seq_task *t, unsigned q, size_t p) {
     const and_state *s = t->state;
     const size_t at = p * s->plane + s->part.first[q];
-    rep4_and_job job = {.role = rep4_role(t->env->me, q),
+    rep4_and_job job = {.env = t->env,
+                        .role = rep4_role(t->env->me, q),
                         .keys = &s->keys,
                         .purpose = REP4_CROSS,
                         .address = p * s->blocks + s->part.first[q],

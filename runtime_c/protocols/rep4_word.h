@@ -181,8 +181,9 @@ static void FN(known)(WORD *d, const rep4_source *s, size_t e, size_t n) {
 /* ---- cross terms: share y gets a mask of K_y, share x the rest ---- */
 
 /* The term of shares x and y in v, if the role knows it: the message, and parts into dx and dy. */
-static void FN(give)(const rep4_keys *keys, unsigned role, unsigned x, unsigned y, uint32_t purpose,
-                     size_t e, WORD *v, WORD *dx, WORD *dy, uint8_t *out, size_t n) {
+static void FN(give)(const seq_env *env, const rep4_keys *keys, unsigned role, unsigned x,
+                     unsigned y, uint32_t purpose, size_t e, WORD *v, WORD *dx, WORD *dy,
+                     uint8_t *out, size_t n) {
     FN(piece) mask;
     if (role == y)
         return;
@@ -190,6 +191,7 @@ static void FN(give)(const rep4_keys *keys, unsigned role, unsigned x, unsigned 
     FN(plus)(dy, mask.w, n);
     if (role != x) {
         FN(minus)(v, mask.w, n);
+        vm_cheat(env, "product", v, n * sizeof(WORD));
         FN(plus)(dx, v, n);
         FN(store)(out, v, n);
     }
@@ -215,8 +217,8 @@ static void FN(cross)(void *arg, size_t begin, size_t end) {
             const unsigned x = rep4_terms[t].x, y = rep4_terms[t].y;
             if (j->role != x && j->role != y)
                 FN(term)(v.w, &j->source, j->role, x, y, e, n);
-            FN(give)(j->keys, j->role, x, y, REP4_CROSS, e, v.w, FN(share)(&j->d, j->role, x, e),
-                     FN(share)(&j->d, j->role, y, e),
+            FN(give)(j->env, j->keys, j->role, x, y, REP4_CROSS, e, v.w,
+                     FN(share)(&j->d, j->role, x, e), FN(share)(&j->d, j->role, y, e),
                      j->out[t] ? j->out[t] + i * sizeof(WORD) : NULL, n);
         }
     }
@@ -285,6 +287,7 @@ static void FN(alpha_product)(const rep4_word_job *j, FN(trunc_pieces) * w, unsi
     MASKS(FN(without)(j->keys, j->role, other), REP4_ALPHA, e, w->u.w, n);
     FN(scale)(w->u.w, w->rho[side].w, n);
     FN(minus)(w->u.w, w->mask.w, n);
+    vm_cheat(j->env, "wrap", w->u.w, n * sizeof(WORD));
     FN(plus_shifted)(w->y[other].w, w->u.w, shift, n);
     const unsigned number = (other == 2 ? REP4_P20 : REP4_P30) + side;
     if (out)
@@ -324,6 +327,8 @@ static void FN(deal_masked)(const rep4_word_job *j, FN(trunc_pieces) * w, size_t
     FN(split_top)(w->rho[0].w, w->rho[1].w, w->r.w, n);
     MASKS(FN(without)(j->keys, role, 1), REP4_T, e, w->y[1].w, n);
     FN(minus_quotient)(w->y[0].w, w->y[1].w, w->r.w, n, j->m);
+    vm_cheat(j->env, "quotient", w->y[0].w, n * sizeof(WORD));
+    vm_cheat(j->env, "wrap", w->rho[0].w, n * sizeof(WORD));
     FN(store)(j->out[REP4_Q] + i * sizeof(WORD), w->y[0].w, n);
     FN(pack)(j->out[REP4_RHO0] + i * residue, w->rho[0].w, n, j->m);
     FN(pack)(j->rho + i * residue, w->rho[0].w, n, j->m);
@@ -431,6 +436,8 @@ static void FN(trunc_open)(void *arg, size_t begin, size_t end) {
         FN(open_words)(&o, n, m, j->nearest);
         MASKS(FN(without)(j->keys, role, 2), REP4_T, e, o.w.y[2].w, n);
         FN(minus)(o.q.w, o.w.y[2].w, n);
+        vm_cheat(j->env, "quotient", o.q.w, n * sizeof(WORD));
+        vm_cheat(j->env, "wrap", o.delta.w, n * sizeof(WORD));
         FN(store)(j->out[REP4_C] + at, o.q.w, n);
         FN(pack)(j->out[REP4_DELTA2] + i * residue, o.delta.w, n, m);
         memcpy(j->out[REP4_DELTA3] + i * residue, j->out[REP4_DELTA2] + i * residue, n * residue);
@@ -492,6 +499,7 @@ static void FN(deal)(const rep4_bit_job *j, unsigned masked, uint32_t purpose, s
     memcpy((WORD *)d[rep4_at(j->role, masked)] + i, mask.w, n * sizeof(WORD));
     if (j->role != rest) {
         FN(minus)(v, mask.w, n);
+        vm_cheat(j->env, "dealt", v, n * sizeof(WORD));
         memcpy((WORD *)d[rep4_at(j->role, rest)] + i, v, n * sizeof(WORD));
         FN(store)(out, v, n);
     }
@@ -584,8 +592,8 @@ static void FN(bit_cross)(void *arg, size_t begin, size_t end) {
             const unsigned s = rep4_terms[t].x, o = rep4_terms[t].y;
             if (j->role != s && j->role != o)
                 FN(bit_term)(j, s, o, i, v.w, n);
-            FN(give)(j->keys, j->role, s, o, REP4_CROSS, j->address + i, v.w, y[s].w, y[o].w,
-                     FN(at)(j->out[t], i), n);
+            FN(give)(j->env, j->keys, j->role, s, o, REP4_CROSS, j->address + i, v.w, y[s].w,
+                     y[o].w, FN(at)(j->out[t], i), n);
         }
         for (unsigned k = 0; k < 3; k++) {
             const WORD *part = y[(j->role + 1 + k) % 4].w;

@@ -228,6 +228,12 @@ int vm_keep_seed(seq_vm *vm, const seq_call *call, unsigned component, const prg
     return 0; /* tests look at every component */
 }
 
+#ifdef SEQ_TEST
+void vm_cheat(const seq_env *env, const char *kind, void *words, size_t bytes) {
+    (void)env, (void)kind, (void)words, (void)bytes; /* all are honest here */
+}
+#endif
+
 void vm_zero(void *p, size_t bytes) {
     memset(p, 0, bytes);
 }

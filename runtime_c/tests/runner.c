@@ -3,7 +3,7 @@
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
  *            [--stop SECONDS] [--timeout SECONDS] [--checkpoints FOLDER] [--every N] [--resume]
- *            [--key PARTY] [--tamper RULE]...
+ *            [--key PARTY] [--tamper RULE]... [--cheat RULE]... [--view PARTY]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -11,9 +11,10 @@
  * randomness, and in SEQ_TEST builds all other randomness too; --threads gives the threads of each
  * party. Prints, by party: printed lines, `output I party P: words` (signed decimal), totals, and
  * in SEQ_TEST builds a digest of everything that was sent. Checkpoints of party I go to FOLDER/I,
- * which exists, under a key of its own; --key gives one party another one. --tamper: tamper.h; then
- * `frames` says how many each party sent to each. Exit status: the first seq_status that blames no
- * peer, or any; `status P S` gives each party's. */
+ * which exists, under a key of its own; --key gives one party another one. --tamper and --cheat:
+ * tamper.h; then `frames` says how many each party sent to each, `made` how often it made words of
+ * each kind. --view prints what is sent to a party, as `view FROM: hexadecimal`. Exit status: the
+ * first seq_status that blames no peer, or any; `status P S` gives each party's. */
 #include "../vm/vm.h"
 #include "tamper.h"
 
@@ -121,9 +122,10 @@ static arguments parse(int argc, char **argv) {
             a.every = strtoull(next, NULL, 10), i++;
         } else if (strcmp(argv[i], "--resume") == 0) {
             a.resume = 1;
-        } else if (strcmp(argv[i], "--tamper") == 0) {
+        } else if (strcmp(argv[i], "--tamper") == 0 || strcmp(argv[i], "--cheat") == 0 ||
+                   strcmp(argv[i], "--view") == 0) {
             a.tamper = a.tamper == NULL ? tamper_new() : a.tamper;
-            if (a.tamper == NULL || tamper_rule(a.tamper, next) != 0) {
+            if (a.tamper == NULL || tamper_option(a.tamper, argv[i], next) != 0) {
                 die("not a rule", next);
             }
             i++;
@@ -278,7 +280,7 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
 #ifdef SEQ_TEST
     seq_run_fix(p->run, a->has_seed ? a->seed : NULL);
     if (a->tamper != NULL) {
-        seq_run_tamper(p->run, tamper_frame, a->tamper);
+        seq_run_tamper(p->run, tamper_frame, tamper_words, a->tamper);
     }
 #endif
     if (!a->resume) {
@@ -368,6 +370,10 @@ int main(int argc, char **argv) {
         (void)printf("status %u %d\n", i, parties[i].status);
         for (unsigned j = 0; a.tamper != NULL && j < a.parties; j++) {
             (void)printf("frames %u %u %u\n", i, j, tamper_count(a.tamper, i, j));
+        }
+        unsigned made;
+        for (unsigned k = 0; a.tamper != NULL && tamper_made(a.tamper, i, k, &made) != NULL; k++) {
+            (void)printf("made %u %s %u\n", i, tamper_made(a.tamper, i, k, &made), made);
         }
         print_results(&a, &parties[i], i);
         seq_run_free(parties[i].run);

@@ -23,6 +23,21 @@ typedef struct {
     size_t bytes;
 } copy;
 
+#define KINDS 16
+#define KIND_BYTES 12
+
+typedef struct {
+    unsigned party, number;
+    char kind[KIND_BYTES];
+    uint64_t word, value;
+} cheat;
+
+/* Words that a party made, by kind; used by its own thread alone. */
+typedef struct {
+    char kind[KINDS][KIND_BYTES];
+    unsigned count[KINDS];
+} making;
+
 /* Of one ordered pair; used by the sender's thread alone. */
 typedef struct {
     unsigned count;
@@ -37,6 +52,10 @@ struct tamper {
     rule rules[RULES];
     unsigned count;
     channel channel[NET_MAX_PARTIES][NET_MAX_PARTIES];
+    cheat cheats[RULES];
+    unsigned cheat_count;
+    making made[NET_MAX_PARTIES];
+    unsigned view; /* 1 + the party of which all that it is sent is shown; 0: none */
 };
 
 tamper *tamper_new(void) {
@@ -54,7 +73,7 @@ void tamper_free(tamper *t) {
     free(t);
 }
 
-int tamper_rule(tamper *t, const char *text) {
+static int frame_rule(tamper *t, const char *text) {
     rule *r = &t->rules[t->count];
     char name[16];
     unsigned long long a = 0, b = 0;
@@ -164,6 +183,20 @@ static int apply(tamper *t, const rule *r, net *n, net_tag tag, uint8_t *payload
     }
 }
 
+/* One line, in one call: parties have threads of their own. */
+static void show(unsigned from, const uint8_t *payload, size_t bytes) {
+    char *text = malloc(2 * bytes + 32);
+    if (text == NULL) {
+        return;
+    }
+    char *at = text + sprintf(text, "view %u: ", from);
+    for (size_t i = 0; i < bytes; i++) {
+        at += sprintf(at, "%02x", payload[i]);
+    }
+    (void)puts(text);
+    free(text);
+}
+
 int tamper_frame(void *arg, net *n, unsigned from, unsigned to, net_tag tag, uint8_t *payload,
                  size_t bytes) {
     tamper *t = arg;
@@ -182,6 +215,9 @@ int tamper_frame(void *arg, net *n, unsigned from, unsigned to, net_tag tag, uin
             sent &= apply(t, r, n, tag, payload, bytes);
         }
     }
+    if (sent && to + 1 == t->view) {
+        show(from, payload, bytes);
+    }
     if (c->held.data != NULL && sent && c->held_for-- <= 1) {
         again(c, n, to, c->held_tag, c->held.data, c->held.bytes);
         free(c->held.data);
@@ -192,4 +228,50 @@ int tamper_frame(void *arg, net *n, unsigned from, unsigned to, net_tag tag, uin
 
 unsigned tamper_count(const tamper *t, unsigned from, unsigned to) {
     return t->channel[from][to].count;
+}
+
+/* ---- what a cheater goes on with ---- */
+
+static int cheat_rule(tamper *t, const char *text) {
+    cheat *r = &t->cheats[t->cheat_count];
+    unsigned long long word, value;
+    if (t->cheat_count == RULES || sscanf(text, "%u:%11[a-z]:%u:%llu:%llu", &r->party, r->kind,
+                                          &r->number, &word, &value) != 5) {
+        return -1;
+    }
+    r->word = word;
+    r->value = value;
+    t->cheat_count++;
+    return 0;
+}
+
+int tamper_option(tamper *t, const char *option, const char *text) {
+    if (strcmp(option, "--view") == 0) {
+        t->view = 1 + (unsigned)strtoul(text, NULL, 10);
+        return 0;
+    }
+    return strcmp(option, "--cheat") == 0 ? cheat_rule(t, text) : frame_rule(t, text);
+}
+
+void tamper_words(void *arg, unsigned me, const char *kind, void *words, size_t bytes) {
+    tamper *t = arg;
+    making *m = &t->made[me];
+    unsigned k = 0;
+    while (k + 1 < KINDS && m->count[k] > 0 && strcmp(m->kind[k], kind) != 0) {
+        k++;
+    }
+    (void)snprintf(m->kind[k], KIND_BYTES, "%s", kind);
+    const unsigned number = m->count[k]++;
+    for (unsigned i = 0; i < t->cheat_count; i++) {
+        const cheat *r = &t->cheats[i];
+        if (r->party == me && r->number == number && strcmp(r->kind, kind) == 0 && bytes >= 8) {
+            add(words, bytes, r->word, r->value);
+        }
+    }
+}
+
+const char *tamper_made(const tamper *t, unsigned party, unsigned i, unsigned *count) {
+    const making *m = &t->made[party];
+    *count = i < KINDS ? m->count[i] : 0;
+    return *count > 0 ? m->kind[i] : NULL;
 }

@@ -501,8 +501,9 @@ void seq_run_fix(seq_run *run, const uint8_t *seed) {
     }
 }
 
-void seq_run_tamper(seq_run *run, net_tamper fn, void *arg) {
+void seq_run_tamper(seq_run *run, net_tamper fn, vm_cheating cheat, void *arg) {
     run->vm.tamper = fn;
+    run->vm.cheat = cheat;
     run->vm.tamper_arg = arg;
 }
 

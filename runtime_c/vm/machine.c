@@ -527,7 +527,28 @@ void machine_verify(seq_vm *vm) {
     }
 }
 
+#ifdef SEQ_TEST
+void vm_cheat(const seq_env *env, const char *kind, void *words, size_t bytes) {
+    const seq_vm *vm = (const seq_vm *)((const char *)env - offsetof(seq_vm, env));
+    if (vm->cheat != NULL) {
+        vm->cheat(vm->tamper_arg, env->me, kind, words, bytes);
+    }
+}
+
+static void cheat_registers(seq_vm *vm) {
+    static const char *const kind[] = {[FILE_S] = "share", [FILE_B] = "bits"};
+    for (unsigned file = FILE_S; file <= FILE_B; file++) {
+        for (unsigned c = 0; c < vm_components(vm, file); c++) {
+            vm_cheat(&vm->env, kind[file], vm->file[file][c], vm->file_bytes[file]);
+        }
+    }
+}
+#endif
+
 void machine_start(seq_vm *vm, const seq_instr *in) {
+#ifdef SEQ_TEST
+    cheat_registers(vm);
+#endif
     (void)serve(vm);
     if (vm->protocol->verified && reveals(in->op->code)) {
         drain(vm);

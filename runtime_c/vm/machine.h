@@ -139,4 +139,12 @@ unsigned vm_input_party(seq_vm *vm, int64_t in);
 /* Receivers of output `out`: a party index, or -1 for all. */
 int vm_output_party(seq_vm *vm, int64_t out);
 
+#ifdef SEQ_TEST
+/* Test builds: words that this party is about to send and to keep as its own share. A cheater's are
+ * changed here, in both places, so that it goes on with what it sent (tests/tamper.h). */
+void vm_cheat(const seq_env *env, const char *kind, void *words, size_t bytes);
+#else
+#define vm_cheat(env, kind, words, bytes) ((void)(env))
+#endif
+
 #endif

@@ -63,6 +63,11 @@ typedef struct {
     prg_key key;
 } vm_seed;
 
+#ifdef SEQ_TEST
+/* Called with what vm_cheat gets, and with registers before each interactive instruction. */
+typedef void (*vm_cheating)(void *arg, unsigned me, const char *kind, void *words, size_t bytes);
+#endif
+
 #define VM_SEEDS (SEQ_MAX_COMPONENTS * PROGRAM_MAX_TABLES)
 #define VM_CLASSES 200
 typedef struct vm_block vm_block;
@@ -130,7 +135,8 @@ struct seq_vm {
     int fixed;
     uint64_t trace; /* sum of hashes of all frames sent: independent of their order */
     net_tamper tamper;
-    void *tamper_arg;
+    vm_cheating cheat;
+    void *tamper_arg; /* of both */
 #endif
 };
 
@@ -220,8 +226,8 @@ seq_status handshake(seq_vm *vm, const handshake_terms *terms, vm_keys *keys);
 /* ---- api.c: test builds ---- */
 /* Take all randomness of this party from a seed of 16 bytes (NULL: from the system, as always). */
 void seq_run_fix(seq_run *run, const uint8_t *seed);
-/* Pass all that this party sends through fn. */
-void seq_run_tamper(seq_run *run, net_tamper fn, void *arg);
+/* Pass all frames that this party sends through fn, and what it keeps of them through cheat. */
+void seq_run_tamper(seq_run *run, net_tamper fn, vm_cheating cheat, void *arg);
 /* The same number whatever the order of the frames: threads, kernels and timing may not change it.
  */
 uint64_t seq_run_trace(const seq_run *run);

@@ -1,16 +1,19 @@
 """Random attacks on a protocol: one party changes what it sends, the others must not be fooled.
 
 Every attack is one run of a program that uses every interactive instruction, with rounding to
-nearest, so that there is one right result. The rules are those of `runtime_c/tests/tamper.h`.
+nearest, so that there is one right result. The rules are those of `runtime_c/tests/tamper.h`: a
+cheater changes frames that it sends, or goes on with what it changed.
 """
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import subprocess
+import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +45,9 @@ def program(ring: int) -> Script:
     s.start(f"eqz d={bit} a={a} n={N} bits=7")
     s.output_bits(bit, 1, N, to="1")
     s.start(f"a2b d={low} a={a} n={N} bits=6")
+    words = s.reg("s", 3 * N)
+    s.start(f"b2a d={words} a={low} p=3 n={N}")
+    s.output(words, 3 * N, to="0")
     both, noise = s.reg("b", N, 6), s.reg("b", N, 6)
     s.start(f"randbit d={noise} p=6 n={N}")
     s.code += [f"bxor d={low} a={low} b={noise} p=6 n={N}"]
@@ -50,7 +56,6 @@ def program(ring: int) -> Script:
     s.start(f"and d={noise} a={both} b={low} p=6 n={N}")  # 0
     s.start(f"openb d={c} a={noise} p=6 n={N}")
     s.output_clear(c, N)
-    words = s.reg("s", 2 * N)
     s.start(f"ltz d={bit} a={b} n={N} bits={ring}")
     s.start(f"b2a d={words} a={bit} p=1 n={N}")
     s.start(f"open d={c} a={words} n={N}")
@@ -87,25 +92,26 @@ def _products(s: Script, a: str, b: str, e: str, d: str) -> None:
 
 
 def _shuffle(s: Script, a: str, d: str) -> None:
-    """The sum of shuffled rows: the same in every order."""
-    order, ones, total = s.reg("c", 1), s.reg("c", N), s.reg("s", 1)
-    s.code += [f"cfill d={order} imm=5 n=1", f"cfill d={ones} imm=1 n={N}"]
+    """The last output: shuffled rows, right in every order."""
+    order = s.reg("c", 1)
+    s.code += [f"cfill d={order} imm=5 n=1"]
     s.start(f"shuffle d={d} a={a} order={order} n={N} len=1")
-    s.code += [f"scmatmul d={total} a={ones} b={d} M=1 K={N} N=1 ta=0 tb=0"]
-    s.output(total, 1, to="all")
+    s.output(d, N, to="all")
 
 
 @dataclass(frozen=True)
 class Attack:
-    """Rules of one cheater."""
+    """Rules of one cheater: for frames, and for what it goes on with."""
 
     cheater: int
     rules: tuple[str, ...]
+    cheats: tuple[str, ...] = ()
 
     @property
     def kind(self) -> str:
         """The actions, in order."""
-        return "+".join(sorted(rule.split(":")[3] for rule in self.rules))
+        actions = [rule.split(":")[3] for rule in self.rules]
+        return "+".join(sorted(actions + ["own " + c.split(":")[1] for c in self.cheats]))
 
 
 @dataclass
@@ -114,31 +120,36 @@ class Report:
 
     outcomes: Counter[str] = field(default_factory=Counter)
     by_kind: dict[str, Counter[str]] = field(default_factory=dict)
-    bad: list[tuple[str, tuple[str, ...], str]] = field(default_factory=list)
+    bad: list[tuple[str, Attack, str]] = field(default_factory=list)
 
     def add(self, attack: Attack, outcome: str, said: str) -> None:
         self.outcomes[outcome] += 1
         self.by_kind.setdefault(attack.kind, Counter())[outcome] += 1
         if outcome.isupper():
-            self.bad.append((outcome, attack.rules, said[-400:]))
+            self.bad.append((outcome, attack, said[-400:]))
 
 
 class Target:
     """A program under a protocol, and what happens when a party of it cheats."""
 
     def __init__(self, runner: Path, folder: Path, protocol: str, parties: int, ring: int):
-        path, *options = program(ring).write(folder)
+        script = program(ring)
+        self.rows, self.wide = script.outputs - 1, ring // 64
+        path, *options = script.write(folder)
         self.command = [str(runner), path, protocol, str(parties), *options]
         self.command += ["--timeout", str(PATIENCE)]
         self.parties = parties
-        done = self._run("0:0:0:drop")  # nobody sends to itself
+        done = self._run(Attack(0, ("0:0:0:drop",)))  # nobody sends to itself
         assert done is not None and done.returncode == 0, done
-        self.right = _outputs(done.stdout)
+        self.right = self._outputs(done.stdout)
         found = re.findall(r"^frames (\d+) (\d+) (\d+)$", done.stdout, re.M)
         self.frames = {(int(i), int(j)): int(n) for i, j, n in found if int(n)}
+        made = re.findall(r"^made (\d+) (\w+) (\d+)$", done.stdout, re.M)
+        self.made = {(int(p), kind): int(n) for p, kind, n in made}
 
-    def _run(self, *rules: str) -> subprocess.CompletedProcess[str] | None:
-        command = [*self.command, *(x for r in rules for x in ("--tamper", r))]
+    def _run(self, attack: Attack) -> subprocess.CompletedProcess[str] | None:
+        command = [*self.command, *(x for r in attack.rules for x in ("--tamper", r))]
+        command += [x for r in attack.cheats for x in ("--cheat", r)]
         try:
             return subprocess.run(
                 command, capture_output=True, text=True, timeout=60 + 10 * PATIENCE, check=False
@@ -152,14 +163,14 @@ class Target:
         detected: an honest party's check failed; told: only the cheater's own, and it said so;
         ended: a message was missing, or malformed; right: all honest parties have right results.
         """
-        done = self._run(*attack.rules)
+        done = self._run(attack)
         if done is None:
             return "HANG", ""
         if not 0 <= done.returncode <= 8:
             return "CRASH", done.stderr
         status = dict(re.findall(r"^status (\d+) (\d+)$", done.stdout, re.M))
         honest = [p for p in range(self.parties) if p != attack.cheater]
-        for (out, party), words in _outputs(done.stdout).items():
+        for (out, party), words in self._outputs(done.stdout).items():
             if party != attack.cheater and words != self.right[out, party]:
                 return "WRONG", f"output {out} of party {party}"
         if any(status[str(p)] == "7" for p in honest):
@@ -170,8 +181,27 @@ class Target:
             return "CRASH", done.stderr
         return ("told" if "cheating detected" in done.stderr else "ended"), done.stderr
 
+    def _outputs(self, text: str) -> dict[tuple[int, int], list[str]]:
+        """(output, party) -> words; of the rows without their order."""
+        found = re.findall(r"^output (\d+) party (\d+):(.*)$", text, re.M)
+        outputs = {(int(out), int(party)): words.split() for out, party, words in found}
+        return {k: sorted(w) if k[0] == self.rows else w for k, w in outputs.items()}
+
+    def cheat(self, rng: random.Random, cheater: int, kind: str, value: int) -> str:
+        """A rule for words of a kind, any of those that the cheater makes."""
+        word = self.wide * rng.randrange(1 << 16)
+        return f"{cheater}:{kind}:{rng.randrange(self.made[cheater, kind])}:{word}:{value}"
+
     def attack(self, rng: random.Random) -> Attack:
         """A random attack: one rule, or two of one cheater."""
+        if rng.random() < 0.3:
+            kinds = [k for k in sorted(self.made) if k[1] != "input"]  # which would be another one
+            cheater, kind = rng.choice(kinds)
+            value = rng.choice([1, (1 << 64) - 1, 1 << 63, rng.randrange(1 << 64)])
+            cheats = [self.cheat(rng, cheater, kind, value)]
+            if rng.random() < 0.4:  # what may cancel
+                cheats.append(self.cheat(rng, cheater, kind, (1 << 64) - value))
+            return Attack(cheater, (), tuple(cheats))
         (cheater, peer), count = rng.choice(sorted(self.frames.items()))
         rule = _rule(rng, cheater, peer, rng.randrange(count), self.parties)
         rules = [rule]
@@ -189,22 +219,26 @@ class Target:
         return Attack(cheater, tuple(rules))
 
     def run(
-        self, count: int, seed: int, workers: int, progress: Callable[[Report], None] | None = None
+        self,
+        count: int,
+        seed: int,
+        workers: int,
+        progress: Callable[[Report], None] | None = None,
+        seconds: float | None = None,
     ) -> Report:
-        """`count` random attacks, several at a time."""
+        """`count` random attacks, several at a time; none begins after so many seconds."""
         rng, report = random.Random(seed), Report()
+        attacks = [self.attack(rng) for _ in range(count)]
+        end = math.inf if seconds is None else time.monotonic() + seconds
 
-        def attacks() -> Iterator[Attack]:
-            for _ in range(count):
-                yield self.attack(rng)
-
-        def one(attack: Attack) -> tuple[Attack, tuple[str, str]]:
-            return attack, self.outcome(attack)
+        def one(attack: Attack) -> tuple[str, str] | None:
+            return self.outcome(attack) if time.monotonic() < end else None
 
         with ThreadPoolExecutor(workers) as pool:
-            for attack, (outcome, said) in pool.map(one, attacks()):
-                report.add(attack, outcome, said)
-                if progress is not None:
+            for attack, result in zip(attacks, pool.map(one, attacks), strict=True):
+                if result is not None:
+                    report.add(attack, *result)
+                if result is not None and progress is not None:
                     progress(report)
         return report
 
@@ -233,9 +267,3 @@ def _rule(rng: random.Random, cheater: int, peer: int, frame: int, parties: int)
         else "drop"
     )
     return f"{cheater}:{peer}:{frame}:{action}"
-
-
-def _outputs(text: str) -> dict[tuple[int, int], str]:
-    """(output, party) -> words."""
-    found = re.findall(r"^output (\d+) party (\d+):(.*)$", text, re.M)
-    return {(int(out), int(party)): words for out, party, words in found}

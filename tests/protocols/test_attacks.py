@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sequester import _runtime
 from sequester.compiler.cost import cost_module
 
-from ..vm.runner import build
+from ..vm.runner import build, run
 from .attacks import Attack, Target
-from .machine import PARTIES, RINGS
+from .machine import PARTIES, RINGS, Script, Words
 
 MALICIOUS = [
     (p, n, ring)
@@ -27,6 +29,10 @@ def runner() -> Path:
     return build("test")
 
 
+def words(values: list[int]) -> Words:
+    return np.array(values, dtype=object)
+
+
 def test_a_semi_honest_protocol_is_fooled(runner: Path, tmp_path: Path) -> None:
     """One changed bit in one late message is enough: so these attacks are real ones."""
     target = Target(runner, tmp_path, "rep3", 3, 64)
@@ -35,6 +41,72 @@ def test_a_semi_honest_protocol_is_fooled(runner: Path, tmp_path: Path) -> None:
         target.outcome(Attack(p, (f"{p}:{q}:{frame}:flip:3",)))[0] for (p, q), frame in last.items()
     ]
     assert "WRONG" in outcomes and "detected" not in outcomes
+
+
+OWN = {"share", "bits"}  # registers: not all words of them matter
+
+
+@pytest.mark.parametrize(("protocol", "parties", "ring"), MALICIOUS)
+def test_a_cheater_goes_on_with_what_it_sent(
+    protocol: str, parties: int, ring: int, runner: Path, tmp_path: Path
+) -> None:
+    """An error of every kind of message, in the cheater's own shares too; and two that are meant
+    to cancel. Errors in registers are found or do not matter. ("told": the cheater, which checks
+    as all do, was the first to say so.)"""
+    target = Target(runner, tmp_path, protocol, parties, ring)
+    rng = random.Random(ring)
+    kinds = sorted({kind for _, kind in target.made} - {"input"})
+    assert {"product", "dealt", "carries", "gates", "hop"} <= set(kinds)
+    for i, kind in enumerate(kinds):
+        party = next(p for p in (*range(i % parties, parties), 0) if (p, kind) in target.made)
+        value = rng.choice([1, (1 << 64) - 1])
+        first = target.cheat(rng, party, kind, value)
+        second = target.cheat(rng, party, kind, (1 << 64) - value)
+        for cheats in ((first,), (first, second)):
+            outcome, said = target.outcome(Attack(party, (), cheats))
+            right = {"detected", "told", "right"} if kind in OWN else {"detected", "told"}
+            assert outcome in right, (cheats, outcome, said)
+
+
+def test_a_semi_honest_cheater_that_goes_on_is_not_found(runner: Path, tmp_path: Path) -> None:
+    """Consistent errors are those that nobody can see without a check."""
+    target = Target(runner, tmp_path, "rep3", 3, 64)
+    for kind in ("product", "gates", "hop", "share", "bits"):
+        count = target.made[0, kind]
+        numbers = range(0, count, max(1, count // 8))
+        attacks = [Attack(0, (), (f"0:{kind}:{n}:0:1",)) for n in numbers]
+        outcomes = {target.outcome(attack)[0] for attack in attacks}
+        assert "WRONG" in outcomes and outcomes <= {"WRONG", "right"}, (kind, outcomes)
+
+
+@pytest.mark.parametrize("cheater", range(3))
+@pytest.mark.parametrize(("protocol", "outcome"), [("rep3", "WRONG"), ("rep3-mal", "detected")])
+def test_errors_of_one_shuffle_do_not_cancel(
+    protocol: str, outcome: str, cheater: int, runner: Path, tmp_path: Path
+) -> None:
+    """A party that moves rows in two hops adds to a row in one, takes away from it in the other."""
+    target = Target(runner, tmp_path, protocol, 3, 64)
+    assert target.made[cheater, "hop"] == 2
+    pair = (f"{cheater}:hop:0:17:12345", f"{cheater}:hop:1:17:{2**64 - 12345}")
+    assert target.outcome(Attack(cheater, (), pair))[0] == outcome
+
+
+@pytest.mark.parametrize(("protocol", "parties", "ring"), MALICIOUS)
+def test_a_changed_input_is_another_input(
+    protocol: str, parties: int, ring: int, runner: Path, tmp_path: Path
+) -> None:
+    """Whoever changes its input's share in what it sends and in its own has given that input."""
+    outputs = []
+    for value, rules in ((41, ("--cheat", "0:input:0:0:1")), (42, ())):
+        s = Script(ring)
+        a, b = s.secret(words([value, 5])), s.secret(words([7, 9]))
+        d = s.reg("s", 2)
+        s.start(f"mul d={d} a={a} b={b} n=2 m=0 mode=0")
+        s.output(d, 2, to="all")
+        path, *options = s.write(tmp_path)
+        result = run(runner, Path(path), protocol, parties, *options, *rules)
+        outputs.append((result.status, result.outputs))
+    assert outputs[0] == outputs[1] == (0, {(0, p): [294, 45] for p in range(parties)})
 
 
 @pytest.mark.parametrize(("protocol", "parties", "ring"), MALICIOUS)
