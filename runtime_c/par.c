@@ -1,48 +1,84 @@
+#define _GNU_SOURCE
 #include "par.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define STACK_BYTES ((size_t)4 << 20) /* kernels keep their packed blocks on the stack */
+#define AWAKE_NS 500000               /* how long a thread that waits gives way before it sleeps */
 
 struct seq_pool {
     pthread_mutex_t lock;
     pthread_cond_t start, done;
     pthread_t *workers;
     unsigned count; /* workers, the calling thread not included */
-    unsigned busy;  /* threads inside fn */
+    unsigned loops; /* so far */
+    int cpu;        /* of the thread that asks for them */
+    unsigned busy;  /* workers inside the loop; it ends when there are none */
     int stop;
     par_fn fn;
     void *arg;
     size_t n, step, next; /* the loop: pieces of step elements, from next on not yet claimed */
 };
 
-/* Claim and run pieces until none is left. Called and returns with the lock held. */
-static void work(seq_pool *p) {
-    while (p->next < p->n) {
-        size_t begin = p->next;
-        size_t end = p->n - begin > p->step ? begin + p->step : p->n;
-        p->next = end;
-        p->busy++;
-        pthread_mutex_unlock(&p->lock);
-        p->fn(p->arg, begin, end);
-        pthread_mutex_lock(&p->lock);
-        p->busy--;
+/* Give way to other threads while *word is `value`, for a while. To wake a thread that sleeps takes
+ * as long as many a loop does, and on a virtual machine longer. A worker that shares the caller's
+ * CPU sleeps all the same: waking it is when the kernel finds it another. */
+static void stay_awake(const unsigned *word, unsigned value) {
+    struct timespec start, now;
+    long passed = 0;
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    while (passed < AWAKE_NS && __atomic_load_n(word, __ATOMIC_ACQUIRE) == value) {
+        sched_yield();
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        passed = (now.tv_sec - start.tv_sec) * 1000000000L + now.tv_nsec - start.tv_nsec;
     }
+}
+
+/* A counter that stay_awake looks at changes; lock held. */
+static void change(unsigned *word, unsigned value) {
+    __atomic_store_n(word, value, __ATOMIC_RELEASE);
+}
+
+/* Claim and run pieces until none is left. */
+static void work(seq_pool *p) {
+    for (;;) {
+        size_t begin = __atomic_fetch_add(&p->next, p->step, __ATOMIC_RELAXED);
+        if (begin >= p->n)
+            return;
+        p->fn(p->arg, begin, p->n - begin > p->step ? begin + p->step : p->n);
+    }
+}
+
+/* Whether pieces are left to claim. */
+static int open_loop(const seq_pool *p) {
+    return __atomic_load_n(&p->next, __ATOMIC_RELAXED) < p->n;
 }
 
 static void *worker(void *arg) {
     seq_pool *p = arg;
+    unsigned seen = 0;
     pthread_mutex_lock(&p->lock);
     while (!p->stop) {
-        if (p->next >= p->n) {
+        if (open_loop(p)) {
+            change(&p->busy, p->busy + 1);
+            pthread_mutex_unlock(&p->lock);
+            work(p);
+            pthread_mutex_lock(&p->lock);
+            change(&p->busy, p->busy - 1);
+            if (p->busy == 0)
+                pthread_cond_signal(&p->done);
+        } else if (seen != p->loops && sched_getcpu() != p->cpu) {
+            seen = p->loops; /* it is over: often the next follows at once */
+            pthread_mutex_unlock(&p->lock);
+            stay_awake(&p->loops, seen);
+            pthread_mutex_lock(&p->lock);
+        } else {
             pthread_cond_wait(&p->start, &p->lock);
-            continue;
         }
-        work(p);
-        if (p->busy == 0)
-            pthread_cond_signal(&p->done);
     }
     pthread_mutex_unlock(&p->lock);
     return NULL;
@@ -120,8 +156,17 @@ void par_for(seq_pool *p, size_t n, size_t grain, par_fn fn, void *arg) {
     p->n = n;
     p->step = (each ? each : 1) * grain;
     p->next = 0;
+    p->cpu = sched_getcpu();
+    change(&p->loops, p->loops + 1);
+    pthread_mutex_unlock(&p->lock);
     pthread_cond_broadcast(&p->start);
     work(p);
+    pthread_mutex_lock(&p->lock);
+    for (unsigned busy = p->busy; busy; busy = p->busy < busy ? p->busy : 0) {
+        pthread_mutex_unlock(&p->lock);
+        stay_awake(&p->busy, busy);
+        pthread_mutex_lock(&p->lock);
+    }
     while (p->busy)
         pthread_cond_wait(&p->done, &p->lock);
     p->n = p->next = 0;

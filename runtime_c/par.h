@@ -11,8 +11,8 @@ seq_pool *par_create(unsigned threads);
 void par_destroy(seq_pool *pool);
 unsigned par_threads(const seq_pool *pool); /* 1 for NULL */
 /* Call fn on disjoint ranges that cover [0, n), each a multiple of grain long (the last excepted);
- * returns when all are done. pool may be NULL. Not reentrant: fn must not call par_for. Workers
- * sleep on a condition variable between calls: no spinning. */
+ * returns when all are done. pool may be NULL. Not reentrant: fn must not call par_for. For half a
+ * millisecond after a call workers stay awake, giving way to whoever can run; then they sleep. */
 void par_for(seq_pool *pool, size_t n, size_t grain, par_fn fn, void *arg);
 
 #endif

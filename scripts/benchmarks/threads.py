@@ -24,6 +24,6 @@ def measure(
         for name, shape in one["shapes"].items():
             gains[name] = round(many["shapes"][name]["gmacs"] / shape["gmacs"], 2)
     for name in protocol.OPS:
-        times = [protocol.passed(name, n, 31, max(repetitions, 3), t) for t in (1, threads)]
+        times = [protocol.passed(name, n, 31, max(repetitions, 20), t) for t in (1, threads)]
         gains[name] = round(times[0] / times[1], 2)
     return {"threads": threads, "speedup": gains}
