@@ -215,8 +215,10 @@ typedef struct {
 
 const rep3_word *rep3_words(const seq_env *env);
 
-/* ---- addition of A (known to P1) and B (known to P2 and P3) on bits (rep3_adder.c) ---- */
+/* ---- addition of A (known to P1) and B (known to P2 and P3) on bits (rep3_plan.c, rep3_adder.c)
+ * ---- */
 
+#define REP3_FORM_WORDS (REP3_PIECE / 64 * 8) /* of a plane, worked on at a time */
 enum { REP3_CARRY, REP3_SIGN, REP3_ZERO_TEST, REP3_SUM };
 #define REP3_MAX_BITS 128
 
@@ -244,6 +246,29 @@ typedef struct {
 #define REP3_MAX_GATES (2 * REP3_MAX_BITS)
 /* The gates of a level, at most REP3_MAX_GATES; returns how many. */
 unsigned rep3_plan_gates(const rep3_plan *plan, unsigned level, rep3_gate *gates);
+
+/* Bits of block j, and the number of the product of its bits that `subset` has. */
+static inline unsigned rep3_block_size(const rep3_plan *plan, unsigned j) {
+    const unsigned rest = plan->added - j * REP3_BLOCK;
+    return rest < REP3_BLOCK ? rest : REP3_BLOCK;
+}
+static inline unsigned rep3_monomial(unsigned block, unsigned subset) {
+    return block * ((1u << REP3_BLOCK) - 1) + subset - 1;
+}
+
+/* My parts of the forms of block j, words i .. i + n of their planes, n <= REP3_FORM_WORDS, from my
+ * parts of its monomials and all of B. Parts are added by XOR; exactly one side has `one` set. */
+typedef struct rep3_forms rep3_forms;
+struct rep3_forms {
+    void (*load)(const rep3_forms *x, unsigned monomial, uint64_t *out, size_t i, size_t n);
+    void (*emit)(const rep3_forms *x, unsigned form, const uint64_t *part, size_t i, size_t n);
+    const uint64_t *b; /* planes of B, `stride` words apart */
+    size_t stride;
+    int one;
+};
+void rep3_plan_forms(const rep3_plan *plan, unsigned j, const rep3_forms *x, size_t i, size_t n);
+/* The form that is plane i of the result in the end, but for B's own bits. */
+unsigned rep3_plan_result(const rep3_plan *plan, unsigned i);
 
 typedef struct {
     rep3_plan plan;

@@ -9,81 +9,6 @@
 
 #include "rep3.h"
 
-/* ---- plan ---- */
-
-static unsigned block_size(const rep3_plan *plan, unsigned j) {
-    const unsigned rest = plan->added - j * REP3_BLOCK;
-    return rest < REP3_BLOCK ? rest : REP3_BLOCK;
-}
-
-static unsigned monomial_of(unsigned block, unsigned subset) {
-    return block * ((1u << REP3_BLOCK) - 1) + subset - 1;
-}
-
-void rep3_plan_make(rep3_plan *plan, unsigned kind, unsigned bits) {
-    const int sum = kind == REP3_SUM;
-    plan->kind = kind;
-    plan->bits = bits;
-    plan->added = kind == REP3_SIGN ? bits - 1 : bits;
-    plan->blocks = (plan->added + REP3_BLOCK - 1) / REP3_BLOCK;
-    plan->top = kind == REP3_SIGN && plan->blocks <= 1;
-    plan->monomials = plan->forms = 0;
-    for (unsigned j = 0; j < plan->blocks; j++) {
-        const unsigned size = block_size(plan, j);
-        plan->monomials += (1u << size) - 1;
-        for (unsigned i = 0; sum && i < size; i++) {
-            plan->s[j * REP3_BLOCK + i] = (uint16_t)plan->forms++;
-            if (i && j)
-                plan->pp[j * REP3_BLOCK + i] = (uint16_t)plan->forms++;
-        }
-        if (sum && j + 1 == plan->blocks)
-            break;
-        if (kind != REP3_ZERO_TEST)
-            plan->g[j] = (uint16_t)plan->forms++;
-        if (j || kind == REP3_ZERO_TEST)
-            plan->p[j] = (uint16_t)plan->forms++;
-    }
-    if (plan->top)
-        plan->monomials++;
-    if (!plan->forms)
-        plan->g[0] = (uint16_t)plan->forms++; /* the sign of one bit: the top monomial alone */
-    const unsigned nodes = sum ? plan->blocks - 1 : plan->blocks;
-    plan->tree = 0;
-    while (1u << plan->tree < nodes)
-        plan->tree++;
-    plan->levels = plan->tree + (sum && REP3_BLOCK > 1 && bits > REP3_BLOCK + 1);
-}
-
-/* The last layer of a sum: every bit but the first of its block takes in the carry into the block.
- */
-static unsigned sum_gates(const rep3_plan *plan, rep3_gate *gates) {
-    unsigned count = 0;
-    for (unsigned j = 1; j < plan->blocks; j++)
-        for (unsigned i = 1; i < block_size(plan, j); i++) {
-            const unsigned bit = j * REP3_BLOCK + i;
-            gates[count++] = (rep3_gate){plan->s[bit], plan->pp[bit], plan->g[j - 1], 1};
-        }
-    return count;
-}
-
-unsigned rep3_plan_gates(const rep3_plan *plan, unsigned level, rep3_gate *gates) {
-    const int sum = plan->kind == REP3_SUM, zero = plan->kind == REP3_ZERO_TEST;
-    if (level == plan->tree)
-        return sum_gates(plan, gates);
-    const unsigned nodes = sum ? plan->blocks - 1 : plan->blocks;
-    unsigned count = 0;
-    for (unsigned j = 0; j < nodes; j++) {
-        if (!(j >> level & 1) || (!sum && (j + 1) % (2u << level) && j + 1 != nodes))
-            continue;
-        const unsigned k = (j >> level << level) - 1;
-        if (!zero)
-            gates[count++] = (rep3_gate){plan->g[j], plan->p[j], plan->g[k], 1};
-        if (zero || j >= 2u << level)
-            gates[count++] = (rep3_gate){plan->p[j], plan->p[j], plan->p[k], 0};
-    }
-    return count;
-}
-
 /* ---- dealing ---- */
 
 int rep3_adder_alloc(seq_task *t, rep3_adder *ad) {
@@ -116,10 +41,7 @@ REP3_KERNEL static void xor_words(uint64_t *restrict d, const uint64_t *restrict
         d[i] ^= a[i];
 }
 
-enum { WORDS = REP3_PIECE / 64 * 8 }; /* words of a plane worked on at a time */
-typedef struct {
-    uint64_t m[1 << REP3_BLOCK][WORDS];
-} subset_words;
+enum { WORDS = REP3_FORM_WORDS };
 
 typedef struct {
     const seq_env *env;
@@ -131,23 +53,23 @@ typedef struct {
 /* P1's message for one block and piece: monomials of A plus F13's masks. */
 static void deal_piece(const adder_job *job, unsigned j, size_t i, size_t n) {
     const rep3_adder *ad = job->ad;
-    const unsigned third = rep3_third(job->env->me, REP3_P1), size = block_size(&ad->plan, j);
+    const unsigned third = rep3_third(job->env->me, REP3_P1), size = rep3_block_size(&ad->plan, j);
     const size_t words = ad->part.blocks[third], first = ad->part.first[third];
     uint64_t *out = (uint64_t *)job->message[REP3_P1];
-    subset_words w;
+    uint64_t product[1 << REP3_BLOCK][WORDS];
     for (unsigned s = 1; s < 1u << size; s++) {
         const unsigned low = s & -s, bit = j * REP3_BLOCK + (unsigned)__builtin_ctz(s);
         const uint64_t *a = ad->in[REP3_P1] + bit * words + i;
         if (s == low)
-            memcpy(w.m[s], a, n * 8);
+            memcpy(product[s], a, n * 8);
         else
-            and_words(w.m[s], w.m[s ^ low], a, n);
-        const unsigned monomial = monomial_of(j, s);
+            and_words(product[s], product[s ^ low], a, n);
+        const unsigned monomial = rep3_monomial(j, s);
         uint64_t *plane = out + monomial * words + i;
         prg_words(&ad->keys->prev, REP3_MONOMIAL + monomial, first + i, plane, n);
-        xor_words(plane, w.m[s], n);
+        xor_words(plane, product[s], n);
     }
-    prg_wipe(&w, sizeof w);
+    prg_wipe(product, sizeof product);
 }
 
 static void deal_blocks(void *arg, size_t begin, size_t end) {
@@ -175,27 +97,19 @@ void rep3_adder_deal(seq_task *t, rep3_adder *ad, uint8_t *message) {
 
 /* ---- forms ---- */
 
-/* One more bit (number i of the block) into the generate c and propagate p of the bits below it,
- * for every product of them with a monomial of the bits above: c' = b (a + c) + a c, p' = p (a +
- * b). */
-REP3_KERNEL static void extend(subset_words *c, subset_words *p, const subset_words *m,
-                               const uint64_t *b, unsigned i, unsigned size, size_t n) {
-    for (unsigned s = 0; s < 1u << size; s += 2u << i) {
-        const unsigned a = s | 1u << i;
-        uint64_t *restrict cs = c->m[s], *restrict ps = p->m[s];
-        const uint64_t *restrict ca = c->m[a], *restrict pa = p->m[a], *restrict ma = m->m[a];
-        for (size_t k = 0; k < n; k++) {
-            cs[k] = (b[k] & (ma[k] ^ cs[k])) ^ ca[k];
-            ps[k] = pa[k] ^ (b[k] & ps[k]);
-        }
-    }
-}
+/* One role's work on forms. */
+typedef struct {
+    rep3_forms io; /* first: the plan hands out a pointer to it */
+    const adder_job *job;
+    unsigned role;
+} role_forms;
 
 /* Mask my part of a form: own component and message get it, the other component the masks' sum. */
-static void emit(const adder_job *job, unsigned role, unsigned form, const uint64_t *part, size_t i,
-                 size_t n) {
-    const rep3_adder *ad = job->ad;
-    const unsigned third = rep3_third(job->env->me, role), own = role == REP3_P2 ? 0 : 1;
+static void emit(const rep3_forms *io, unsigned form, const uint64_t *part, size_t i, size_t n) {
+    const role_forms *x = (const role_forms *)io;
+    const rep3_adder *ad = x->job->ad;
+    const unsigned role = x->role, own = role == REP3_P2 ? 0 : 1;
+    const unsigned third = rep3_third(x->job->env->me, role);
     const prg_key *f23 = role == REP3_P2 ? &ad->keys->next : &ad->keys->prev;
     const size_t at = form * ad->part.words + ad->part.off[third] + i;
     const size_t address = ad->part.first[third] + i;
@@ -204,56 +118,19 @@ static void emit(const adder_job *job, unsigned role, unsigned form, const uint6
     prg_words(f23, (own ? REP3_FORM2 : REP3_FORM3) + form, address, shared, n);
     xor_words(shared, mine, n);
     xor_words(mine, part, n);
-    memcpy(job->message[role] + (form * ad->part.blocks[third] + i) * 8, mine, n * 8);
+    memcpy(x->job->message[role] + (form * ad->part.blocks[third] + i) * 8, mine, n * 8);
 }
 
-/* My part of monomial i: P2 got it from P1, P3 has it from F13. */
-static void load_monomial(const adder_job *job, unsigned role, unsigned monomial, uint64_t *out,
-                          size_t i, size_t n) {
-    const rep3_adder *ad = job->ad;
-    const unsigned third = rep3_third(job->env->me, role);
-    if (role == REP3_P2)
-        memcpy(out, job->dealt + (monomial * ad->part.blocks[third] + i) * 8, n * 8);
+/* My part of a monomial: P2 got it from P1, P3 has it from F13. */
+static void load_monomial(const rep3_forms *io, unsigned monomial, uint64_t *out, size_t i,
+                          size_t n) {
+    const role_forms *x = (const role_forms *)io;
+    const rep3_adder *ad = x->job->ad;
+    const unsigned third = rep3_third(x->job->env->me, x->role);
+    if (x->role == REP3_P2)
+        memcpy(out, x->job->dealt + (monomial * ad->part.blocks[third] + i) * 8, n * 8);
     else
         prg_words(&ad->keys->next, REP3_MONOMIAL + monomial, ad->part.first[third] + i, out, n);
-}
-
-static void form_piece(const adder_job *job, unsigned role, unsigned j, size_t i, size_t n) {
-    const rep3_plan *plan = &job->ad->plan;
-    const unsigned size = block_size(plan, j), sum = plan->kind == REP3_SUM;
-    const size_t words = job->ad->part.blocks[rep3_third(job->env->me, role)];
-    subset_words m, c, p;
-    memset(m.m[0], role == REP3_P2 ? 0xFF : 0, n * 8); /* the empty product: P2 has it */
-    for (unsigned s = 1; s < 1u << size; s++)
-        load_monomial(job, role, monomial_of(j, s), m.m[s], i, n);
-    memset(&c, 0, sizeof c);
-    memcpy(&p, &m, sizeof m);
-    for (unsigned k = 0; k < size; k++) {
-        const unsigned bit = j * REP3_BLOCK + k;
-        if (sum) {
-            if (k && j)
-                emit(job, role, plan->pp[bit], p.m[0], i, n);
-            uint64_t s[WORDS];
-            memcpy(s, m.m[1u << k], n * 8);
-            xor_words(s, c.m[0], n);
-            emit(job, role, plan->s[bit], s, i, n);
-            prg_wipe(s, sizeof s);
-        }
-        extend(&c, &p, &m, job->ad->in[role] + bit * words + i, k, size, n);
-    }
-    if (plan->top) {
-        load_monomial(job, role, plan->monomials - 1, m.m[0], i, n);
-        xor_words(c.m[0], m.m[0], n);
-    }
-    if (!(sum && j + 1 == plan->blocks)) {
-        if (plan->kind != REP3_ZERO_TEST)
-            emit(job, role, plan->g[j], c.m[0], i, n);
-        if (j || plan->kind == REP3_ZERO_TEST)
-            emit(job, role, plan->p[j], p.m[0], i, n);
-    }
-    prg_wipe(&m, sizeof m);
-    prg_wipe(&c, sizeof c);
-    prg_wipe(&p, sizeof p);
 }
 
 /* Items: P2's blocks, then P3's. The sign of one bit has no block; its item is an empty one. */
@@ -263,9 +140,11 @@ static void form_blocks(void *arg, size_t begin, size_t end) {
     for (size_t item = begin; item < end; item++) {
         const unsigned role = item < blocks ? REP3_P2 : REP3_P3;
         const size_t words = job->ad->part.blocks[rep3_third(job->env->me, role)];
+        const rep3_forms io = {load_monomial, emit, job->ad->in[role], words, role == REP3_P2};
+        const role_forms x = {io, job, role};
         for (size_t i = 0; i < words; i += WORDS)
-            form_piece(job, role, (unsigned)(item % blocks), i,
-                       words - i < WORDS ? words - i : WORDS);
+            rep3_plan_forms(&job->ad->plan, (unsigned)(item % blocks), &x.io, i,
+                            words - i < WORDS ? words - i : WORDS);
     }
 }
 
@@ -388,11 +267,6 @@ int rep3_adder_level(seq_task *t, rep3_adder *ad, unsigned level) {
 
 const uint64_t *rep3_adder_result(const rep3_adder *ad, unsigned i, unsigned component,
                                   unsigned r) {
-    const rep3_plan *plan = &ad->plan;
-    unsigned form = plan->g[plan->blocks ? plan->blocks - 1 : 0];
-    if (plan->kind == REP3_SUM)
-        form = plan->s[i];
-    else if (plan->kind == REP3_ZERO_TEST)
-        form = plan->p[plan->blocks - 1];
+    const unsigned form = rep3_plan_result(&ad->plan, i);
     return ad->form[component] + form * ad->part.words + ad->part.off[r];
 }
