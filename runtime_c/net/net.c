@@ -16,9 +16,10 @@
  * one. A single lock guards queues, mailboxes and state; it is held for bookkeeping only, never for
  * I/O.
  *
- * A full mailbox pauses its reader, but only while the VM is busy: a VM that sleeps in net_wait may
- * wait for a frame that is still unread behind the others, so then readers go on, frame by frame. A
- * peer that gets FLOOD times the limit ahead of a waiting VM is at fault. */
+ * A full mailbox pauses its reader, but only while the VM does not wait for that peer: a VM that
+ * found a frame missing and sleeps in net_wait may wait for one that is still unread behind the
+ * others, so then that peer's reader goes on, frame by frame. A peer that gets FLOOD times the
+ * limit ahead of a VM that waits for it is at fault; one that runs ahead of others is held up. */
 
 #define STAGE_BYTES ((size_t)64 << 10)  /* small frames are gathered in runs of this size */
 #define DIRECT_BYTES ((size_t)64 << 10) /* frames up to this size the caller may write itself */
@@ -45,6 +46,7 @@ typedef struct {
 
     net_buffer *box[BOX_LISTS];
     size_t box_bytes;
+    int wanted;          /* a frame of it was missing since the last sleep */
     int goodbye, failed; /* how the incoming direction ended */
     int waits;           /* its last frame was a heartbeat that said: I wait */
     int midway;          /* part of a frame is here */
@@ -418,7 +420,7 @@ static int deliver(net_peer *p, net_buffer *frame) {
 static void pause_while_full(net_peer *p) {
     net *n = p->net;
     pthread_mutex_lock(&n->lock);
-    while (p->box_bytes > n->options.max_mailbox && !n->starving && !n->closing) {
+    while (p->box_bytes > n->options.max_mailbox && !(n->starving && p->wanted) && !n->closing) {
         pthread_cond_wait(&n->room, &n->lock);
     }
     pthread_mutex_unlock(&n->lock);
@@ -767,6 +769,7 @@ int net_take(net *n, unsigned peer, net_tag tag, size_t bytes, uint8_t **payload
     pthread_mutex_lock(&n->lock);
     net_buffer **at = box_find(p, tag), *frame = *at;
     int ended = p->goodbye;
+    p->wanted |= frame == NULL;
     if (frame != NULL) {
         *at = frame->next;
         p->box_bytes -= box_cost(frame);
@@ -824,6 +827,9 @@ seq_status net_wait(net *n, double seconds, seq_error *err) {
         double slice = now + SLICE_SECONDS;
         (void)cond_wait_until(&n->arrived, &n->lock, slice < deadline ? slice : deadline);
         n->starving = 0;
+    }
+    for (unsigned i = 0; i < n->options.parties; i++) {
+        n->peers[i].wanted = 0;
     }
     pthread_mutex_unlock(&n->lock);
     return status;

@@ -55,9 +55,10 @@ typedef struct {
 
 typedef struct net net;
 
-/* A full mailbox pauses its reader while the caller is busy; while it sleeps in net_wait readers go
- * on regardless, because the frame it needs may be behind others. A peer whose untaken frames then
- * exceed four times max_mailbox has failed. All limits and times must be positive.
+/* A full mailbox pauses its reader, but while the caller sleeps in net_wait readers of peers go on
+ * of which net_take found no frame since the sleep before: what it needs may be behind others. A
+ * peer whose untaken frames then exceed four times max_mailbox has failed. All limits and times
+ * must be positive.
  *
  * Connect to every peer in both directions; on TLS both sides show a certificate of ca_file whose
  * subject common name is `party-<index>`, checked against the expected index. Returns NULL with

@@ -4,6 +4,7 @@
  * counters speed KIND CERTS MEGABYTES    three parties in threads: megabytes a second and direction
  *   pause                         a full mailbox pauses its reader without a deadlock
  *   flood                         a peer that sends what nobody takes is given up
+ *   ahead                         a peer that runs ahead is held up while others are waited for
  *   stop KIND CERTS               the stop flag while connecting and while waiting
  *   headers SEED COUNT            random and mutated headers through the frame parser
  *   babble SEED COUNT             random and mutated bytes through a whole receiver
@@ -361,6 +362,48 @@ static int mailbox(unsigned frames, int expect_flood) {
     return 0;
 }
 
+/* Party 1 runs ahead of party 0, who waits for party 2: it is held up and not at fault. */
+static void *send_one(void *arg) {
+    sender_args *a = arg;
+    (void)usleep(500000);
+    return send_many(a);
+}
+
+static int ahead(void) {
+    file_names files;
+    net_hub *hub = net_hub_create(3);
+    sender_args a[2] = {{.options = make_options(1, NET_MEMORY, "-", &files), .frames = 100},
+                        {.options = make_options(2, NET_MEMORY, "-", &files), .frames = 1}};
+    net_options o = make_options(0, NET_MEMORY, "-", &files);
+    pthread_t thread[2];
+    for (unsigned i = 0; i < 2; i++) {
+        a[i].bytes = 65536;
+        a[i].options.parties = 3;
+        a[i].options.hub = hub;
+        CHECK(pthread_create(&thread[i], NULL, i ? send_one : send_many, &a[i]) == 0);
+    }
+    o.parties = 3;
+    o.hub = hub;
+    o.max_mailbox = 1 << 20;
+    seq_error err = {0};
+    net *n = net_open(&o, &err);
+    must(n != NULL, &err);
+    for (unsigned p = 2; p > 0; p--) {
+        for (unsigned i = 0; i < a[p - 1].frames; i++) {
+            uint8_t *payload = NULL;
+            must(take(n, p, (net_tag){i, 0}, 65536, &payload, &err), &err);
+            CHECK(matches(payload, 65536, i));
+            net_free(payload);
+        }
+        net_send(n, p, (net_tag){0, 1}, NULL, 0);
+    }
+    net_close(n);
+    pthread_join(thread[0], NULL);
+    pthread_join(thread[1], NULL);
+    net_hub_destroy(hub);
+    return 0;
+}
+
 /* Every party sends more small frames to the next one than connection and mailbox take in, so that
  * some are begun by the caller and ended by the sender. */
 static void *fill_up_body(void *arg) {
@@ -702,6 +745,9 @@ int main(int argc, char **argv) {
     }
     if (strcmp(command, "flood") == 0) {
         return mailbox(200, 1);
+    }
+    if (strcmp(command, "ahead") == 0) {
+        return ahead();
     }
     if (strcmp(command, "stop") == 0 && argc == 4) {
         return stop(argv[2], argv[3]);

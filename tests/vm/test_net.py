@@ -65,7 +65,9 @@ def test_small_frames_fill_the_connection(program: Path, keys: Path, kind: str) 
     run(program, "fill-up", kind, keys)
 
 
-@pytest.mark.parametrize("command", ["pause", "flood", "busy", "linger", "tamper", "refuse"])
+@pytest.mark.parametrize(
+    "command", ["pause", "flood", "ahead", "busy", "linger", "tamper", "refuse"]
+)
 def test_alone(program: Path, command: str) -> None:
     run(program, command)
 
