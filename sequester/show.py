@@ -45,10 +45,8 @@ def protocols(rows: Sequence[Protocol]) -> None:
         span = str(p.parties_min)
         if p.parties_max != p.parties_min:
             span += f"-{p.parties_max}"
-        a, b = p.threshold
-        corrupt = f"fewer than {a}/{b}" if a else "none"
         rings = ", ".join([f"2^{bits}" for bits in p.rings] + ["2^127 - 1"] * p.field)
-        table.add_row(p.name, p.title, span, corrupt, p.adversary, rings)
+        table.add_row(p.name, p.title, span, p.corrupt, p.adversary, rings)
     console_for(sys.stdout).print(table)
 
 

@@ -69,7 +69,7 @@ class Protocol:
     adversary: str
     parties_min: int
     parties_max: int
-    threshold: tuple[int, int]  # fewer than parties * a / b may be corrupt
+    corrupt: str  # who may be
     rings: tuple[int, ...]
     field: bool
     insecure: bool
@@ -82,6 +82,8 @@ def protocols() -> list[Protocol]:
     info = ffi.new("seq_protocol_info *")
     found: list[Protocol] = []
     while lib.seq_protocol_at(len(found), info):
+        a, b = info.threshold_num, info.threshold_den
+        corrupt = f"fewer than {a}/{b}" if a else "none"
         text = [ffi.string(s).decode() for s in (info.name, info.title, info.adversary)]
         found.append(
             Protocol(
@@ -90,7 +92,7 @@ def protocols() -> list[Protocol]:
                 adversary=text[2],
                 parties_min=info.parties_min,
                 parties_max=info.parties_max,
-                threshold=(info.threshold_num, info.threshold_den),
+                corrupt=ffi.string(info.corrupt).decode() if info.corrupt else corrupt,
                 rings=tuple(b for b, has in ((64, info.ring64), (128, info.ring128)) if has),
                 field=bool(info.field),
                 insecure=bool(info.insecure),

@@ -66,6 +66,7 @@ MODULES: dict[str, str] = {
     "rep3-mal": "rep3_mal",
     "rep4": "rep4",
     "shamir": "shamir",
+    "dealer": "dealer",
 }
 
 

@@ -77,7 +77,7 @@ class _Traffic:
 def _sign(bits: int) -> Addition:
     """Bit `bits` - 1 of a sum: a carry, and both top bits are dealt."""
     below = carry(bits - 1)
-    return Addition(below.monomials + 1, below.forms, below.gates, below.levels)
+    return Addition(below.monomials + 1, below.forms, below.by_level)
 
 
 def _rounded(n: int, args: Mapping[str, Any], word: int, replicated: bool = False) -> Cost:

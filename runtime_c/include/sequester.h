@@ -29,6 +29,7 @@ void seq_program_hash(const seq_program *program, uint8_t out[32]);
 /* ---- protocols ---- */
 typedef struct {
     const char *name, *title, *adversary;
+    const char *corrupt; /* who may be, where the threshold does not say it; or NULL */
     unsigned parties_min, parties_max, threshold_num, threshold_den;
     int ring64, ring128, field, insecure;
 } seq_protocol_info;

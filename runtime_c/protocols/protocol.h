@@ -29,6 +29,7 @@ typedef struct {
     unsigned parties_min, parties_max;
     unsigned threshold_num,
         threshold_den;               /* corruptions tolerated: < parties * num / den; 0/1: none */
+    const char *corrupt;             /* the same in words, where that does not say it; or NULL */
     unsigned ring64, ring128, field; /* domains it works in */
     /* Words kept of each shared element, and of 64 bits; <= SEQ_MAX_COMPONENTS. */
     unsigned components, bit_components;

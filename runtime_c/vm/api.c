@@ -43,6 +43,7 @@ int seq_protocol_at(size_t i, seq_protocol_info *info) {
         .name = p->name,
         .title = p->title,
         .adversary = p->adversary,
+        .corrupt = p->corrupt,
         .parties_min = p->parties_min,
         .parties_max = p->parties_max,
         .threshold_num = p->threshold_num,

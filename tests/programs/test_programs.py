@@ -196,23 +196,24 @@ def make(
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_three_executors_agree(case: Case, tmp_path: Path) -> None:
+def test_executors_agree(case: Case, tmp_path: Path) -> None:
     inputs = write_inputs(case, tmp_path)
     made = make(case, inputs, "nearest")
     arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
     expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
     case.check(expected.lines)
-    for protocol in ("emulate", "rep3"):
+    for protocol in ("emulate", "rep3", "dealer"):
         lines, outputs = run(tmp_path, case.name, made, inputs, protocol)
         assert lines == expected.lines, protocol
         assert set(outputs) == set(expected.outputs)
         for name, array in outputs.items():
             np.testing.assert_array_equal(array, expected.outputs[name], f"{protocol} {name}")
-    table = source.summary(tmp_path / "rep3")
-    measured, predicted = table["measured"], table["predicted"]
-    assert predicted["exact"]
-    assert measured["rounds"] == predicted["rounds"]
-    assert measured["sent_bytes"] == predicted["sent_bytes"]
+    for protocol in ("rep3", "dealer"):
+        table = source.summary(tmp_path / protocol)
+        measured, predicted = table["measured"], table["predicted"]
+        assert predicted["exact"]
+        assert measured["rounds"] == predicted["rounds"]
+        assert measured["sent_bytes"] == predicted["sent_bytes"]
 
 
 @pytest.mark.parametrize("case", FIELD_CASES, ids=lambda c: c.name)

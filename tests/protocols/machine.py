@@ -27,6 +27,7 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "rep3-mal": (3,),
     "rep4": (4,),
     "shamir": (3, 4, 5, 10),
+    "dealer": (3, 4, 10),
 }
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
@@ -34,6 +35,7 @@ RINGS: dict[str, tuple[int, ...]] = {
     "rep3-mal": (64,),
     "rep4": (64, 128),
     "shamir": (FIELD,),
+    "dealer": (64, 128),
 }
 
 

@@ -1,0 +1,542 @@
+/* dealer: products, roundings, selections, bits as numbers. See dealer.h. */
+
+#include "dealer.h"
+
+#include "bilinear.h"
+
+/* ---- rounding, of a masked value or of summands that are masked first ---- */
+
+enum { MASKED, SUMMANDS, PRODUCT }; /* what is rounded */
+enum { MASKING, ADDING, LAST };     /* what is waited for */
+
+typedef struct {
+    dealer_deal x;
+    dealer_part part;
+    unsigned m, nearest, source, phase;
+    seq_reg a, b, e, d; /* operands; e.c[0] NULL: nothing is added */
+    void *c;            /* the masked value; first my summand of it */
+    void *top, *high, *t1, *t2;
+    dealer_opening opening;
+    dealer_adder adder;
+} round_state;
+
+static unsigned residue_bytes(unsigned m) {
+    return (m + 7) / 8;
+}
+
+/* Bytes of the dealer's message. */
+static size_t round_bytes(const seq_task *t, const round_state *s) {
+    const size_t word = t->env->ring->word;
+    size_t bytes = s->source == MASKED ? 0 : s->part.count * word;
+    if (s->m)
+        bytes += s->part.count * (word + s->x.residue);
+    if (s->nearest)
+        bytes += s->part.count * word + dealer_adder_bytes(&s->adder);
+    return bytes;
+}
+
+static int round_alloc(seq_task *t, round_state *s) {
+    const size_t bytes = s->part.count * t->env->ring->word + 64;
+    s->c = task_scratch(t, bytes);
+    s->t1 = task_scratch(t, bytes);
+    s->t2 = task_scratch(t, bytes);
+    if (!s->c || !s->t1 || !s->t2)
+        return -1;
+    if (s->m && (!(s->top = task_scratch(t, bytes)) || !(s->high = task_scratch(t, bytes))))
+        return -1;
+    return s->nearest ? dealer_adder_alloc(t, &s->adder) : 0;
+}
+
+/* Elements of a component of a register. */
+static void *at(const seq_task *t, const round_state *s, const seq_reg *r, unsigned component) {
+    return dealer_at(t->env, r->c[component], s->part.first);
+}
+
+/* A public coin, uniform in [0, 2^m). */
+static void public_coin(const seq_task *t, const round_state *s, void *out) {
+    const size_t halves = t->env->ring->word / 8;
+    prg_key key;
+    prg_derive(&key, &dealer_of(t)->common, t->call.instance, t->call.sub);
+    prg_words(&key, DEALER_COIN, s->part.first * halves, out, s->part.count * halves);
+    prg_wipe(&key, sizeof key);
+    t->env->ring->shr(out, out, t->env->ring_bits - s->m, s->part.count);
+}
+
+/* The dealer's part of the carry that rounding to nearest takes away. */
+static void deal_carry(round_state *s, const seq_env *env, const void *r) {
+    const unsigned width = 8 * (unsigned)env->ring->word;
+    env->bits->slice(s->adder.in, s->part.words, r, width, s->part.count, 0, s->m);
+    dealer_adder_deal(&s->x, &s->adder);
+    env->bits->unslice(s->t1, width, dealer_adder_mask(&s->adder, 0), s->part.words, s->part.count,
+                       0, 1);
+    dealer_give(&s->x, DEALER_WORD, DEALER_BIT, s->part.first, s->t1, s->part.count);
+}
+
+/* r = coin - mask: its top bit, and what it has above its low m bits. */
+static void deal_rounding(seq_task *t, round_state *s, const void *mask) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count, first = s->part.first;
+    const unsigned bits = t->env->ring_bits;
+    void *result = at(t, s, &s->d, 1), *r = s->t2;
+    if (s->nearest)
+        memset(r, 0, n * ring->word);
+    else
+        public_coin(t, s, r);
+    ring->sub(r, r, mask, n);
+    ring->shr(s->top, r, bits - 1, n);
+    dealer_give(&s->x, DEALER_RESIDUE, DEALER_TOP, first, s->top, n);
+    ring->shr(s->high, r, s->m, n);
+    ring->muli(s->high, s->high, -1, n);
+    dealer_mask(&s->x, DEALER_WORD, DEALER_WRAP, first, s->t1, n);
+    if (s->nearest) {
+        memcpy(result, s->t1, n * ring->word);
+        ring->sub(s->high, s->high, s->t1, n);
+    } else {
+        dealer_shl(t->env, s->t1, s->t1, bits - s->m, n);
+        ring->add(result, s->high, s->t1, n);
+    }
+    dealer_give(&s->x, DEALER_WORD, DEALER_HIGH, first, s->high, n);
+    if (s->nearest)
+        deal_carry(s, t->env, r);
+}
+
+static int round_deal(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count, first = s->part.first;
+    const void *mask = at(t, s, &s->a, s->source == SUMMANDS ? 0 : 1);
+    if (s->source == PRODUCT)
+        ring->mul(s->c, mask, at(t, s, &s->b, 1), n);
+    else
+        memcpy(s->c, mask, n * ring->word);
+    if (s->source != MASKED) {
+        dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, s->t1, n);
+        ring->sub(s->c, s->c, s->t1, n);
+        dealer_give(&s->x, DEALER_WORD, DEALER_PRODUCT, first, s->c, n);
+        memcpy(s->c, s->t1, n * ring->word);
+    }
+    if (s->m)
+        deal_rounding(t, s, s->c);
+    else
+        memcpy(at(t, s, &s->d, 1), s->c, n * ring->word);
+    return TASK_DONE;
+}
+
+static int round_begin(seq_task *t, round_state *s, size_t n) {
+    s->part = dealer_elements(t, n);
+    s->x.residue = residue_bytes(s->m);
+    if (s->m > t->env->ring_bits - 2)
+        return task_fail(t, SEQ_ERR_PROGRAM, -1, "dealer truncates by 1 to %u bits, not %u",
+                         t->env->ring_bits - 2, s->m);
+    if (s->nearest) {
+        rep3_plan_make(&s->adder.plan, REP3_CARRY, s->m);
+        s->adder.first = t->begin;
+        s->adder.words = s->part.words;
+    }
+    if (round_alloc(t, s) || dealer_begin(&s->x, t, round_bytes(t, s)))
+        return TASK_ERROR;
+    return dealer_is(t) ? round_deal(t, s) : TASK_WAIT;
+}
+
+static int open_words(seq_task *t, round_state *s, unsigned phase, unsigned kind, void *value) {
+    s->phase = phase;
+    s->opening = (dealer_opening){.kind = kind,
+                                  .residue = s->x.residue,
+                                  .to = DEALER_ONLINE,
+                                  .n = s->part.count,
+                                  .value = value};
+    return dealer_open(t, &s->opening);
+}
+
+/* t1 = 1 - the top bit of c; top *= that. */
+static void keep_top(const seq_task *t, const round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    ring->shr(s->t1, s->c, t->env->ring_bits - 1, s->part.count);
+    ring->muli(s->t1, s->t1, -1, s->part.count);
+    ring->addi(s->t1, s->t1, 1, s->part.count);
+    ring->mul(s->top, s->top, s->t1, s->part.count);
+}
+
+/* c = z + 2^(W-2) + r: what wraps is opened mod 2^m, masked. */
+static int open_wrap(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count;
+    public_coin(t, s, s->t1);
+    ring->add(s->c, s->c, s->t1, n);
+    dealer_add_power(t->env, s->c, t->env->ring_bits - 2, n);
+    keep_top(t, s);
+    dealer_mask(&s->x, DEALER_WORD, DEALER_WRAP, s->part.first, s->t1, n);
+    ring->sub(s->top, s->top, s->t1, n);
+    dealer_shl(t->env, s->t1, s->t1, t->env->ring_bits - s->m, n);
+    ring->add(at(t, s, &s->d, 1), s->high, s->t1, n);
+    return open_words(t, s, LAST, DEALER_RESIDUE, s->top);
+}
+
+static int finish_wrap(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const unsigned bits = t->env->ring_bits;
+    void *d = at(t, s, &s->d, 0);
+    dealer_shl(t->env, s->top, s->top, bits - s->m, s->part.count);
+    ring->shr(d, s->c, s->m, s->part.count);
+    ring->add(d, d, s->top, s->part.count);
+    dealer_sub_power(t->env, d, bits - 2 - s->m, s->part.count);
+    return TASK_DONE;
+}
+
+/* Nearest: whether c + 2^(m-1) mod 2^m is less than r mod 2^m, the carry of r and its complement.
+ */
+static int add_carry(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count;
+    dealer_add_power(t->env, s->c, t->env->ring_bits - 2, n);
+    memcpy(s->t1, s->c, n * ring->word);
+    dealer_add_power(t->env, s->t1, s->m - 1, n);
+    ring->muli(s->t1, s->t1, -1, n);
+    ring->addi(s->t1, s->t1, -1, n);
+    t->env->bits->slice(s->adder.in, s->part.words, s->t1, 8 * (unsigned)ring->word, n, 0, s->m);
+    s->phase = ADDING;
+    return dealer_adder_step(&s->x, &s->adder);
+}
+
+/* high, my part of the result, less the carry, and masked already; party 0 adds what is public. */
+static int open_nearest(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const unsigned bits = t->env->ring_bits;
+    const size_t n = s->part.count;
+    keep_top(t, s);
+    dealer_shl(t->env, s->top, s->top, bits - s->m, n);
+    ring->add(s->high, s->high, s->top, n);
+    t->env->bits->unslice(s->t1, 8 * (unsigned)ring->word, dealer_adder_value(&s->adder, 0),
+                          s->part.words, n, 0, 1);
+    if (t->env->me == 0) {
+        ring->sub(s->high, s->high, s->t1, n);
+        ring->shr(s->t2, s->c, s->m, n);
+        ring->add(s->high, s->high, s->t2, n);
+        dealer_shl(t->env, s->t2, s->c, bits - s->m, n);
+        ring->shr(s->t2, s->t2, bits - 1, n);
+        ring->add(s->high, s->high, s->t2, n);
+        dealer_sub_power(t->env, s->high, bits - 2 - s->m, n);
+    }
+    ring->muli(s->t1, s->t1, 2, n);
+    ring->addi(s->t1, s->t1, -1, n);
+    dealer_get(&s->x, DEALER_WORD, DEALER_BIT, s->part.first, s->t2, n);
+    ring->muladd(s->high, s->t1, s->t2, n);
+    return open_words(t, s, LAST, DEALER_WORD, s->high);
+}
+
+static int finish_nearest(seq_task *t, round_state *s) {
+    memcpy(at(t, s, &s->d, 0), s->high, s->part.count * t->env->ring->word);
+    dealer_mask(&s->x, DEALER_WORD, DEALER_WRAP, s->part.first, at(t, s, &s->d, 1), s->part.count);
+    return TASK_DONE;
+}
+
+/* c is the masked value. */
+static int round_masked(seq_task *t, round_state *s) {
+    const size_t n = s->part.count, first = s->part.first;
+    if (!s->m) {
+        memcpy(at(t, s, &s->d, 0), s->c, n * t->env->ring->word);
+        dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, at(t, s, &s->d, 1), n);
+        return TASK_DONE;
+    }
+    dealer_get(&s->x, DEALER_RESIDUE, DEALER_TOP, first, s->top, n);
+    dealer_get(&s->x, DEALER_WORD, DEALER_HIGH, first, s->high, n);
+    return s->nearest ? add_carry(t, s) : open_wrap(t, s);
+}
+
+/* My summand: of a product D_a M_b + M_a D_b, and D_a D_b at party 0, with what the dealer dealt.
+ */
+static int open_summands(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count;
+    dealer_get(&s->x, DEALER_WORD, DEALER_PRODUCT, s->part.first, s->c, n);
+    if (s->source == SUMMANDS) {
+        ring->add(s->c, s->c, at(t, s, &s->a, 0), n);
+        return open_words(t, s, MASKING, DEALER_WORD, s->c);
+    }
+    const void *value = at(t, s, &s->a, 0), *other = at(t, s, &s->b, 0);
+    ring->muladd(s->c, value, at(t, s, &s->b, 1), n);
+    ring->muladd(s->c, at(t, s, &s->a, 1), other, n);
+    if (t->env->me == 0)
+        ring->muladd(s->c, value, other, n);
+    for (unsigned k = t->env->me == 0 ? 0 : 1; s->e.c[0] && k < 2; k++)
+        ring->add(s->c, s->c, at(t, s, &s->e, k), n);
+    return open_words(t, s, MASKING, DEALER_WORD, s->c);
+}
+
+/* All steps but the first, at computing parties. */
+static int round_step(seq_task *t) {
+    round_state *s = t->state;
+    if (t->step_no == 1) {
+        if (dealer_take(&s->x))
+            return TASK_ERROR;
+        if (s->source != MASKED)
+            return open_summands(t, s);
+        memcpy(s->c, at(t, s, &s->a, 0), s->part.count * t->env->ring->word);
+        return round_masked(t, s);
+    }
+    const int status =
+        s->phase == ADDING ? dealer_adder_step(&s->x, &s->adder) : dealer_open(t, &s->opening);
+    if (status != TASK_DONE)
+        return status;
+    if (s->phase == LAST)
+        return s->nearest ? finish_nearest(t, s) : finish_wrap(t, s);
+    return s->phase == MASKING ? round_masked(t, s) : open_nearest(t, s);
+}
+
+static unsigned round_rounds(const seq_vm *vm, int64_t m, int64_t nearest, int summands) {
+    unsigned openings = summands ? 1 : 0;
+    if (m)
+        openings += 1;
+    if (m && nearest)
+        openings += dealer_adder_openings(REP3_CARRY,
+                                          (unsigned)(m < REP3_MAX_BITS ? m : REP3_MAX_BITS - 1));
+    return openings * dealer_rounds(vm);
+}
+
+static int trunc_step(seq_task *t) {
+    round_state *s = t->state;
+    if (t->step_no)
+        return round_step(t);
+    s->a = t->call.reg[SEQ_ARG_TRUNC_a];
+    s->d = t->call.reg[SEQ_ARG_TRUNC_d];
+    s->m = (unsigned)t->call.arg[SEQ_ARG_TRUNC_m];
+    s->nearest = s->m && t->call.arg[SEQ_ARG_TRUNC_mode];
+    s->source = s->a.c[1] ? MASKED : SUMMANDS;
+    return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_TRUNC_n]);
+}
+
+void dealer_start_trunc(seq_vm *vm, const seq_call *call) {
+    const int64_t *arg = call->arg;
+    dealer_start(vm, call, (size_t)arg[SEQ_ARG_TRUNC_n],
+                 round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode], 0), trunc_step,
+                 sizeof(round_state));
+}
+
+/* Sums have one operand more than products, behind all others. */
+_Static_assert((int)SEQ_ARG_MUL_ADD_d == (int)SEQ_ARG_MUL_d &&
+                   (int)SEQ_ARG_MUL_ADD_mode == (int)SEQ_ARG_MUL_mode,
+               "operands of products and sums");
+
+static int mul_step(seq_task *t) {
+    round_state *s = t->state;
+    if (t->step_no)
+        return round_step(t);
+    s->a = t->call.reg[SEQ_ARG_MUL_a];
+    s->b = t->call.reg[SEQ_ARG_MUL_b];
+    s->d = t->call.reg[SEQ_ARG_MUL_d];
+    if (t->call.op == SEQ_OP_MUL_ADD)
+        s->e = t->call.reg[SEQ_ARG_MUL_ADD_e];
+    s->m = (unsigned)t->call.arg[SEQ_ARG_MUL_m];
+    s->nearest = s->m && t->call.arg[SEQ_ARG_MUL_mode];
+    s->source = PRODUCT;
+    return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_MUL_n]);
+}
+
+void dealer_start_mul(seq_vm *vm, const seq_call *call) {
+    const int64_t *arg = call->arg;
+    dealer_start(vm, call, (size_t)arg[SEQ_ARG_MUL_n],
+                 round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode], 1), mul_step,
+                 sizeof(round_state));
+}
+
+/* ---- matmul and convolutions: a local product, then its rounding as a sub-machine ---- */
+
+/* The dealer: the product of the masks. The others: their summand of the product. */
+static int bilinear_step(seq_task *t) {
+    if (t->step_no)
+        return TASK_DONE;
+    bilinear b;
+    bilinear_of(&t->call, &b);
+    const seq_reg *x = &t->call.reg[b.x], *y = &t->call.reg[b.y];
+    const ring_ops *ring = t->env->ring;
+    uint8_t *z = task_scratch(t, b.size * ring->word + 64);
+    void *sum = t->env->me == 0 ? task_scratch(t, b.y_size * ring->word + 64) : y->c[1];
+    if (!z || !sum)
+        return TASK_ERROR;
+    if (t->env->me == 0)
+        ring->add(sum, y->c[0], y->c[1], b.y_size);
+    b.f(t, 0, b.slices, z, x->c[dealer_is(t) ? 1 : 0], sum, 0);
+    if (!dealer_is(t))
+        b.f(t, 0, b.slices, z, x->c[1], y->c[0], 1);
+    const int sums = t->call.op >= SEQ_OP_MUL_ADD && !dealer_is(t);
+    for (unsigned k = t->env->me == 0 ? 0 : 1; sums && k < 2; k++)
+        ring->add(z, z, t->call.reg[b.mode + 1].c[k], b.size);
+    seq_call sub = {.op = SEQ_OP_TRUNC};
+    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b.size;
+    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b.mode - 1];
+    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b.mode];
+    sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b.d];
+    sub.reg[SEQ_ARG_TRUNC_a].c[0] = z;
+    task_call(t, &sub, 1);
+    return TASK_WAIT;
+}
+
+void dealer_start_bilinear(seq_vm *vm, const seq_call *call) {
+    bilinear b;
+    bilinear_of(call, &b);
+    call_rounds(vm, call,
+                b.size ? round_rounds(vm, call->arg[b.mode - 1], call->arg[b.mode], 1) : 0);
+    if (b.size)
+        task_create(vm, call, 0, 0, b.size, bilinear_step, 0);
+}
+
+/* ---- select and b2a: (d + (1 - 2d) m)(D + M) for a bit d ^ m ---- */
+
+typedef struct {
+    dealer_deal x;
+    dealer_part part;
+    size_t planes, n;     /* b2a; elements of the whole vector */
+    seq_reg b, a, d, k;   /* a.c[0] NULL: no select; k.c[0] NULL: nothing is kept */
+    int kept;             /* k is read */
+    void *sum, *bit, *t1; /* the opening's value; my part of m; a plane's d */
+    dealer_opening opening;
+} bit_state;
+
+static const uint64_t *plane_at(const bit_state *s, const seq_reg *b, unsigned component,
+                                size_t plane) {
+    return (const uint64_t *)b->c[component] + plane * bits_plane_words(s->n) + s->part.first / 64;
+}
+
+static void as_words(const seq_task *t, const bit_state *s, void *out, const uint64_t *plane) {
+    t->env->bits->unslice(out, 8 * (unsigned)t->env->ring->word, plane, s->part.words,
+                          s->part.count, 0, 1);
+}
+
+/* What select_keep keeps: the mask of the bit, as a number. */
+static void keep(const seq_task *t, const bit_state *s, const void *bit) {
+    const size_t bytes = s->part.count * t->env->ring->word;
+    memset(dealer_at(t->env, s->k.c[0], s->part.first), 0, bytes);
+    memcpy(dealer_at(t->env, s->k.c[1], s->part.first), bit, bytes);
+}
+
+static int bit_deal(seq_task *t, bit_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count;
+    for (size_t p = 0; p < s->planes; p++) {
+        const size_t first = p * s->n + s->part.first;
+        if (s->kept) {
+            memcpy(s->bit, dealer_at(t->env, s->k.c[1], first), n * ring->word);
+        } else {
+            as_words(t, s, s->bit, plane_at(s, &s->b, 1, p));
+            dealer_give(&s->x, DEALER_WORD, DEALER_BIT, first, s->bit, n);
+            if (s->k.c[0])
+                keep(t, s, s->bit);
+        }
+        if (s->a.c[0]) {
+            ring->mul(s->t1, s->bit, dealer_at(t->env, s->a.c[1], first), n);
+            dealer_give(&s->x, DEALER_WORD, DEALER_CHOSEN, first, s->t1, n);
+        }
+        dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, dealer_at(t->env, s->d.c[1], first), n);
+    }
+    return TASK_DONE;
+}
+
+/* My summand of plane p, and my part of the result's mask. */
+static void bit_summand(seq_task *t, bit_state *s, size_t p) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count, first = p * s->n + s->part.first;
+    void *sum = dealer_at(t->env, s->sum, p * n), *mask = dealer_at(t->env, s->d.c[1], first);
+    const int select = s->a.c[0] != NULL;
+    if (s->kept)
+        memcpy(s->bit, dealer_at(t->env, s->k.c[1], first), n * ring->word);
+    else
+        dealer_get(&s->x, DEALER_WORD, DEALER_BIT, first, s->bit, n);
+    if (s->k.c[0] && !s->kept)
+        keep(t, s, s->bit);
+    if (select) {
+        dealer_get(&s->x, DEALER_WORD, DEALER_CHOSEN, first, sum, n);
+        ring->muladd(sum, s->bit, dealer_at(t->env, s->a.c[0], first), n);
+    } else {
+        memcpy(sum, s->bit, n * ring->word);
+    }
+    as_words(t, s, s->t1, plane_at(s, &s->b, 0, p));
+    ring->muli(s->bit, s->t1, -2, n);
+    ring->addi(s->bit, s->bit, 1, n);
+    ring->mul(sum, sum, s->bit, n);
+    if (select)
+        ring->muladd(sum, s->t1, dealer_at(t->env, s->a.c[1], first), n);
+    if (select && t->env->me == 0)
+        ring->muladd(sum, s->t1, dealer_at(t->env, s->a.c[0], first), n);
+    else if (t->env->me == 0)
+        ring->add(sum, sum, s->t1, n);
+    dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, mask, n);
+    ring->sub(sum, sum, mask, n);
+}
+
+/* The operands are set when step 0 begins. */
+static int bit_step(seq_task *t, size_t n, size_t planes) {
+    bit_state *s = t->state;
+    const size_t word = t->env->ring->word;
+    if (t->step_no == 0) {
+        s->n = n;
+        s->planes = planes;
+        s->part = dealer_elements(t, n);
+        const size_t all = planes * s->part.count;
+        s->sum = task_scratch(t, all * word + 64);
+        s->bit = task_scratch(t, s->part.count * word + 64);
+        s->t1 = task_scratch(t, s->part.count * word + 64);
+        if (!s->sum || !s->bit || !s->t1)
+            return TASK_ERROR;
+        if (dealer_begin(&s->x, t, all * word * (!s->kept + (s->a.c[0] != NULL))))
+            return TASK_ERROR;
+        return dealer_is(t) ? bit_deal(t, s) : TASK_WAIT;
+    }
+    if (t->step_no == 1) {
+        if (dealer_take(&s->x))
+            return TASK_ERROR;
+        for (size_t p = 0; p < s->planes; p++)
+            bit_summand(t, s, p);
+        s->opening = (dealer_opening){.kind = DEALER_WORD,
+                                      .to = DEALER_ONLINE,
+                                      .n = s->planes * s->part.count,
+                                      .value = s->sum};
+    }
+    const int status = dealer_open(t, &s->opening);
+    for (size_t p = 0; status == TASK_DONE && p < s->planes; p++)
+        memcpy(dealer_at(t->env, s->d.c[0], p * n + s->part.first),
+               dealer_at(t->env, s->sum, p * s->part.count), s->part.count * word);
+    return status;
+}
+
+/* select_keep and select_kept have their operands at the same places. */
+_Static_assert((int)SEQ_ARG_SELECT_KEEP_k == (int)SEQ_ARG_SELECT_KEPT_k &&
+                   (int)SEQ_ARG_SELECT_KEEP_n == (int)SEQ_ARG_SELECT_KEPT_n,
+               "operands of select_keep and select_kept");
+
+static int select_step(seq_task *t) {
+    bit_state *s = t->state;
+    const seq_reg *reg = t->call.reg;
+    if (t->call.op == SEQ_OP_SELECT) {
+        s->b = reg[SEQ_ARG_SELECT_b];
+        s->a = reg[SEQ_ARG_SELECT_a];
+        s->d = reg[SEQ_ARG_SELECT_d];
+        return bit_step(t, (size_t)t->call.arg[SEQ_ARG_SELECT_n], 1);
+    }
+    s->b = reg[SEQ_ARG_SELECT_KEPT_b];
+    s->a = reg[SEQ_ARG_SELECT_KEPT_a];
+    s->d = reg[SEQ_ARG_SELECT_KEPT_d];
+    s->k = reg[SEQ_ARG_SELECT_KEPT_k];
+    s->kept = t->call.op == SEQ_OP_SELECT_KEPT;
+    return bit_step(t, (size_t)t->call.arg[SEQ_ARG_SELECT_KEPT_n], 1);
+}
+
+void dealer_start_select(seq_vm *vm, const seq_call *call) {
+    const unsigned n = call->op == SEQ_OP_SELECT ? SEQ_ARG_SELECT_n : SEQ_ARG_SELECT_KEPT_n;
+    dealer_start(vm, call, (size_t)call->arg[n], dealer_rounds(vm), select_step, sizeof(bit_state));
+}
+
+static int b2a_step(seq_task *t) {
+    bit_state *s = t->state;
+    s->b = t->call.reg[SEQ_ARG_B2A_a];
+    s->d = t->call.reg[SEQ_ARG_B2A_d];
+    return bit_step(t, (size_t)t->call.arg[SEQ_ARG_B2A_n], (size_t)t->call.arg[SEQ_ARG_B2A_p]);
+}
+
+void dealer_start_b2a(seq_vm *vm, const seq_call *call) {
+    const size_t p = (size_t)call->arg[SEQ_ARG_B2A_p];
+    const size_t n = p ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
+    if (p && n > DEALER_MAX_ELEMENTS / p)
+        (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "dealer converts at most %zu bits at once",
+                      DEALER_MAX_ELEMENTS);
+    else
+        dealer_start(vm, call, n, dealer_rounds(vm), b2a_step, sizeof(bit_state));
+}
