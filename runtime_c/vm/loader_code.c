@@ -322,7 +322,7 @@ static seq_status between(const checker *c, unsigned i, int64_t least, int64_t m
     return SEQ_OK;
 }
 
-/* The three convolutions have B .. PW at the same positions. */
+/* All convolutions have B .. m at the same positions. */
 static seq_status check_conv(const checker *c) {
     const int64_t *a = c->in->arg;
     for (unsigned i = SEQ_ARG_CONV2D_B; i <= SEQ_ARG_CONV2D_SW; i++) {
@@ -340,6 +340,13 @@ static seq_status check_conv(const checker *c) {
         }
     }
     return between(c, SEQ_ARG_CONV2D_m, 0, (int64_t)c->l->p->ring_bits - 2);
+}
+
+/* A sum of no products would be a result without anything that proves it. */
+static seq_status check_matmul(const checker *c) {
+    seq_status status = between(c, SEQ_ARG_MATMUL_K, 1, (int64_t)PROGRAM_MAX_ELEMENTS - 1);
+    return status != SEQ_OK ? status
+                            : between(c, SEQ_ARG_MATMUL_m, 0, (int64_t)c->l->p->ring_bits - 2);
 }
 
 static seq_status check_bcopy(const checker *c) {
@@ -416,12 +423,17 @@ static seq_status check_meaning(const checker *c) {
     case SEQ_OP_BCOPY:
         return check_bcopy(c);
     case SEQ_OP_MUL:
+    case SEQ_OP_MUL_ADD:
         return between(c, SEQ_ARG_MUL_m, 0, bits - 2);
     case SEQ_OP_MATMUL:
-        return between(c, SEQ_ARG_MATMUL_m, 0, bits - 2);
+    case SEQ_OP_MATMUL_ADD:
+        return check_matmul(c);
     case SEQ_OP_CONV2D:
+    case SEQ_OP_CONV2D_ADD:
     case SEQ_OP_CONV2D_DX:
+    case SEQ_OP_CONV2D_DX_ADD:
     case SEQ_OP_CONV2D_DW:
+    case SEQ_OP_CONV2D_DW_ADD:
         return check_conv(c);
     case SEQ_OP_TRUNC:
         return between(c, SEQ_ARG_TRUNC_m, 1, bits - 2);
@@ -446,8 +458,16 @@ _Static_assert(SEQ_ARG_LTZ_bits == (int)SEQ_ARG_EQZ_bits &&
                    SEQ_ARG_LTZ_bits == (int)SEQ_ARG_A2B_bits,
                "checked as one");
 _Static_assert(SEQ_ARG_CONV2D_B == (int)SEQ_ARG_CONV2D_DX_B &&
-                   SEQ_ARG_CONV2D_m == (int)SEQ_ARG_CONV2D_DW_m,
-               "checked as one");
+                   SEQ_ARG_CONV2D_B == (int)SEQ_ARG_CONV2D_DW_B &&
+                   SEQ_ARG_CONV2D_m == (int)SEQ_ARG_CONV2D_DX_m &&
+                   SEQ_ARG_CONV2D_m == (int)SEQ_ARG_CONV2D_DW_m &&
+                   SEQ_ARG_CONV2D_m == (int)SEQ_ARG_CONV2D_ADD_m &&
+                   SEQ_ARG_CONV2D_m == (int)SEQ_ARG_CONV2D_DX_ADD_m &&
+                   SEQ_ARG_CONV2D_m == (int)SEQ_ARG_CONV2D_DW_ADD_m &&
+                   SEQ_ARG_MATMUL_m == (int)SEQ_ARG_MATMUL_ADD_m &&
+                   SEQ_ARG_MATMUL_K == (int)SEQ_ARG_MATMUL_ADD_K &&
+                   SEQ_ARG_MUL_m == (int)SEQ_ARG_MUL_ADD_m,
+               "operands at the same positions");
 
 /* ---- control flow and handles ---- */
 

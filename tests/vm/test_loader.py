@@ -256,9 +256,24 @@ def opcodes(names: str) -> bytes:
         ("cfill 0 0;end", "too short"),
         ("cfill 0 0 1 1;end", "too long"),
         ("open 0 8 0 4;loop 8 2;endloop;join 0;end", "touches what"),
+        ("mul_add 0 0 8 16 4 63 0 24;join 0;end", "m is 63"),
+        ("matmul 0 0 8 16 2 0 2 0 0 0 0;join 0;end", "K is 0"),
+        ("matmul_add 0 0 8 16 2 0 2 0 0 0 0 24;join 0;end", "K is 0"),
+        ("matmul_add 0 0 8 16 1 1 1 0 0 64 0 24;join 0;end", "m is 64"),
+        *[
+            (f"conv2d{kind}_add 0 0 64 128 1 1 3 3 1 3 3 {sizes} 192;join 0;end", reason)
+            for kind in ("", "_dx", "_dw")
+            for sizes, reason in (
+                ("2 1 1 1 0 0 0 0", "OH does not follow"),
+                ("1 1 0 1 0 0 0 0", "SH is 0"),
+                ("1 1 1 1 0 0 63 0", "m is 63"),
+            )
+        ],
     ],
 )
-def test_control_flow_is_checked(runner: Path, tmp_path: Path, code: str, reason: str) -> None:
+def test_control_flow_and_sizes_are_checked(
+    runner: Path, tmp_path: Path, code: str, reason: str
+) -> None:
     (verdict,) = verdicts(runner, tmp_path, [opcodes(code)])
     assert REFUSED.fullmatch(verdict) and reason in verdict, verdict
 
