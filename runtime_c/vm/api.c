@@ -370,6 +370,9 @@ static void finish(seq_run *run) {
             }
         }
         vm->frames = net_memory(vm->net);
+        if (vm->error.status == SEQ_ERR_CHEAT) {
+            checkpoint_spoil(vm);
+        }
         if (vm->error.status == SEQ_OK) {
             net_close(vm->net);
         } else {

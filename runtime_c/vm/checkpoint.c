@@ -52,6 +52,10 @@ static void state_path(const seq_vm *vm, uint64_t number, char out[PATH]) {
     (void)snprintf(out, PATH, "%s/state-%llu", vm->checkpoint.folder, (unsigned long long)number);
 }
 
+static void cheating_path(const seq_vm *vm, char out[PATH]) {
+    (void)snprintf(out, PATH, "%s/cheating", vm->checkpoint.folder);
+}
+
 static void still_path(const seq_vm *vm, const checkpoint_still *s, char out[PATH]) {
     char start[17];
     for (unsigned i = 0; i < 8; i++) {
@@ -613,15 +617,40 @@ static void copy_second_halves(vm_keys *to, const vm_keys *from) {
     memcpy(to->common + 16, from->common + 16, 16);
 }
 
+void checkpoint_spoil(const seq_vm *vm) {
+    char path[PATH];
+    if (vm->checkpoint.folder == NULL) {
+        return;
+    }
+    cheating_path(vm, path);
+    FILE *f = fopen(path, "w");
+    if (f != NULL) {
+        (void)fprintf(f, "%s\n", vm->error.message);
+        (void)fclose(f);
+    }
+}
+
 seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *keys) {
     vm_checkpoint *k = &vm->checkpoint;
     uint64_t number = 0;
+    char cheating[PATH];
+    cheating_path(vm, cheating);
     if (name_start(vm, keys->common) != SEQ_OK) {
         return vm->error.status;
     }
     if (!resume) {
         copy_second_halves(&k->keys, keys);
+        if (k->folder != NULL) {
+            (void)unlink(cheating);
+        }
         return SEQ_OK;
+    }
+    if (access(cheating, F_OK) == 0) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "this run ended because cheating was detected, and is not resumed: every "
+                        "start is another try for who cheats. Start it anew, or accept that and "
+                        "remove %s",
+                        cheating);
     }
     if (agree(vm, timeout_s, &number) != SEQ_OK || load(vm, number) != SEQ_OK) {
         return vm->error.status;

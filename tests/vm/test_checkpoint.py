@@ -41,7 +41,13 @@ from .runner import Result, build, run
 
 CONFIG, PEER = 4, 3  # statuses
 ROWS = 12
-CASES = [("emulate", 1, 64), ("rep3", 3, 64), ("rep3", 3, 128)]
+CASES = [
+    ("emulate", 1, 64),
+    ("rep3", 3, 64),
+    ("rep3", 3, 128),
+    ("rep3-mal", 3, 64),
+    ("rep4", 4, 64),
+]
 
 
 @program
@@ -305,6 +311,27 @@ def test_nothing_to_resume_from(saved: tuple[Saved, Path]) -> None:
     for path in (files / "2").glob("state-*"):
         path.unlink()
     refused(whole.resume(files), "party 2 has no checkpoint of this run")
+
+
+@pytest.mark.parametrize(("protocol", "parties"), [("rep3-mal", 3), ("rep4", 4)])
+def test_a_run_with_a_cheater_is_not_resumed(
+    make: Make, tmp_path: Path, protocol: str, parties: int
+) -> None:
+    whole = make(protocol, parties, 64)
+    files, clean = tmp_path / "files", tmp_path / "clean"
+    shutil.copytree(whole.files, files)
+    (files / "0" / f"state-{whole.numbers()[0]}").unlink()  # some of the program is left to do
+    caught = whole.resume(files, "--cheat", "1:share:2:0:1")
+    assert caught.status == 7 and "cheating detected" in caught.stderr
+    marks = list(files.glob("*/cheating"))
+    assert marks
+    refused(whole.resume(files), "cheating was detected", "remove", "cheating")
+    shutil.copytree(whole.files, clean)
+    mark = clean / marks[0].relative_to(files)
+    mark.write_text("")
+    refused(whole.resume(clean), "cheating was detected", "remove", "cheating")
+    mark.unlink()
+    assert whole.resume(clean).outputs == whole.whole.outputs
 
 
 def test_still_registers_are_written_once_a_loop(make: Make) -> None:
