@@ -121,12 +121,23 @@ void rep4_start_input(seq_vm *vm, const seq_call *call) {
  * zero among the three senders. So p learns whether all views agree and nothing of which do: that
  * two honest ones agree may depend on an earlier error times a secret ---- */
 
+/* Of a sum, what is compared: all; with a lowered statistical parameter s, in test builds, so many
+ * bits that an error of 2^63 passes with probability 2^-s. */
+static rep4_digest compared(const seq_task *t, rep4_digest sum) {
+#ifdef SEQ_TEST
+    if (t->env->stat < 40)
+        sum &= ((rep4_digest)1 << (63 + t->env->stat)) - 1;
+#endif
+    (void)t;
+    return sum;
+}
+
 /* What my view of what party f sent to me or q adds to the word for party `to`. */
 static rep4_digest view(const seq_task *t, const rep4_keys *keys, unsigned to, unsigned q,
                         unsigned f) {
     const rep4_state *s = t->env->protocol;
     const unsigned me = t->env->me;
-    rep4_digest sums[2] = {s->verified[q][f], s->received[q][f]}, tag;
+    rep4_digest sums[2] = {compared(t, s->verified[q][f]), compared(t, s->received[q][f])}, tag;
     uint64_t words[4];
     if (me > q) { /* the lower party's view comes first */
         const rep4_digest verified = sums[0];
@@ -161,9 +172,11 @@ static rep4_digest zero_for(const seq_task *t, const rep4_keys *keys, unsigned t
     return words[rank] - words[(rank + 1) % 3];
 }
 
-static int check_send(seq_task *t) {
+/* own: my views as they are now. What starts while the check is under way belongs to the next. */
+static int check_send(seq_task *t, rep4_digest *own) {
     rep4_keys keys;
     rep4_derive(&keys, t);
+    *own = views(t, &keys, t->env->me);
     for (unsigned to = 0; to < 4; to++) {
         if (to == t->env->me)
             continue;
@@ -178,16 +191,13 @@ static int check_send(seq_task *t) {
     return TASK_WAIT;
 }
 
-static int check_compare(seq_task *t) {
-    rep4_keys keys;
-    rep4_derive(&keys, t);
-    rep4_digest sum = views(t, &keys, t->env->me), part;
+static int check_compare(seq_task *t, rep4_digest sum) {
+    rep4_digest part;
     for (unsigned p = 0; p < 4; p++)
         if (p != t->env->me) {
             memcpy(&part, task_received(t, p), sizeof part);
             sum += part;
         }
-    prg_wipe(&keys, sizeof keys);
     if (sum != 0) /* whose view differs is not known, and would tell too much */
         return task_fail(t, SEQ_ERR_CHEAT, -1,
                          "cheating detected: what was sent is not what should have been; one of "
@@ -196,18 +206,20 @@ static int check_compare(seq_task *t) {
 }
 
 static int check_step(seq_task *t) {
-    return t->step_no == 0 ? check_send(t) : check_compare(t);
+    rep4_digest *own = t->state;
+    return t->step_no == 0 ? check_send(t, own) : check_compare(t, *own);
 }
 
 void rep4_start_verify(seq_vm *vm, const seq_call *call) {
     call_rounds(vm, call, 1);
-    task_create(vm, call, 0, 0, 0, check_step, 0);
+    task_create(vm, call, 0, 0, 0, check_step, sizeof(rep4_digest));
 }
 
 /* ---- openings: of the share that a receiver p lacks, party p+1 sends the words and p+2 a hash
  * ---- */
 
 typedef struct {
+    rep4_digest views; /* first: the check's */
     rep4_keys keys;
     int to; /* -1: all */
     size_t planes, n;
@@ -249,8 +261,8 @@ static void open_copy(const seq_task *t, unsigned component, uint8_t *out) {
 
 static rep4_digest open_hash(const seq_task *t, unsigned peer, const uint8_t *words) {
     const open_state *s = t->state;
-    return rep4_hash(&s->keys.pair[(peer + 3 - t->env->me) % 4], REP4_HASH, 0, words,
-                     open_bytes(t));
+    return compared(t, rep4_hash(&s->keys.pair[(peer + 3 - t->env->me) % 4], REP4_HASH, 0, words,
+                                 open_bytes(t)));
 }
 
 static int open_send(seq_task *t) {

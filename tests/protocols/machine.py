@@ -68,6 +68,7 @@ class Script:
     inputs: list[Words] = field(default_factory=list)
     heads: list[str] = field(default_factory=list)
     outputs: int = 0
+    handles: int = 1
     top: dict[str, int] = field(default_factory=lambda: {"s": 0, "b": 0, "c": 0})
 
     def reg(self, file: str, n: int, planes: int = 1) -> str:
@@ -113,7 +114,7 @@ class Script:
             f".meta domain={int(self.bits == FIELD)} ring_bits={room(self.bits)} "
             f"k={room(self.bits) // 2 - 1} f=16 stat=40 rounding=1"
             + "".join(f" {f}_size={n + 8}" for f, n in self.top.items())
-            + " handles=1 checked=0"
+            + f" handles={self.handles} checked=0"
         )
         order = sorted(self.heads, key=lambda h: h.startswith(".output"))
         return "\n".join([meta, '.string "x"', *order, '.line "x":1', *self.code, "end", ""])
