@@ -11,7 +11,9 @@
 
 #include "dzk.h"
 
-#define MAL_CHUNK 512                      /* blocks in a task */
+#ifndef MAL_CHUNK
+#define MAL_CHUNK 512 /* blocks in a task */
+#endif
 #define MAL_LOG_BYTES ((uint64_t)96 << 20) /* the log is verified when it is larger */
 
 typedef struct {

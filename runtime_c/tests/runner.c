@@ -3,7 +3,7 @@
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
  *            [--stop SECONDS] [--timeout SECONDS] [--checkpoints FOLDER] [--every N] [--resume]
- *            [--key PARTY] [--tamper RULE]... [--cheat RULE]... [--view PARTY]
+ *            [--key PARTY] [--tamper RULE]... [--cheat RULE]... [--view PARTY] [--masks]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -13,9 +13,11 @@
  * in SEQ_TEST builds a digest of everything that was sent. Checkpoints of party I go to FOLDER/I,
  * which exists, under a key of its own; --key gives one party another one. --tamper and --cheat:
  * tamper.h; then `frames` says how many each party sent to each, `made` how often it made words of
- * each kind. --view prints what is sent to a party, as `view FROM: hexadecimal`. Exit status: the
- * first seq_status that blames no peer, or any; `status P S` gives each party's. */
+ * each kind. --view prints what is sent to a party, as `view FROM: hexadecimal`; --masks: masks.h.
+ * Exit status: the first seq_status that blames no peer, or any; `status P S` gives each party's.
+ */
 #include "../vm/vm.h"
+#include "masks.h"
 #include "tamper.h"
 
 #include <arpa/inet.h>
@@ -37,7 +39,7 @@ typedef struct {
     const char *file, *last, *differ, *protocol;
     double stop_s, timeout_s;
     unsigned parties, threads[VM_PARTIES];
-    int tcp, checked, counters, resume, key;
+    int tcp, checked, counters, resume, key, masks;
     const char *checkpoints;
     uint64_t every;
     const char *input[64];
@@ -98,6 +100,8 @@ static arguments parse(int argc, char **argv) {
         const char *next = i + 1 < argc ? argv[i + 1] : "";
         if (strcmp(argv[i], "--tcp") == 0) {
             a.tcp = 1;
+        } else if (strcmp(argv[i], "--masks") == 0) {
+            a.masks = 1;
         } else if (strcmp(argv[i], "--counters") == 0) {
             a.counters = 1;
         } else if (strcmp(argv[i], "--threads") == 0) {
@@ -349,6 +353,9 @@ int main(int argc, char **argv) {
         parties[i].program = last != NULL && i + 1 == a.parties ? last : program;
     }
     make_runs(&a, parties, hub);
+    if (a.masks) {
+        masks_begin();
+    }
     for (unsigned i = 0; i < a.parties; i++) {
         if (pthread_create(&thread[i], NULL, execute, &parties[i]) != 0) {
             die("threads could not be started", "");
@@ -361,6 +368,9 @@ int main(int argc, char **argv) {
     int status = 0;
     for (unsigned i = 0; i < a.parties; i++) {
         (void)pthread_join(thread[i], NULL);
+    }
+    if (a.masks) {
+        masks_end();
     }
     for (unsigned i = 0; i < a.parties; i++) {
         if (parties[i].status != 0) {

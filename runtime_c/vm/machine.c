@@ -197,6 +197,8 @@ static void task_end(vm_task *t) {
 }
 
 #ifdef SEQ_TEST
+_Thread_local const seq_task *machine_task;
+
 static uint64_t frame_hash(net_tag tag, unsigned peer, const uint8_t *payload, size_t bytes) {
     uint64_t h = 0xCBF29CE484222325, head[] = {tag.instance, tag.step, peer, bytes};
     for (size_t i = 0; i < sizeof head + bytes; i++) {
@@ -293,7 +295,14 @@ static void task_run(vm_task *t) {
         memcpy(arrived, t->in_bytes, sizeof arrived);
         memcpy(in, t->in, sizeof in);
         memset(t->in_bytes, 0, sizeof t->in_bytes);
+#ifdef SEQ_TEST
+        const seq_task *outer = machine_task;
+        machine_task = &t->pub;
+#endif
         int result = t->step(&t->pub);
+#ifdef SEQ_TEST
+        machine_task = outer;
+#endif
         drop_frames(in, arrived);
         memset(t->in, 0, sizeof t->in);
         if (result == TASK_ERROR) {

@@ -231,6 +231,8 @@ void seq_run_tamper(seq_run *run, net_tamper fn, vm_cheating cheat, void *arg);
 /* The same number whatever the order of the frames: threads, kernels and timing may not change it.
  */
 uint64_t seq_run_trace(const seq_run *run);
+/* Whose step this thread runs, or NULL. */
+extern _Thread_local const seq_task *machine_task;
 #endif
 
 #endif

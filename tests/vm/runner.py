@@ -2,7 +2,8 @@
 
 `python tests/vm/runner.py FLAVOUR` builds it and prints its path. Flavours: `sanitize`
 (AddressSanitizer and UBSan), `test` (optimised), `ctime` (for valgrind: shares are undefined),
-`toy` (sanitized, with the protocol of runtime_c/tests/toy.c in place of the real ones).
+`chunks` (`test` with the smallest tasks), `toy` (sanitized, with the protocol of
+runtime_c/tests/toy.c in place of the real ones).
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ FLAVOURS = {
     "toy": _SANITIZE,
     "test": ["-O2"],
     "ctime": ["-O2", "-DSEQ_CTIME"],
+    "chunks": ["-O2", "-DREP3_CHUNK=1", "-DMAL_CHUNK=1", "-DREP4_CHUNK=1"],
 }
 
 
@@ -39,7 +41,7 @@ def build(flavour: str) -> Path:
     home.mkdir(parents=True, exist_ok=True)
     rooms = [room for room in ROOMS if flavour != "toy" or room != "protocols"]
     sources = [f for room in rooms for f in sorted((RUNTIME / room).glob("*.c"))]
-    sources += [RUNTIME / "tests" / "runner.c", RUNTIME / "tests" / "tamper.c"]
+    sources += [RUNTIME / "tests" / f"{name}.c" for name in ("runner", "tamper", "masks")]
     sources += [RUNTIME / "tests" / "toy.c"] if flavour == "toy" else []
     headers = max(f.stat().st_mtime for f in RUNTIME.rglob("*.h"))
     with (home / "lock").open("w") as lock:

@@ -1,0 +1,12 @@
+#ifndef SEQ_MASKS_H
+#define SEQ_MASKS_H
+/* Counts what is drawn from streams, in place of AES: every word of every stream, by whom and for
+ * which task. A word that hides two values would be drawn for two tasks, or twice in one step. */
+
+void masks_begin(void);
+/* Prints `masks N`, and of words that were drawn more than once by a party, by purpose:
+ *     tasks P N   for two tasks       steps P N   again in a later step of the same task
+ *     twice P N   again in the step */
+void masks_end(void);
+
+#endif

@@ -1,0 +1,42 @@
+"""Every word of every stream hides one value: over all instructions, tasks, planes and levels."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from ..vm.runner import build
+from .attacks import program
+from .machine import PARTIES, RINGS
+
+# What a party may draw again, for values that it makes again, or that are made to cancel: in the
+# same step ("twice") or in a later one ("steps"), by purpose; the protocol's header lists these.
+AGAIN: dict[str, set[tuple[str, int]]] = {
+    "rep3": set(),
+    # a check's coin, sent and then known; its challenges, sent and then used
+    "rep3-mal": {("steps", 0), ("steps", 258)},
+    # M2 and M3 occur with both signs in what one role sends; alpha is the factor of two products;
+    # rho, alpha and their masks are made again by who verifies late; both hashes of an opening
+    # between the same two parties have the same keys
+    "rep4": {
+        *(("twice", purpose) for purpose in (1, 2, 5)),
+        *(("steps", purpose) for purpose in (4, 5, 6, 7, 0x80000000)),
+    },
+}
+CASES = [(p, ring) for p in AGAIN for ring in RINGS[p]]
+
+
+@pytest.mark.parametrize("flavour", ["test", pytest.param("chunks", marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("protocol", "ring"), CASES)
+def test_no_mask_serves_twice(protocol: str, ring: int, flavour: str, tmp_path: Path) -> None:
+    path, *options = program(ring).write(tmp_path)
+    command = [str(build(flavour)), path, protocol, str(PARTIES[protocol][0]), *options, "--masks"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    drawn = re.search(r"^masks (\d+)$", done.stdout, re.M)
+    assert drawn and int(drawn[1]) > 10_000
+    again = re.findall(r"^(tasks|steps|twice) (\d+) \d+$", done.stdout, re.M)
+    assert {(way, int(purpose)) for way, purpose in again} <= AGAIN[protocol]
