@@ -15,7 +15,8 @@ static int has(cpu_level level) {
     int avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
                  __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
                  __builtin_cpu_supports("avx512vbmi") && __builtin_cpu_supports("avx512ifma") &&
-                 __builtin_cpu_supports("gfni") && __builtin_cpu_supports("vaes");
+                 __builtin_cpu_supports("gfni") && __builtin_cpu_supports("vaes") &&
+                 __builtin_cpu_supports("vpclmulqdq");
     return level == CPU_PORTABLE || (level == CPU_AVX2 && avx2) ||
            (level == CPU_AVX512 && avx2 && avx512);
 #else

@@ -5,7 +5,8 @@
 typedef enum {
     CPU_PORTABLE = 0, /* plain C */
     CPU_AVX2 = 1,     /* AVX2, BMI2, AES-NI */
-    CPU_AVX512 = 2, /* AVX-512 F, DQ, BW, VL, VBMI, IFMA, GFNI, VAES (Ice Lake, Zen 4 and newer) */
+    CPU_AVX512 = 2,   /* AVX-512 F, DQ, BW, VL, VBMI, IFMA, GFNI, VAES, VPCLMULQDQ (Ice Lake, Zen 4
+                        and newer) */
     CPU_LEVELS = 3,
     CPU_NONE = -1
 } cpu_level;

@@ -24,6 +24,7 @@ DEGREE = 48  # words of an extension element of Z_2^64; bits have elements of on
 LIMIT = 96 << 20  # bytes of the log, about, after which it is verified
 CHUNK = 3 * 512  # blocks in one task of an opening
 KAPPA = 6  # variables bound in the first round
+LANES = 8  # neighbours in a row that are neighbours in memory, too
 _PRODUCT, _DEALT = 80, 27  # about the bytes in the log of a word of a product, of a dealt word
 
 
@@ -253,7 +254,8 @@ class Verification:
         shapes = []  # (log2 of the vectors' length, kappa, words of an element)
         for n, inner, each, element, spare in rings:
             kappa = min(max(n.bit_length() - 1 - spare, 0), KAPPA) if n else 0
-            length = 2 * each * -(-n >> kappa) if n else 0
+            tile = LANES << kappa
+            length = 2 * each * (n // tile * LANES + min(n % tile, LANES))
             if length + inner:
                 shapes.append((_power_of_two(length + inner).bit_length() - 1, kappa, element))
         top = max(log2 for log2, _, _ in shapes)

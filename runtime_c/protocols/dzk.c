@@ -28,13 +28,6 @@ static uint64_t *elements(seq_task *t, const proof *p, size_t n) {
     return x;
 }
 
-static size_t power_of_two(size_t n) {
-    size_t p = 1;
-    while (p < n)
-        p *= 2;
-    return p;
-}
-
 static unsigned log_of(size_t n) {
     unsigned l = 0;
     while ((size_t)1 << (l + 1) <= n)
@@ -155,17 +148,19 @@ static int take_log(seq_task *t, dzk_run *run, dzk_log *log) {
         if (p->kappa > DZK_MAX_KAPPA)
             p->kappa = DZK_MAX_KAPPA;
         p->rows = (size_t)1 << p->kappa;
-        p->row = (n + p->rows - 1) / p->rows;
-        p->count = p->row * (ring == DZK_WORDS ? 1 : 64);
+        const size_t tile = p->rows * DZK_LANES, rest = n % tile, each = ring == DZK_WORDS ? 1 : 64;
+        p->row = (n + tile - 1) / tile * DZK_LANES;
+        p->count = (n / tile * DZK_LANES + (rest < DZK_LANES ? rest : DZK_LANES)) * each;
         const size_t length = 2 * p->count + (ring == DZK_WORDS ? inner : 0);
-        p->length = p->left = length ? power_of_two(length) : 0;
-        if (p->length && log_of(p->length) > run->log2)
-            run->log2 = log_of(p->length);
+        p->length = p->left = length;
+        p->log2 = length > 1 ? log_of(length - 1) + 1 : 0;
+        if (p->log2 > run->log2)
+            run->log2 = p->log2;
         for (unsigned role = 0; n && role < 3; role++)
             if (flatten(p, log, ring, role) < 0)
                 return task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for a proof");
         for (unsigned k = 0; p->length && k < 4; k++)
-            if (!(p->vector[k] = elements(t, p, p->length)))
+            if (!(p->vector[k] = task_scratch(t, (p->length + DZK_LANES * each) * p->f.words * 8)))
                 return TASK_ERROR;
         for (unsigned k = 0; k < 2; k++) {
             p->claim[k] = elements(t, p, 1);
@@ -173,7 +168,8 @@ static int take_log(seq_task *t, dzk_run *run, dzk_log *log) {
             if (!p->claim[k] || !p->message[k])
                 return TASK_ERROR;
         }
-        p->weight = task_scratch(t, p->count * 8 + 64);
+        p->weights = p->row * each / (ring == DZK_WORDS ? 1 : p->f.degree);
+        p->weight = task_scratch(t, p->weights * 8 + 64);
         p->tau = elements(t, p, DZK_MAX_KAPPA);
         p->seal = elements(t, p, 2);
         if (!p->weight || !p->tau || !p->seal)
@@ -243,9 +239,9 @@ static int claims(seq_task *t, proof *p) {
 /* Weights from the coin; the prover's coefficients in the place of a message to W, which the
  * caller masks. */
 static int first_round(seq_task *t, dzk_run *run, proof *p) {
-    coin_words(run, p->weight, p->count);
+    coin_words(run, p->weight, p->weights);
     if (p->f.ring == DZK_BITS && p->f.degree < 64)
-        for (size_t i = 0; i < p->count; i++)
+        for (size_t i = 0; i < p->weights; i++)
             p->weight[i] &= (1ULL << p->f.degree) - 1;
     uint64_t random[DZK_MAX_KAPPA];
     coin_words(run, random, DZK_MAX_KAPPA);
@@ -500,7 +496,7 @@ static size_t round_size(const dzk_run *run, const proof *p, unsigned i) {
         return first_size(p);
     if (i + 1 == run->rounds)
         return 2;
-    return run->log2 - (i - 1) <= log_of(p->length) ? 2 : 0;
+    return run->log2 - (i - 1) <= p->log2 ? 2 : 0;
 }
 
 static unsigned round_challenges(const dzk_run *run, const proof *p, unsigned i) {
@@ -518,9 +514,9 @@ static unsigned all_challenges(const dzk_run *run, unsigned i) {
     return round_challenges(run, &run->ring[0], i) + round_challenges(run, &run->ring[1], i);
 }
 
-/* The prover's elements of round i. */
+/* The prover's elements of round i. A vector of odd length gets a zero, of all roles. */
 static int prove(dzk_run *run, proof *p, unsigned i, uint64_t *d) {
-    const size_t e = p->f.words, half = p->left / 2;
+    const size_t e = p->f.words;
     if (i == 0) {
         uint64_t *g = d - e; /* the caller leaves room for the constant coefficient */
         if (dzk_evaluate(&p->f, g, (uint64_t *const *)p->flat[DZK_P], p->kappa, p->row, p->weight) <
@@ -528,10 +524,10 @@ static int prove(dzk_run *run, proof *p, unsigned i, uint64_t *d) {
             return -1;
         dzk_coefficients(&p->f, g, p->kappa);
     } else if (i + 1 < run->rounds) {
-        dzk_inner(&p->f, d, p->vector[0], p->vector[1], half);
-        dzk_differences(&p->f, p->vector[0], half);
-        dzk_differences(&p->f, p->vector[1], half);
-        dzk_inner(&p->f, d + e, p->vector[0] + half * e, p->vector[1] + half * e, half);
+        for (unsigned k = 0; p->left % 2 && k < 4; k++)
+            memset(p->vector[k] + p->left * e, 0, e * 8);
+        p->left += p->left % 2;
+        dzk_halves(&p->f, d, p->vector[0], p->vector[1], p->left / 2);
     } else {
         uint64_t masks[2 * DZK_MAX_DEGREE], z[DZK_MAX_DEGREE];
         prg_words(&run->prev, MASK_V, p->f.ring * 64, masks, e);
@@ -660,11 +656,8 @@ static void absorb_level(proof *p, const uint64_t *const r[3]) {
         dzk_mul(&p->f, g1, g1, x);
         dzk_accumulate(&p->f, g1, g0);
     }
-    for (unsigned k = 0; k < 4; k++) {
-        if (k > 1)
-            dzk_differences(&p->f, p->vector[k], half);
+    for (unsigned k = 0; k < 4; k++)
         dzk_bind(&p->f, p->vector[k], half, r[k < 2 ? DZK_P : k == 2 ? DZK_V : DZK_W]);
-    }
     p->left = half;
 }
 

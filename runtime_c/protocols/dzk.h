@@ -99,17 +99,21 @@ void dzk_subtract(const dzk_field *f, uint64_t *d, const uint64_t *a); /* d -= a
 void dzk_mul(const dzk_field *f, uint64_t *d, const uint64_t *a, const uint64_t *b);
 /* d = sum of p[m] q[m]. */
 void dzk_inner(const dzk_field *f, uint64_t *d, const uint64_t *p, const uint64_t *q, size_t n);
-/* p[m] += r (p[half + m] - p[m]) for m < half; the upper half becomes the differences. diff: the
- * differences are there already. */
+/* The round polynomial of vectors of 2 half elements: g[0] = sum of p[m] q[m] over m < half, g[1] =
+ * sum of (p[half + m] - p[m]) (q[half + m] - q[m]). */
+void dzk_halves(const dzk_field *f, uint64_t *g, const uint64_t *p, const uint64_t *q, size_t half);
+/* p[m] += r (p[half + m] - p[m]) for m < half, r a point. */
 void dzk_bind(const dzk_field *f, uint64_t *p, size_t half, const uint64_t *r);
-/* Upper half -= lower half. */
-void dzk_differences(const dzk_field *f, uint64_t *p, size_t half);
 
-/* Base elements as `rows` rows of `words` words. d[m] = sum over l of lambda[l] x[l][m]; elements
- * in a row: words, or 64 words for bits. */
+/* Base elements as `rows` rows of `words` words, a multiple of DZK_LANES: words DZK_LANES at a time
+ * of all rows, x[l][m] at (m / DZK_LANES rows + l) DZK_LANES + m % DZK_LANES, so that what is
+ * worked on together is together. d[m] = sum over l of lambda[l] x[l][m]; elements in a row: words,
+ * or 64 words for bits. */
+#define DZK_LANES 8
 void dzk_compress(const dzk_field *f, uint64_t *d, const uint64_t *x, size_t rows, size_t words,
                   const uint64_t *lambda);
-/* p[m] *= the point named by weight[m]. */
+/* Words: p[m] *= the point named by weight[m]. Bits are weighed in groups of `degree`, the bit i of
+ * a group by its point times x^i (dzk_gf.h), here and below: n is a multiple of 64. */
 void dzk_weigh(const dzk_field *f, uint64_t *p, const uint64_t *weight, size_t n);
 /* g[x] += sum over m of weight[m] (a b' + a' b)[x][m] for the 3^kappa points x of {0, 1,
  * inf}^kappa, where arrays have 2^kappa rows. 0, or -1 if memory ran out. */
@@ -128,16 +132,19 @@ void dzk_tensor(const dzk_field *f, uint64_t *d, unsigned kappa, unsigned base,
 typedef struct {
     dzk_field f;
     unsigned kappa;
-    size_t rows, row, count; /* row: base words in a row; count: extension elements of it */
-    size_t length;           /* of the vectors, a power of two; 0: nothing to prove */
-    size_t left;             /* now */
-    uint64_t *flat[3][4];    /* by role: base arrays as in a segment */
-    uint64_t *weight;        /* count words */
-    uint64_t *tau;           /* kappa elements */
-    uint64_t *vector[4];     /* P's p and q, V's p, W's q */
-    uint64_t *claim[2];      /* V's and W's shares of the claims; one element each */
-    uint64_t *message[2];    /* the prover's round: V's share (as V), W's share (as W) */
-    uint64_t *seal;          /* as V: the opened vector element and the last claim's share */
+    size_t rows, row;     /* row: base words in a row, the last ones may be padding */
+    size_t count;         /* extension elements of a row, without padding */
+    size_t length;        /* of the vectors; 0: nothing to prove */
+    size_t left;          /* now */
+    unsigned log2;        /* of the length, rounded up: so many times it is halved */
+    uint64_t *flat[3][4]; /* by role: base arrays as in a segment */
+    uint64_t *weight;     /* `weights` words */
+    size_t weights;       /* one for each element of a row; of bits: for `degree` */
+    uint64_t *tau;        /* kappa elements */
+    uint64_t *vector[4];  /* P's p and q, V's p, W's q */
+    uint64_t *claim[2];   /* V's and W's shares of the claims; one element each */
+    uint64_t *message[2]; /* the prover's round: V's share (as V), W's share (as W) */
+    uint64_t *seal;       /* as V: the opened vector element and the last claim's share */
 } dzk_proof;
 
 struct dzk_run {

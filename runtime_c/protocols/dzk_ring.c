@@ -5,18 +5,9 @@
 #include "dzk.h"
 
 #include <stdlib.h>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
-/* x^degree = minus the sum of x^tap; irreducible mod 2. */
-static const uint8_t taps_64[] = {4, 3, 1, 0}, taps_48[] = {5, 3, 2, 0}, taps_8[] = {4, 3, 1, 0},
-                     taps_4[] = {1, 0, 0, 0};
-
-static const uint8_t *taps(unsigned degree, unsigned *count) {
-    *count = degree == 4 ? 2 : 4;
-    return degree == 64 ? taps_64 : degree == 48 ? taps_48 : degree == 8 ? taps_8 : taps_4;
-}
+#include "dzk_gf.h"
+#include "dzk_gr.h"
 
 void dzk_field_init(dzk_field *f, const seq_env *env, unsigned ring, unsigned degree) {
     *f = (dzk_field){.ring = ring,
@@ -24,73 +15,6 @@ void dzk_field_init(dzk_field *f, const seq_env *env, unsigned ring, unsigned de
                      .words = ring == DZK_WORDS ? degree : 1,
                      .base = env->ring,
                      .pool = env->pool};
-}
-
-/* ---- the field of bits ---- */
-
-#if defined(__x86_64__)
-__attribute__((target("pclmul"))) static void clmul_fast(uint64_t d[2], uint64_t a, uint64_t b) {
-    const __m128i z =
-        _mm_clmulepi64_si128(_mm_cvtsi64_si128((long long)a), _mm_cvtsi64_si128((long long)b), 0);
-    _mm_storeu_si128((__m128i *)d, z);
-}
-
-__attribute__((target("pclmul"))) static void inner_fast(uint64_t d[2], const uint64_t *p,
-                                                         const uint64_t *q, size_t n) {
-    __m128i sum = _mm_setzero_si128();
-    for (size_t i = 0; i < n; i++)
-        sum =
-            _mm_xor_si128(sum, _mm_clmulepi64_si128(_mm_loadl_epi64((const __m128i *)(p + i)),
-                                                    _mm_loadl_epi64((const __m128i *)(q + i)), 0));
-    _mm_storeu_si128((__m128i *)d, sum);
-}
-
-static int has_clmul(void) {
-    return __builtin_cpu_supports("pclmul");
-}
-#else
-static int has_clmul(void) {
-    return 0;
-}
-static void clmul_fast(uint64_t d[2], uint64_t a, uint64_t b) {
-    (void)d, (void)a, (void)b;
-}
-static void inner_fast(uint64_t d[2], const uint64_t *p, const uint64_t *q, size_t n) {
-    (void)d, (void)p, (void)q, (void)n;
-}
-#endif
-
-static void clmul_plain(uint64_t d[2], uint64_t a, uint64_t b) {
-    d[0] = d[1] = 0;
-    for (unsigned i = 0; i < 64; i++) {
-        const uint64_t take = 0 - (b >> i & 1);
-        d[0] ^= a << i & take;
-        d[1] ^= (i ? a >> (64 - i) : 0) & take;
-    }
-}
-
-/* A product of two polynomials of degree < `degree` to its remainder. */
-static uint64_t reduce(uint64_t lo, uint64_t hi, unsigned degree) {
-    if (degree == 64) {
-        const uint64_t over = hi >> 60 ^ hi >> 61 ^ hi >> 63;
-        hi ^= over;
-        return lo ^ hi ^ hi << 1 ^ hi << 3 ^ hi << 4;
-    }
-    unsigned count;
-    const uint8_t *tap = taps(degree, &count);
-    for (unsigned i = 2 * degree - 2; i >= degree; i--)
-        for (unsigned k = 0; k < count; k++)
-            lo ^= (lo >> i & 1) << (i - degree + tap[k]);
-    return lo & ((1ULL << degree) - 1);
-}
-
-static uint64_t field_mul(unsigned degree, uint64_t a, uint64_t b) {
-    uint64_t z[2];
-    if (has_clmul())
-        clmul_fast(z, a, b);
-    else
-        clmul_plain(z, a, b);
-    return reduce(z[0], z[1], degree);
 }
 
 /* ---- elements ---- */
@@ -122,7 +46,7 @@ void dzk_subtract(const dzk_field *f, uint64_t *d, const uint64_t *a) {
 /* t: 2 degree - 1 coefficients. */
 static void fold_high(const dzk_field *f, uint64_t *d, uint64_t *t) {
     unsigned count;
-    const uint8_t *tap = taps(f->degree, &count);
+    const uint8_t *tap = dzk_taps(f->degree, &count);
     for (unsigned i = 2 * f->degree - 2; i >= f->degree; i--)
         for (unsigned k = 0; k < count; k++)
             t[i - f->degree + tap[k]] -= t[i];
@@ -137,7 +61,7 @@ REP3_KERNEL static void add_scaled(uint64_t *restrict t, const uint64_t *restric
 
 void dzk_mul(const dzk_field *f, uint64_t *d, const uint64_t *a, const uint64_t *b) {
     if (f->ring == DZK_BITS) {
-        *d = field_mul(f->degree, *a, *b);
+        *d = gf_mul(f->degree, *a, *b);
         return;
     }
     uint64_t t[2 * DZK_MAX_DEGREE] = {0};
@@ -147,153 +71,157 @@ void dzk_mul(const dzk_field *f, uint64_t *d, const uint64_t *a, const uint64_t 
     prg_wipe(t, sizeof t);
 }
 
-void dzk_inner(const dzk_field *f, uint64_t *d, const uint64_t *p, const uint64_t *q, size_t n) {
-    if (f->ring == DZK_BITS) {
-        uint64_t z[2] = {0, 0};
-        if (has_clmul()) {
-            inner_fast(z, p, q, n);
-        } else {
-            for (size_t i = 0; i < n; i++) {
-                uint64_t one[2];
-                clmul_plain(one, p[i], q[i]);
-                z[0] ^= one[0];
-                z[1] ^= one[1];
-            }
-        }
-        *d = reduce(z[0], z[1], f->degree);
+enum { BLOCK = 64 }; /* elements that are worked on at a time, so that they stay near */
+
+/* Sums of products of coefficients: all, or of halves of the elements: the lower ones, the upper
+ * ones, their sums [KaratsubaOfman1962]. */
+typedef union {
+    uint64_t all[DZK_MAX_DEGREE * DZK_MAX_DEGREE], part[3][GR_HALF * GR_HALF];
+} outer;
+
+static void add_halves(uint64_t *d, const uint64_t *a, size_t n) {
+    for (size_t m = 0; m < n; m++)
+        for (size_t i = 0; i < GR_HALF; i++)
+            d[m * GR_HALF + i] = a[m * GR_DEGREE + i] + a[m * GR_DEGREE + GR_HALF + i];
+}
+
+/* n <= BLOCK elements. */
+static void add_outer(const dzk_field *f, outer *z, const uint64_t *a, const uint64_t *b,
+                      size_t n) {
+    if (!gr_fast(f->degree)) {
+        f->base->gemm(z->all, a, b, &(ring_gemm){f->degree, n, f->degree, 1, 0}, 1, f->pool);
         return;
     }
+    uint64_t sum[2][BLOCK * GR_HALF];
+    add_halves(sum[0], a, n);
+    add_halves(sum[1], b, n);
+    for (size_t i = 0; i < GR_HALF; i += GR_ROWS) {
+        const size_t at = i * GR_HALF, upper = GR_HALF + i;
+        gr_tile(z->part[0] + at, GR_HALF, a + i, GR_DEGREE, 1, b, GR_DEGREE, n);
+        gr_tile(z->part[1] + at, GR_HALF, a + upper, GR_DEGREE, 1, b + GR_HALF, GR_DEGREE, n);
+        gr_tile(z->part[2] + at, GR_HALF, sum[0] + i, GR_HALF, 1, sum[1], GR_HALF, n);
+    }
+    prg_wipe(sum, sizeof sum);
+}
+
+static void gather(const dzk_field *f, uint64_t *d, outer *z) {
     const size_t e = f->degree;
-    uint64_t z[DZK_MAX_DEGREE * DZK_MAX_DEGREE], t[2 * DZK_MAX_DEGREE] = {0};
-    f->base->gemm(z, p, q, &(ring_gemm){e, n, e, 1, 0}, 0, f->pool);
-    for (size_t i = 0; i < e; i++)
-        for (size_t j = 0; j < e; j++)
-            t[i + j] += z[i * e + j];
+    uint64_t t[2 * DZK_MAX_DEGREE] = {0};
+    if (gr_fast(f->degree)) {
+        for (size_t i = 0; i < GR_HALF; i++)
+            for (size_t j = 0; j < GR_HALF; j++) {
+                const size_t at = i * GR_HALF + j;
+                const uint64_t lo = z->part[0][at], hi = z->part[1][at];
+                t[i + j] += lo;
+                t[i + j + GR_HALF] += z->part[2][at] - lo - hi;
+                t[i + j + 2 * GR_HALF] += hi;
+            }
+    } else {
+        for (size_t i = 0; i < e; i++)
+            for (size_t j = 0; j < e; j++)
+                t[i + j] += z->all[i * e + j];
+    }
     fold_high(f, d, t);
-    prg_wipe(z, sizeof z);
+    prg_wipe(z, sizeof *z);
     prg_wipe(t, sizeof t);
 }
 
-void dzk_differences(const dzk_field *f, uint64_t *p, size_t half) {
-    uint64_t *upper = p + half * f->words;
-    if (f->ring == DZK_BITS)
-        for (size_t i = 0; i < half; i++)
-            upper[i] ^= p[i];
-    else
-        f->base->sub(upper, upper, p, half * f->words);
+void dzk_inner(const dzk_field *f, uint64_t *d, const uint64_t *p, const uint64_t *q, size_t n) {
+    if (f->ring == DZK_BITS) {
+        *d = gf_inner(f->degree, p, q, n);
+        return;
+    }
+    outer z;
+    memset(&z, 0, sizeof z);
+    for (size_t at = 0; at < n; at += BLOCK)
+        add_outer(f, &z, p + at * f->words, q + at * f->words, n - at < BLOCK ? n - at : BLOCK);
+    gather(f, d, &z);
+}
+
+void dzk_halves(const dzk_field *f, uint64_t *g, const uint64_t *p, const uint64_t *q,
+                size_t half) {
+    if (f->ring == DZK_BITS) {
+        gf_halves(f->degree, g, p, q, half);
+        return;
+    }
+    const size_t e = f->degree;
+    outer z[2];
+    uint64_t d[2][BLOCK * DZK_MAX_DEGREE];
+    memset(z, 0, sizeof z);
+    for (size_t at = 0, n; at < half; at += n) {
+        n = half - at < BLOCK ? half - at : BLOCK;
+        const uint64_t *a = p + at * e, *b = q + at * e;
+        f->base->sub(d[0], a + half * e, a, n * e);
+        f->base->sub(d[1], b + half * e, b, n * e);
+        add_outer(f, &z[0], a, b, n);
+        add_outer(f, &z[1], d[0], d[1], n);
+    }
+    gather(f, g, &z[0]);
+    gather(f, g + e, &z[1]);
+    prg_wipe(d, sizeof d);
+}
+
+/* The word that names a point. */
+static uint64_t name_of(const dzk_field *f, const uint64_t *point) {
+    uint64_t word = 0;
+    for (unsigned i = 0; i < f->degree; i++)
+        word |= point[i] << i;
+    return word;
 }
 
 void dzk_bind(const dzk_field *f, uint64_t *p, size_t half, const uint64_t *r) {
-    const uint64_t *upper = p + half * f->words;
     if (f->ring == DZK_BITS) {
-        for (size_t i = 0; i < half; i++)
-            p[i] ^= field_mul(f->degree, upper[i], *r);
+        gf_bind(f->degree, p, half, *r);
+        return;
+    }
+    if (gr_fast(f->degree)) {
+        gr_bind(p, half, name_of(f, r));
         return;
     }
     const size_t e = f->degree; /* rows of the matrix: r x^i */
     uint64_t z[DZK_MAX_DEGREE * DZK_MAX_DEGREE], x[DZK_MAX_DEGREE] = {0, 1};
+    uint64_t d[BLOCK * DZK_MAX_DEGREE];
     memcpy(z, r, e * 8);
     for (size_t i = 1; i < e; i++)
         dzk_mul(f, z + i * e, z + (i - 1) * e, x);
-    f->base->gemm(p, upper, z, &(ring_gemm){half, e, e, 0, 0}, 1, f->pool);
+    for (size_t at = 0, n; at < half; at += n) {
+        n = half - at < BLOCK ? half - at : BLOCK;
+        uint64_t *a = p + at * e;
+        f->base->sub(d, a + half * e, a, n * e);
+        f->base->gemm(a, d, z, &(ring_gemm){n, e, e, 0, 0}, 1, f->pool);
+    }
+    prg_wipe(d, sizeof d);
 }
 
 /* ---- many base elements ---- */
 
-/* d ^= take ? v : 0, bit by bit of 64 elements: d[i] ^= v if bit i of x. */
-REP3_KERNEL static void spread(uint64_t *restrict d, uint64_t x, uint64_t v) {
-    for (unsigned i = 0; i < 64; i++)
-        d[i] ^= (0 - (x >> i & 1)) & v;
-}
+enum { LANES = DZK_LANES, PIECE = 4 * LANES }; /* columns that are evaluated at a time */
 
-/* The same with eight elements an instruction. */
-#if defined(__x86_64__)
-__attribute__((target("avx512f"))) static void
-compress_512(uint64_t *d, const uint64_t *x, size_t rows, size_t words, const uint64_t *lambda) {
-    for (size_t w = 0; w < words; w++) {
-        __m512i acc[8];
-        for (unsigned k = 0; k < 8; k++)
-            acc[k] = _mm512_setzero_si512();
-        for (size_t l = 0; l < rows; l++) {
-            const uint64_t bits = x[l * words + w];
-            const __m512i v = _mm512_set1_epi64((long long)lambda[l]);
-            for (unsigned k = 0; k < 8; k++)
-                acc[k] = _mm512_mask_xor_epi64(acc[k], (__mmask8)(bits >> 8 * k), acc[k], v);
-        }
-        for (unsigned k = 0; k < 8; k++)
-            _mm512_storeu_si512(d + 64 * w + 8 * k, acc[k]);
-    }
-}
-
-__attribute__((target("avx512f"))) static uint64_t weighted_512(const uint64_t *x, size_t words,
-                                                                const uint64_t *weight) {
-    __m512i acc[8];
-    for (unsigned k = 0; k < 8; k++)
-        acc[k] = _mm512_setzero_si512();
-    for (size_t w = 0; w < words; w++)
-        for (unsigned k = 0; k < 8; k++)
-            acc[k] = _mm512_mask_xor_epi64(acc[k], (__mmask8)(x[w] >> 8 * k), acc[k],
-                                           _mm512_loadu_si512(weight + 64 * w + 8 * k));
-    uint64_t lane[8], sum = 0;
-    for (unsigned k = 1; k < 8; k++)
-        acc[0] = _mm512_xor_si512(acc[0], acc[k]);
-    _mm512_storeu_si512(lane, acc[0]);
-    for (unsigned k = 0; k < 8; k++)
-        sum ^= lane[k];
-    return sum;
-}
-
-static int has_512(void) {
-    return __builtin_cpu_supports("avx512f");
-}
-#else
-static int has_512(void) {
-    return 0;
-}
-static void compress_512(uint64_t *d, const uint64_t *x, size_t rows, size_t words,
-                         const uint64_t *lambda) {
-    (void)d, (void)x, (void)rows, (void)words, (void)lambda;
-}
-static uint64_t weighted_512(const uint64_t *x, size_t words, const uint64_t *weight) {
-    (void)x, (void)words, (void)weight;
-    return 0;
-}
-#endif
-
-/* Sum of the weights of the bits that are set. */
-static uint64_t weighted_bits(const uint64_t *x, size_t words, const uint64_t *weight) {
-    if (has_512())
-        return weighted_512(x, words, weight);
-    uint64_t sum = 0;
-    for (size_t w = 0; w < words; w++)
-        for (unsigned i = 0; i < 64; i++)
-            sum ^= (0 - (x[w] >> i & 1)) & weight[64 * w + i];
-    return sum;
-}
+#define INLINE static inline __attribute__((always_inline))
 
 void dzk_compress(const dzk_field *f, uint64_t *d, const uint64_t *x, size_t rows, size_t words,
                   const uint64_t *lambda) {
-    if (f->ring == DZK_WORDS) {
-        f->base->gemm(d, x, lambda, &(ring_gemm){words, rows, f->words, 1, 0}, 0, f->pool);
-        return;
+    const size_t e = f->words;
+    for (size_t at = 0; at < words; at += LANES, x += rows * LANES) {
+        if (f->ring == DZK_BITS) {
+            gf_compress(d + 64 * at, x, rows, LANES, lambda);
+        } else if (gr_fast(f->degree)) {
+            memset(d + at * e, 0, LANES * e * 8);
+            for (size_t c = 0; c < e; c += GR_HALF)
+                gr_tile(d + at * e + c, e, x, LANES, 1, lambda + c, e, rows);
+        } else {
+            f->base->gemm(d + at * e, x, lambda, &(ring_gemm){LANES, rows, e, 1, 0}, 0, f->pool);
+        }
     }
-    if (has_512()) {
-        compress_512(d, x, rows, words, lambda);
-        return;
-    }
-    memset(d, 0, 64 * words * 8);
-    for (size_t w = 0; w < words; w++)
-        for (size_t l = 0; l < rows; l++)
-            spread(d + 64 * w, x[l * words + w], lambda[l]);
 }
 
 void dzk_weigh(const dzk_field *f, uint64_t *p, const uint64_t *weight, size_t n) {
     if (f->ring == DZK_BITS) {
-        for (size_t i = 0; i < n; i++) {
-            uint64_t w;
-            dzk_point(f, &w, weight[i]);
-            p[i] = field_mul(f->degree, p[i], w);
-        }
+        gf_weigh(f->degree, p, n / 64, weight);
+        return;
+    }
+    if (gr_fast(f->degree)) {
+        gr_weigh(p, weight, n);
         return;
     }
     for (size_t i = 0; i < n; i++) { /* weights are public */
@@ -305,56 +233,81 @@ void dzk_weigh(const dzk_field *f, uint64_t *p, const uint64_t *weight, size_t n
     }
 }
 
-enum { PIECE = 32 }; /* elements of Z_2^64, or words of bits, that are evaluated at a time */
+enum { LOW = DZK_MAX_KAPPA / 2, LOW_ROWS = 1 << LOW, LOW_POINTS = 27 };
+enum { SUM_ROWS = (DZK_MAX_POINTS + GR_ROWS - 1) / GR_ROWS * GR_ROWS };
+_Static_assert(DZK_MAX_POINTS == LOW_POINTS * LOW_POINTS, "half of the variables are low");
+
+typedef uint64_t lane __attribute__((vector_size(8 * LANES)));
 
 typedef struct {
-    uint64_t x[4][DZK_MAX_POINTS * PIECE], spare[DZK_MAX_POINTS * PIECE];
-    uint64_t w[PIECE * DZK_MAX_DEGREE];
+    lane upper[4][LOW_POINTS * LOW_ROWS]; /* extended in the upper variables */
+    lane x[4][LOW_POINTS], spare[LOW_POINTS];
+    uint64_t f[SUM_ROWS * PIECE], w[PIECE * DZK_MAX_DEGREE], g[SUM_ROWS * DZK_MAX_DEGREE];
 } evaluation;
 
-REP3_KERNEL static void extend_words(uint64_t *restrict d, const uint64_t *restrict u, size_t s) {
-    for (size_t k = 0; k < s; k++) {
-        d[k] = u[k];
-        d[s + k] = u[s + k];
-        d[2 * s + k] = u[s + k] - u[k];
-    }
-}
-
-REP3_KERNEL static void extend_bits(uint64_t *restrict d, const uint64_t *restrict u, size_t s) {
-    for (size_t k = 0; k < s; k++) {
-        d[k] = u[k];
-        d[s + k] = u[s + k];
-        d[2 * s + k] = u[s + k] ^ u[k];
-    }
-}
-
-/* Rows of a piece: from {0, 1}^kappa to {0, 1, inf}^kappa. n words each. */
-static void extend_rows(uint64_t *x, uint64_t *spare, unsigned kappa, size_t n, int bits) {
-    size_t s = n;
-    uint64_t *from = x, *to = spare;
-    for (unsigned j = 0; j < kappa; j++, s *= 3) {
-        for (size_t hi = 0; hi < (size_t)1 << (kappa - j - 1); hi++)
-            (bits ? extend_bits : extend_words)(to + 3 * hi * s, from + 2 * hi * s, s);
-        uint64_t *other = from;
+/* Rows from {0, 1}^vars to {0, 1, inf}^vars, vars <= LOW. */
+INLINE void extend(lane *x, lane *spare, unsigned vars, int bits) {
+    lane *from = x, *to = spare;
+    size_t s = 1;
+    _Pragma("GCC unroll 3") for (unsigned j = 0; j < vars; j++, s *= 3) {
+        for (size_t hi = 0; hi < (size_t)1 << (vars - j - 1); hi++)
+            _Pragma("GCC unroll 9") for (size_t k = 0; k < s; k++) {
+                const lane u = from[2 * hi * s + k], v = from[(2 * hi + 1) * s + k];
+                to[3 * hi * s + k] = u;
+                to[(3 * hi + 1) * s + k] = v;
+                to[(3 * hi + 2) * s + k] = bits ? u ^ v : v - u;
+            }
+        lane *other = from;
         from = to;
         to = other;
     }
-    if (from != x)
-        memcpy(x, from, s * 8);
+    for (size_t k = 0; from != x && k < s; k++)
+        x[k] = from[k];
 }
 
-REP3_KERNEL static void cross_words(uint64_t *restrict a, const uint64_t *restrict b,
-                                    const uint64_t *restrict a2, const uint64_t *restrict b2,
-                                    size_t n) {
-    for (size_t i = 0; i < n; i++)
-        a[i] = a[i] * b2[i] + a2[i] * b[i];
+/* f = (a b' + a' b) at all points of LANES columns, whose rows begin at x[k][at]. */
+INLINE void evaluate(evaluation *e, uint64_t *f, uint64_t *const x[4], size_t at, unsigned kappa,
+                     int bits) {
+    const unsigned low = kappa < LOW ? kappa : LOW, up = kappa - low;
+    size_t low_points = 1, up_points = 1;
+    for (unsigned j = 0; j < kappa; j++)
+        *(j < low ? &low_points : &up_points) *= 3;
+    for (unsigned k = 0; k < 4; k++)
+        for (size_t l = 0; l < (size_t)1 << low; l++) {
+            for (size_t h = 0; h < (size_t)1 << up; h++)
+                memcpy(&e->x[0][h], x[k] + at + (h << low | l) * LANES, sizeof(lane));
+            extend(e->x[0], e->spare, up, bits);
+            for (size_t h = 0; h < up_points; h++)
+                e->upper[k][h << low | l] = e->x[0][h];
+        }
+    for (size_t h = 0; h < up_points; h++) {
+        for (unsigned k = 0; k < 4; k++) {
+            for (size_t l = 0; l < (size_t)1 << low; l++)
+                e->x[k][l] = e->upper[k][h << low | l];
+            extend(e->x[k], e->spare, low, bits);
+        }
+        for (size_t l = 0; l < low_points; l++) {
+            const lane a = e->x[0][l], b = e->x[1][l], a2 = e->x[2][l], b2 = e->x[3][l];
+            const lane sum = bits ? (a & b2) ^ (a2 & b) : a * b2 + a2 * b;
+            memcpy(f + (h * low_points + l) * PIECE, &sum, sizeof sum);
+        }
+    }
 }
 
-REP3_KERNEL static void cross_bits(uint64_t *restrict a, const uint64_t *restrict b,
-                                   const uint64_t *restrict a2, const uint64_t *restrict b2,
-                                   size_t n) {
-    for (size_t i = 0; i < n; i++)
-        a[i] = (a[i] & b2[i]) ^ (a2[i] & b[i]);
+REP3_KERNEL static void evaluate_words(evaluation *e, uint64_t *f, uint64_t *const x[4], size_t at,
+                                       unsigned kappa) {
+    if (kappa == 2 * LOW)
+        evaluate(e, f, x, at, 2 * LOW, 0); /* sizes are constants */
+    else
+        evaluate(e, f, x, at, kappa, 0);
+}
+
+REP3_KERNEL static void evaluate_bits(evaluation *e, uint64_t *f, uint64_t *const x[4], size_t at,
+                                      unsigned kappa) {
+    if (kappa == 2 * LOW)
+        evaluate(e, f, x, at, 2 * LOW, 1); /* sizes are constants */
+    else
+        evaluate(e, f, x, at, kappa, 1);
 }
 
 /* The weights of a piece as elements, one a row. */
@@ -363,33 +316,45 @@ static void spell_weights(const dzk_field *f, uint64_t *w, const uint64_t *weigh
         dzk_point(f, w + i * f->words, weight[i]);
 }
 
+/* g[row] += sum over m < n of x[row][m] w[m], n at most the stride of x's rows. */
+static void add_weighted(const dzk_field *f, uint64_t *g, const uint64_t *x, size_t rows, size_t n,
+                         const uint64_t *w) {
+    const size_t e = f->words;
+    if (!gr_fast(f->degree) || rows % GR_ROWS) {
+        f->base->gemm(g, x, w, &(ring_gemm){rows, n, e, 0, 0}, 1, f->pool);
+        return;
+    }
+    for (size_t row = 0; row < rows; row += GR_ROWS)
+        for (size_t c = 0; c < e; c += GR_HALF)
+            gr_tile(g + row * e + c, e, x + row * n, 1, n, w + c, e, n);
+}
+
 int dzk_evaluate(const dzk_field *f, uint64_t *g, uint64_t *const x[4], unsigned kappa,
                  size_t words, const uint64_t *weight) {
     const int bits = f->ring == DZK_BITS;
-    const size_t rows = (size_t)1 << kappa;
     size_t points = 1;
     for (unsigned j = 0; j < kappa; j++)
         points *= 3;
-    evaluation *e = malloc(sizeof *e);
+    const size_t padded = (points + GR_ROWS - 1) / GR_ROWS * GR_ROWS;
+    evaluation *e = aligned_alloc(64, (sizeof *e + 63) / 64 * 64);
     if (!e)
         return -1;
+    memset(e, 0, sizeof *e);
     for (size_t at = 0, n; at < words; at += n) {
         n = words - at < PIECE ? words - at : PIECE;
-        for (unsigned k = 0; k < 4; k++) {
-            for (size_t l = 0; l < rows; l++)
-                memcpy(e->x[k] + l * n, x[k] + l * words + at, n * 8);
-            extend_rows(e->x[k], e->spare, kappa, n, bits);
-        }
+        for (size_t i = 0; i < n; i += LANES)
+            (bits ? evaluate_bits : evaluate_words)(e, e->f + i, x, (at + i) << kappa, kappa);
         if (bits) {
-            cross_bits(e->x[0], e->x[1], e->x[2], e->x[3], points * n);
             for (size_t l = 0; l < points; l++)
-                g[l] ^= weighted_bits(e->x[0] + l * n, n, weight + 64 * at);
+                g[l] ^= gf_weighted(f->degree, e->f + l * PIECE, n, weight + 64 / f->degree * at);
         } else {
-            cross_words(e->x[0], e->x[1], e->x[2], e->x[3], points * n);
+            memset(e->w, 0, sizeof e->w); /* columns past the last are what they were */
             spell_weights(f, e->w, weight + at, n);
-            f->base->gemm(g, e->x[0], e->w, &(ring_gemm){points, n, f->words, 0, 0}, 1, f->pool);
+            add_weighted(f, e->g, e->f, padded, PIECE, e->w);
         }
     }
+    for (size_t l = 0; !bits && l < points; l++)
+        dzk_accumulate(f, g + l * f->words, e->g + l * f->words);
     prg_wipe(e, sizeof *e);
     free(e);
     return 0;
@@ -397,21 +362,17 @@ int dzk_evaluate(const dzk_field *f, uint64_t *g, uint64_t *const x[4], unsigned
 
 void dzk_weighted_rows(const dzk_field *f, uint64_t *g, const uint64_t *c, size_t rows,
                        size_t words, const uint64_t *weight) {
-    uint64_t w[PIECE * DZK_MAX_DEGREE], piece[PIECE << DZK_MAX_KAPPA];
+    uint64_t w[LANES * DZK_MAX_DEGREE];
     memset(g, 0, rows * f->words * 8);
-    if (f->ring == DZK_BITS) {
-        for (size_t l = 0; l < rows; l++)
-            g[l] = weighted_bits(c + l * words, words, weight);
-        return;
+    for (size_t at = 0; at < words; at += LANES, c += rows * LANES) {
+        if (f->ring == DZK_BITS) {
+            for (size_t l = 0; l < rows; l++)
+                g[l] ^= gf_weighted(f->degree, c + l * LANES, LANES, weight + 64 / f->degree * at);
+        } else {
+            spell_weights(f, w, weight + at, LANES);
+            add_weighted(f, g, c, rows, LANES, w);
+        }
     }
-    for (size_t at = 0, n; at < words; at += n) {
-        n = words - at < PIECE ? words - at : PIECE;
-        spell_weights(f, w, weight + at, n);
-        for (size_t l = 0; l < rows; l++)
-            memcpy(piece + l * n, c + l * words + at, n * 8);
-        f->base->gemm(g, piece, w, &(ring_gemm){rows, n, f->words, 0, 0}, 1, f->pool);
-    }
-    prg_wipe(piece, sizeof piece);
 }
 
 void dzk_coefficients(const dzk_field *f, uint64_t *g, unsigned kappa) {
