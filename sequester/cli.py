@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import secrets
 import sys
 import time
 from collections.abc import Iterator
@@ -46,6 +47,12 @@ _KEY = click.option(
     "--checkpoint-key",
     type=click.Path(dir_okay=False, path_type=Path),
     help="File with the key that encrypts checkpoints; made if it is not there.",
+)
+_PREPROCESSING = click.option(
+    "--preprocessing",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="What `sequester preprocess` has made for one run of PROGRAM.",
 )
 _RESUME = click.option(
     "--resume",
@@ -130,6 +137,7 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
 @click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
 @_EVERY
 @_KEY
+@_PREPROCESSING
 @_RESUME
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object at the end.")
 def run(
@@ -145,6 +153,7 @@ def run(
     insecure: bool,
     checkpoint_every: int,
     checkpoint_key: Path | None,
+    preprocessing: Path | None,
     resumed: Path | None,
     as_json: bool,
 ) -> None:
@@ -191,11 +200,53 @@ def run(
         checked=1 if flags.checked else -1,
         checkpoint_every=checkpoint_every,
         checkpoint_key=key,
+        preprocessing=preprocessing,
     )
     folder = out or _new_folder(program)
     with _display(bytecode, program) as display, _hint(folder):
         runs.run(program.stem, bytecode, folder, settings, display.on_event)
     _finished(folder, as_json)
+
+
+@main.command(context_settings=OPEN, add_help_option=False)
+@source_options
+@click.option("--protocol", required=False, help="One that deals: dealer.")
+@click.option(
+    "--parties", type=click.IntRange(2, 9), default=2, show_default=True, help="How many compute."
+)
+@_THREADS
+@click.option("--seed", type=click.IntRange(0), help="Of the public randomness; default: fresh.")
+@click.option("--out", type=click.Path(path_type=Path), required=False, help="A new folder.")
+def preprocess(
+    program: Path,
+    flags: Flags,
+    protocol: str | None,
+    parties: int,
+    threads: int,
+    seed: int | None,
+    out: Path | None,
+) -> None:
+    """Make what one run of a program (.py or .sqb) needs beside its inputs, as its dealer.
+
+    Each party that computes gets DIR/preprocessing.json and its own DIR/party-I, and nothing else.
+
+    \b
+      sequester preprocess lenet.sqb --protocol dealer --parties 2 --out deal
+      sequester run lenet.sqb --protocol dealer --preprocessing deal --input …
+    """
+    from sequester.vm import material, native
+
+    from . import source
+
+    if protocol is None or out is None:  # not `required`: --help comes first
+        raise click.UsageError("Missing option '--protocol' or '--out'.")
+    bytecode = source.bytecode(program, flags, protocol)
+    seed = secrets.randbits(63) if seed is None else seed
+    table = material.make(
+        program.stem, bytecode, out, protocol, parties, seed, threads or native.cpus()
+    )
+    sizes = " / ".join(f"{b / 1e6:,.2f}" for b in table["file_bytes"])
+    click.echo(f"{out}: {sizes} MB in {table['seconds']:.1f} s, for one run", err=True)
 
 
 def _finished(folder: Path, as_json: bool) -> None:
@@ -325,6 +376,7 @@ def keys(
 @click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
 @_EVERY
 @_KEY
+@_PREPROCESSING
 @_RESUME
 def party(
     program: Path | None,
@@ -338,6 +390,7 @@ def party(
     insecure: bool,
     checkpoint_every: int,
     checkpoint_key: Path | None,
+    preprocessing: Path | None,
     resumed: Path | None,
 ) -> None:
     """Take part in a run as one party, on this machine; the others run the same command elsewhere.
@@ -345,13 +398,13 @@ def party(
     All parties need the same bytecode, the same addresses, protocol and seed in parties.toml, and
     the same --checkpoint-every. To go on after a crash of anybody, all run it with --resume RUN.
     """
-    from sequester.vm import certs, config, native, runs
+    from sequester.vm import certs, config, material, native, runs
     from sequester.vm.errors import ConfigError, RefusedError
     from sequester.vm.party import Job
 
     every = checkpoint_every
     if resumed is not None:
-        if program is not None or inputs or out or checkpoint_every:
+        if program is not None or inputs or out or checkpoint_every or preprocessing:
             raise click.UsageError("--resume has program, inputs, results and checkpoints from RUN")
         every = runs.resumable(resumed)["checkpoint_every"]
         program, out = resumed / "program.sqb", resumed
@@ -371,6 +424,9 @@ def party(
         raise RefusedError(
             f"{program}: its hash is {program_hash}, but {config_file} pins {c.program_hash}"
         )
+    made = None if preprocessing is None else material.load(preprocessing)
+    if made is not None:
+        material.check(made, program_hash, c.protocol, len(c.parties))
     tls = None if plain else c.tls
     if tls is not None:
         problems = certs.check(tls.ca, tls.cert, tls.key, me, soon_days=0)
@@ -397,7 +453,9 @@ def party(
         threads=threads or native.cpus(),
         inputs=inputs,
         run_id=runs.run_id(run_id).hex(),
-        public_seed=runs.public_seed(c.seed).hex(),
+        public_seed=runs.public_seed(c.seed if made is None else made.seed).hex(),
+        material="" if made is None else str(made.folder),
+        material_id=Job.material_id if made is None else made.id,
         program_hash=program_hash,
         checkpoint_every=every,
         checkpoint_key=str(key or ""),

@@ -180,7 +180,8 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
 def summary(folder: Path) -> dict[str, Any]:
     """The report of a finished run, predictions beside the measured figures."""
     run = report.load(folder)
-    costs = costs_of(run.program, run.info["protocol"], run.info["parties"])
+    ahead = bool(run.info.get("preprocessing"))
+    costs = costs_of(run.program, run.info["protocol"], run.info["parties"], ahead=ahead)
     predicted = None
     if costs is not None:
         sent = [[sum(row) for row in entry.sent] for entry in costs.entries]
@@ -188,10 +189,12 @@ def summary(folder: Path) -> dict[str, Any]:
     return report.summary(run, predicted)
 
 
-def costs_of(program: BytecodeProgram, protocol: str, parties: int | None) -> Report | None:
+def costs_of(
+    program: BytecodeProgram, protocol: str, parties: int | None, *, ahead: bool = False
+) -> Report | None:
     """Predicted costs, or None if the protocol has no cost model for the program."""
     try:
-        return predict(program, protocol, parties)
+        return predict(program, protocol, parties, ahead=ahead)
     except ValueError:
         return None
 

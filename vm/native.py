@@ -158,6 +158,10 @@ class Options:
     checkpoint_folder: str = ""
     checkpoint_every: int = 0
     checkpoint_key: bytes = bytes(32)
+    material_folder: str = ""
+    material_make: bool = False
+    material_id: bytes = bytes(16)
+    material_keys: tuple[bytes, ...] = ()
     resume: bool = False
 
 
@@ -244,7 +248,8 @@ class Run:
             c.hosts[i], c.ports[i] = text(host), port
         c.listen_fd, c.checked = o.listen_fd, o.checked
         if o.channel == MEMORY:
-            self._hub = ffi.gc(self._lib.seq_hub_create(o.parties), self._lib.seq_hub_free)
+            alone = 1 if o.material_make else o.parties
+            self._hub = ffi.gc(self._lib.seq_hub_create(alone), self._lib.seq_hub_free)
             c.hub = self._hub
         if o.channel == TLS:
             c.ca_file, c.cert_file, c.key_file = map(text, (o.ca_file, o.cert_file, o.key_file))
@@ -255,6 +260,11 @@ class Run:
             c.checkpoint_folder = text(o.checkpoint_folder)
             c.checkpoint_every, c.resume = o.checkpoint_every, o.resume
             ffi.memmove(c.checkpoint_key, o.checkpoint_key, 32)
+        if o.material_folder:
+            c.material_folder, c.material_make = text(o.material_folder), o.material_make
+            ffi.memmove(c.material_id, o.material_id, 16)
+            for i, key in enumerate(o.material_keys):
+                ffi.memmove(c.material_key[i], key, 32)
         self._keep = keep
         return c
 

@@ -26,7 +26,7 @@ from typing import Any
 from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
-from . import VERSION, checkpoint, data, errors, native, results
+from . import VERSION, checkpoint, data, errors, material, native, results
 from .errors import ConfigError, PeerError, RefusedError, SequesterError, Stopped
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
@@ -46,7 +46,8 @@ class Job:
     """What a party's process is to do. `inputs` are `PARTY:NAME=FILE` options, this party's only
     matter; `run_id` and `public_seed` are 16 bytes in hexadecimal; no program but that with
     `program_hash` is run if that is given. `checkpoint_every`: see docs/running.md; 0: none is
-    saved; `checkpoint_key`: the file with this party's key; `resume`: go on from a checkpoint."""
+    saved; `checkpoint_key`: the file with this party's key; `resume`: go on from a checkpoint;
+    `material`: the folder of what was dealt before the run, named by `material_id`."""
 
     program: str
     folder: str
@@ -71,6 +72,8 @@ class Job:
     checkpoint_every: int = 0
     checkpoint_key: str = ""
     resume: bool = False
+    material: str = ""
+    material_id: str = "00" * 16
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -88,7 +91,13 @@ class Job:
         if self.checkpoint_every:
             folder = str(checkpoint.folder(Path(self.folder), make=not self.resume))
             key = checkpoint.key(Path(self.checkpoint_key), make=not self.resume)
+        keys = [bytes(32)] * self.parties
+        if self.material:
+            keys[self.me] = material.key(Path(self.material), self.me)
         return native.Options(
+            material_folder=self.material,
+            material_id=bytes.fromhex(self.material_id),
+            material_keys=tuple(keys),
             checkpoint_folder=folder,
             checkpoint_every=self.checkpoint_every,
             checkpoint_key=key,
@@ -108,7 +117,7 @@ class Job:
             run_id=bytes.fromhex(self.run_id),
             public_seed=bytes.fromhex(self.public_seed),
             checked=self.checked,
-            agree=f"sequester {VERSION}",
+            agree=f"sequester {VERSION}, material {self.material_id}",
         )
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
-from . import checkpoint, data, native, party
+from . import checkpoint, data, material, native, party
 from .config import SECURITY
 from .errors import ConfigError, SequesterError
 from .launch import OnEvent, Route, run_local
@@ -36,7 +36,7 @@ class Settings:
     """How to run a program here. `parties` 0: the protocol's least; `threads` 0: a fair part of the
     machine's; `seed` None: a fresh one; `checked` -1: as the bytecode says; `checkpoint_every`: 0
     for never; `checkpoint_key`: a key file, else one a party in the run's folder; `route`: see
-    launch."""
+    launch; `preprocessing`: a folder of material, which says the seed and the parties."""
 
     protocol: str
     inputs: tuple[str, ...] = ()
@@ -50,12 +50,19 @@ class Settings:
     checkpoint_key: str = ""
     interval: float = 0.02
     route: Route | None = None
+    preprocessing: Path | None = None
 
 
 def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: OnEvent) -> None:
     """Run `bytecode`, leave the results in `folder`. Raises SequesterError as `run_local` does."""
     program = codec.decode(bytecode)
-    parties = _parties(settings)
+    made = None if settings.preprocessing is None else material.load(settings.preprocessing)
+    if made is not None:
+        material.check(made, codec.program_hash(bytecode), settings.protocol, settings.parties)
+        if settings.seed not in (None, made.seed):
+            raise ConfigError(f"{made.folder}: was made for the seed {made.seed}; leave --seed out")
+        settings = replace(settings, seed=made.seed)
+    parties = _parties(settings, made)
     check_inputs(program, settings.inputs)
     _new_folder(folder, bytecode)
     seed = secrets.randbits(63) if settings.seed is None else settings.seed
@@ -74,6 +81,8 @@ def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: 
         checkpoint_every=settings.checkpoint_every,
         checkpoint_key=settings.checkpoint_key,
         interval=settings.interval,
+        material="" if made is None else str(made.folder),
+        material_id=Job.material_id if made is None else made.id,
     )
     channel = native.MEMORY if parties == 1 else native.TLS if settings.tls else native.TCP
     info = describe(name, bytecode, job, channel) | {"seed": seed}
@@ -195,6 +204,7 @@ def describe(name: str, bytecode: bytes, job: Job, channel: int) -> dict[str, An
         "checked": job.checked,
         "checkpoint_every": job.checkpoint_every,
         "checkpoint_key": job.checkpoint_key,
+        "preprocessing": job.material,
         "machine": machine(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
@@ -246,8 +256,10 @@ def _new_folder(folder: Path, bytecode: bytes) -> None:
         raise ConfigError(f"--out {folder}: cannot be written: {e}") from e
 
 
-def _parties(settings: Settings) -> int:
+def _parties(settings: Settings, made: material.Material | None) -> int:
     row = native.protocol(settings.protocol)
+    if made is not None:
+        return made.parties
     parties = settings.parties or row.parties_min
     if not row.parties_min <= parties <= row.parties_max:
         allowed = f"{row.parties_min}"

@@ -36,6 +36,7 @@ class Setting:
     k: int
     f: int
     stat: int
+    ahead: bool = False  # a dealer dealt before the run; `parties` are those that compute
 
 
 PRODUCTS = ("mul", "matmul", "conv2d", "conv2d_dx", "conv2d_dw")  # each with a row `_add`, too

@@ -4,6 +4,7 @@ Every number here is exact: rounds are those that the machines of `runtime_c/pro
 declare, and bytes follow from sizes alone. The dealer is the last party. What it deals goes to the
 last computing party; its messages depend on nothing but openings of the program, come ahead of use,
 and are no rounds of their own: after an opening that the dealer takes part in there is one more.
+A dealer who dealt before the run is no party of it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,16 @@ class _Traffic:
     """Bytes between parties while an instruction on n elements is added up."""
 
     def __init__(self, setting: Setting, n: int):
-        self.online = setting.parties - 1
+        self.online = setting.parties - (not setting.ahead)
+        self.dealer = not setting.ahead  # is a party of the run
         self.word = setting.ring_bits // 8
         self.n = n
         self.rounds = 0
         self.sent = [[0] * setting.parties for _ in range(setting.parties)]
 
     def deal(self, size: int) -> None:
-        self.sent[self.online][self.online - 1] += size
+        if self.dealer:
+            self.sent[self.online][self.online - 1] += size
 
     def _tasks(self) -> Iterator[tuple[int, int, int]]:
         """(how many, elements, blocks) of tasks."""
@@ -55,14 +58,14 @@ class _Traffic:
         self.opened(to)
 
     def opened(self, to: int | None = -1) -> None:
-        dealer = to is None or to == self.online
+        dealer = self.dealer and (to is None or to == self.online)
         kings = self.online > DIRECT and (to is None or to < 0)
         self.rounds += 1 + kings + dealer
 
     def open_count(self, times: int, count: int, size: int, to: int | None = -1) -> None:
         """Openings of `count` elements of `size` bytes."""
         n = self.online
-        receivers = range(n + (to is None)) if to is None or to < 0 else (to,)
+        receivers = range(n + (self.dealer and to is None)) if to is None or to < 0 else (to,)
         kings = n > DIRECT and len(receivers) > 1
         for i in range(n):
             part = count * (i + 1) // n - count * i // n if kings else count
@@ -116,7 +119,8 @@ def _shuffle(t: _Traffic, rows: int, columns: int) -> None:
     t.opened()
     size = rows * columns * t.word
     for i in range(t.online):
-        t.sent[t.online][i] += size
+        if t.dealer:
+            t.sent[t.online][i] += size
         t.broadcast(i, size)
     t.rounds += t.online
 

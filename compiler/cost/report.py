@@ -49,12 +49,17 @@ class Report:
         return max(map(sum, self.sent), default=0)
 
 
-def report(program: Program, protocol: str, parties: int | None = None) -> Report:
-    """Simulate a program's rounds and bytes; ValueError for an unknown or unfit protocol."""
+def report(
+    program: Program, protocol: str, parties: int | None = None, *, ahead: bool = False
+) -> Report:
+    """Simulate a program's rounds and bytes; ValueError for an unknown or unfit protocol.
+
+    ahead: without what a dealer deals, who did so before the run; the parties are all others.
+    """
     module = cost_module(protocol)
     m = program.meta
     n = module.PARTIES if parties is None else parties
-    setting = Setting(n, m.ring_bits, m.k, m.f, m.stat)
+    setting = Setting(n, m.ring_bits, m.k, m.f, m.stat, ahead)
     costs = [
         module.cost(insn.instr.name, _with_party(program, insn), setting)
         if insn.instr.interactive

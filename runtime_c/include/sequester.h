@@ -54,6 +54,11 @@ typedef struct {
     const char *checkpoint_folder; /* exists; NULL: nothing is saved */
     uint64_t checkpoint_every;     /* save at every so manieth checkpoint passed; 0: never */
     uint8_t checkpoint_key[32];    /* encrypts what is saved; mine alone */
+    const char *material_folder;   /* of material made before the run; NULL: none */
+    int material_make;             /* I am the dealer, and make it; else it is used: then `parties`
+                                    * are those that compute */
+    uint8_t material_id[16];       /* names it; the same at all parties */
+    uint8_t material_key[10][32];  /* encrypts each party's part; to use it: mine alone */
     int resume;                    /* go on from what the folder holds; inputs are in it */
 } seq_options;
 

@@ -167,7 +167,7 @@ void dealer_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, t
 }
 
 unsigned dealer_rounds(const seq_vm *vm) {
-    return dealer_opening_rounds(vm_env(vm)->parties, DEALER_ONLINE);
+    return dealer_opening_rounds(vm_env(vm), DEALER_ONLINE);
 }
 
 void *dealer_at(const seq_env *env, void *reg, size_t first) {
@@ -189,6 +189,7 @@ const seq_protocol protocol_dealer = {
     .ring128 = 1,
     .components = 2,
     .bit_components = 2,
+    .deals = 1,
     .without_keys = 1,
     .check = dealer_check,
     .setup = dealer_setup,

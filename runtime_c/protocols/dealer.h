@@ -112,7 +112,9 @@ void dealer_zero(const seq_task *t, unsigned kind, size_t first, void *out, size
 
 /* ---- openings ---- */
 
-/* Receivers: the computing parties, all parties, or one. */
+/* Receivers: the computing parties, all parties (a dealer who dealt before the run is none), or
+ * one.
+ */
 enum { DEALER_ONLINE = -2, DEALER_ALL = -1 };
 
 /* The sum of what the computing parties have in `value`: n elements, then the sum of those at the
@@ -125,7 +127,7 @@ typedef struct {
     unsigned stage;
 } dealer_opening;
 
-unsigned dealer_opening_rounds(unsigned parties, int to); /* parties: of the run */
+unsigned dealer_opening_rounds(const seq_env *env, int to);
 /* TASK_WAIT until it is TASK_DONE, once a step; stage is 0 at first. */
 int dealer_open(seq_task *t, dealer_opening *o);
 

@@ -150,7 +150,7 @@ static int open_step(seq_task *t) {
             word_summands(t, &r, &part, o->value);
     }
     const int status = dealer_open(t, o);
-    if (status != TASK_DONE || !r.out)
+    if (status != TASK_DONE || !r.out || (dealer_is(t) && t->env->ahead))
         return status;
     uint8_t *out = dealer_at(t->env, r.out, part.first);
     if (r.planes)
@@ -167,7 +167,7 @@ void dealer_start_open(seq_vm *vm, const seq_call *call) {
     const int output = call->op == SEQ_OP_OUTPUT || call->op == SEQ_OP_OUTPUTB;
     if (output && (r.to < 0 || r.to == (int)vm_env(vm)->me))
         own.reg[0].c[0] = vm_output_buffer(vm, call->arg[SEQ_ARG_OUTPUT_out], r.n);
-    dealer_start(vm, &own, r.n, dealer_opening_rounds(vm_env(vm)->parties, r.to), open_step,
+    dealer_start(vm, &own, r.n, dealer_opening_rounds(vm_env(vm), r.to), open_step,
                  sizeof(dealer_opening));
 }
 

@@ -220,12 +220,15 @@ static int direct(unsigned parties, int to) {
 }
 
 /* The dealer goes on only when it has what it is sent: what it deals next is later by that. */
-unsigned dealer_opening_rounds(unsigned parties, int to) {
-    return (direct(parties, to) ? 1 : 2) + (to == DEALER_ALL || to == (int)parties - 1);
+unsigned dealer_opening_rounds(const seq_env *env, int to) {
+    const int dealer = !env->ahead && (to == DEALER_ALL || to == (int)env->parties - 1);
+    return (direct(env->parties, to) ? 1 : 2) + (unsigned)dealer;
 }
 
 static int receives(const seq_task *t, int to, unsigned party) {
-    return to == DEALER_ALL || to == (int)party || (to == DEALER_ONLINE && party < dealer_of(t)->n);
+    const int computes = party < dealer_of(t)->n;
+    return to == (int)party || (to == DEALER_ALL && (computes || !t->env->ahead)) ||
+           (to == DEALER_ONLINE && computes);
 }
 
 /* Elements of what is opened that come before part q. */

@@ -34,6 +34,7 @@ typedef struct {
     /* Words kept of each shared element, and of 64 bits; <= SEQ_MAX_COMPONENTS. */
     unsigned components, bit_components;
     int insecure;     /* must be asked for by name with an explicit flag; every run prints so */
+    int deals;        /* the last party only deals: it can do so before a run (vm/material.h) */
     int without_keys; /* setup needs keys->without */
     /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before
      * every call in front of it has finished, openings too. So its start handler can check all that

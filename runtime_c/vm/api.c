@@ -68,11 +68,19 @@ void seq_hub_free(void *hub) {
 static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
     const seq_program *p = vm->program;
     const seq_protocol *protocol = vm->protocol;
-    if (o->parties < protocol->parties_min || o->parties > protocol->parties_max ||
-        o->me >= o->parties || o->parties > VM_PARTIES) {
+    const unsigned all = vm->env.parties, absent = vm->env.ahead;
+    if (all < protocol->parties_min || all > protocol->parties_max || o->me >= o->parties ||
+        all > VM_PARTIES) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
                         "%s runs between %u to %u parties; this is party %u of %u", protocol->name,
-                        protocol->parties_min, protocol->parties_max, o->me, o->parties);
+                        protocol->parties_min - absent, protocol->parties_max - absent, o->me,
+                        all - absent);
+    }
+    if (absent && (!protocol->deals || o->checkpoint_folder != NULL)) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        protocol->deals ? "a run from material made before cannot be saved"
+                                        : "%s has nothing to be made before a run",
+                        protocol->name);
     }
     if (p->field && !protocol->field) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
@@ -93,12 +101,12 @@ static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
     for (uint64_t i = 0; o->parties > 1 && i < p->inputs + p->outputs; i++) {
         int is_input = i < p->inputs;
         uint64_t party = is_input ? p->input[i].party : p->output[i - p->inputs].party;
-        if (party >= o->parties && party != PROGRAM_ALL_PARTIES) {
+        if (party >= all - absent && party != PROGRAM_ALL_PARTIES) {
             return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
                             "%s '%.60s' belongs to party %llu, and there are %u parties",
                             is_input ? "input" : "output",
                             is_input ? p->input[i].name : p->output[i - p->inputs].name,
-                            (unsigned long long)party, o->parties);
+                            (unsigned long long)party, all - absent);
         }
     }
     return protocol->check(p->ring_bits, p->k, p->f, p->stat, &vm->error);
@@ -131,11 +139,14 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
     const seq_program *p = vm->program;
     seq_status status = find_protocol(vm, o->protocol);
     vm->checkpoint.folder = o->checkpoint_folder;
+    vm->env.ahead = o->material_folder != NULL;
+    vm->env.parties = o->parties + (vm->env.ahead && !o->material_make);
     if (status != SEQ_OK || (status = check_protocol(vm, o)) != SEQ_OK) {
         return status;
     }
     vm->env = (seq_env){.me = o->me,
-                        .parties = o->parties,
+                        .parties = vm->env.parties,
+                        .ahead = vm->env.ahead,
                         .ring_bits = p->ring_bits,
                         .k = p->k,
                         .f = p->f,
@@ -177,6 +188,8 @@ static seq_status keep_strings(seq_vm *vm, seq_options *o) {
     o->key_file = keep(vm, o->key_file);
     o->options = keep(vm, o->options);
     o->checkpoint_folder = keep(vm, o->checkpoint_folder);
+    o->material_folder = keep(vm, o->material_folder);
+    vm->material.folder = o->material_folder;
     for (unsigned i = 0; i < VM_PARTIES; i++) {
         o->hosts[i] = keep(vm, o->hosts[i]);
     }
@@ -198,6 +211,9 @@ seq_run *seq_run_new(const seq_program *program, const seq_options *options, seq
     run->vm.program = program;
     run->vm.checkpoint.every = options->checkpoint_every;
     memcpy(run->vm.checkpoint.key, options->checkpoint_key, CHECKPOINT_KEY);
+    run->vm.material.make = options->material_folder != NULL && options->material_make;
+    memcpy(run->vm.material.id, options->material_id, sizeof options->material_id);
+    memcpy(run->vm.material.key, options->material_key, sizeof options->material_key);
     memcpy(run->vm.checkpoint.run_id, options->run_id, sizeof options->run_id);
     memcpy(run->vm.checkpoint.public_seed, options->public_seed, sizeof options->public_seed);
     (void)pthread_mutex_init(&run->vm.lock, NULL);
@@ -266,8 +282,8 @@ static seq_status connect_parties(seq_run *run) {
         return SEQ_OK;
     }
     net_options n = {.kind = (net_kind)o->channel,
-                     .me = o->me,
-                     .parties = o->parties,
+                     .me = o->material_make ? 0 : o->me,
+                     .parties = o->material_make ? 1 : o->parties, /* alone */
                      .listen_fd = o->listen_fd,
                      .hub = o->hub,
                      .ca_file = o->ca_file,
@@ -306,7 +322,13 @@ static seq_status agree_and_set_up(seq_run *run) {
                              .every = run->options.checkpoint_every,
                              .resume = run->options.resume,
                              .timeout_s = run->options.connect_timeout_s};
-    seq_status status = handshake(vm, &terms, &keys);
+    const unsigned parties = vm->env.parties;
+    vm->env.parties -= vm->env.ahead; /* who is here */
+    seq_status status = vm->material.make ? SEQ_OK : handshake(vm, &terms, &keys);
+    vm->env.parties = parties;
+    if (status == SEQ_OK && vm->env.ahead) {
+        status = material_begin(vm, &keys);
+    }
     if (status == SEQ_OK) {
         VM_SECRET(&keys, sizeof keys);
         status = checkpoint_begin(vm, run->options.resume, run->options.connect_timeout_s, &keys);
@@ -360,6 +382,7 @@ static void finish(seq_run *run) {
     vm->ended = vm_nanoseconds();
     (void)pthread_mutex_unlock(&vm->lock);
     machine_destroy(vm);
+    material_end(vm);
     convert_outputs(vm);
     if (vm->net != NULL) {
         uint64_t sent, received;
@@ -436,8 +459,8 @@ void seq_run_free(seq_run *run) {
     for (unsigned i = 0; i < VM_PARTIES; i++) {
         free((char *)(uintptr_t)o->hosts[i]);
     }
-    const char *text[] = {o->protocol, o->ca_file, o->cert_file,
-                          o->key_file, o->options, o->checkpoint_folder};
+    const char *text[] = {o->protocol, o->ca_file,           o->cert_file,      o->key_file,
+                          o->options,  o->checkpoint_folder, o->material_folder};
     for (unsigned i = 0; i < sizeof text / sizeof text[0]; i++) {
         free((char *)(uintptr_t)text[i]);
     }

@@ -218,7 +218,12 @@ static void flush(vm_task *t) {
 #ifdef SEQ_TEST
             vm->trace += frame_hash(frame_tag(&t->pub), p, t->out[p], t->out_bytes[p]);
 #endif
-            net_send(vm->net, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
+            if (vm->material.make) {
+                material_put(vm, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
+                net_free(t->out[p]);
+            } else {
+                net_send(vm->net, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
+            }
             counter->sent[p] += t->out_bytes[p];
             vm->sent[p] += t->out_bytes[p];
             t->out[p] = NULL;
@@ -226,6 +231,20 @@ static void flush(vm_task *t) {
             t->sends[p] = 0;
         }
     }
+}
+
+/* The frame that the next step needs from party p: 1 if it is there, 0 if not, -1 on an error. */
+static int take(vm_task *t, unsigned p) {
+    seq_vm *vm = t->pub.vm;
+    seq_error err = {.party = -1, .instr = -1};
+    if (vm->env.ahead && p + 1 == vm->env.parties) {
+        return material_take(vm, frame_tag(&t->pub), t->in_bytes[p], &t->in[p]);
+    }
+    int got = net_take(vm->net, p, frame_tag(&t->pub), t->in_bytes[p], &t->in[p], &err);
+    if (got < 0) {
+        (void)vm_error(vm, t->owner->instr, err.status, err.party, "%s", err.message);
+    }
+    return got;
 }
 
 /* Take what has arrived; 1 if the task can run its next step, 0 if not, -1 on an error. */
@@ -236,10 +255,8 @@ static int task_ready(vm_task *t) {
         if (t->in_bytes[p] == 0 || t->in[p] != NULL) {
             continue;
         }
-        seq_error err = {.party = -1, .instr = -1};
-        int got = net_take(vm->net, p, frame_tag(&t->pub), t->in_bytes[p], &t->in[p], &err);
+        int got = take(t, p);
         if (got < 0) {
-            (void)vm_error(vm, t->owner->instr, err.status, err.party, "%s", err.message);
             return -1;
         }
         if (got == 0) {

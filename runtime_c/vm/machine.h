@@ -61,6 +61,7 @@ typedef struct seq_call {
 typedef struct {
     unsigned me, parties;
     unsigned ring_bits, k, f, stat;
+    int ahead;   /* the last party deals, before the run: nobody sends to it */
     int checked; /* emulate: report what leaves its range */
     const ring_ops *ring;
     const bits_ops *bits;

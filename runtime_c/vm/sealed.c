@@ -310,6 +310,17 @@ static void finish_writing(sealed *s) {
     }
 }
 
+const seq_error *sealed_error(const sealed *s) {
+    return &s->error;
+}
+
+void sealed_abandon(sealed *s) {
+    if (s->writing) {
+        (void)unlink(s->temporary);
+    }
+    destroy(s);
+}
+
 seq_status sealed_close(sealed *s, int rest, seq_error *err) {
     uint8_t more;
     if (s->writing) {

@@ -35,6 +35,10 @@ void sealed_read(sealed *s, void *bytes, size_t n);
 /* Writing: the file reaches the disk and gets its name, unless there was an error. Reading: an
  * error if anything is left of it, unless `rest`. Frees s; the first error is in *err. */
 seq_status sealed_close(sealed *s, int rest, seq_error *err);
+/* The first error, or one with SEQ_OK. */
+const seq_error *sealed_error(const sealed *s);
+/* Close without a check; what was being written never gets its name. Frees s. */
+void sealed_abandon(sealed *s);
 /* Bytes in the file so far. */
 uint64_t sealed_size(const sealed *s);
 

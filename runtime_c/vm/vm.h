@@ -31,6 +31,7 @@ typedef struct {
 } vm_keys;
 
 #include "checkpoint.h"
+#include "material.h"
 
 typedef struct vm_task vm_task;
 typedef struct vm_line vm_line;
@@ -110,6 +111,7 @@ struct seq_vm {
     size_t stream_count;
 
     vm_checkpoint checkpoint;
+    vm_material material;
     uint64_t resumed_ns; /* of the run, before this start */
 
     /* inputs and outputs */

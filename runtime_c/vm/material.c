@@ -1,0 +1,235 @@
+/* Material for a run, made before it. See material.h. */
+#include "vm.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define MAX_PATH 4400
+enum { VERSION = 1 };
+
+/* In front of a file: read by its owner, and by nobody changed. */
+typedef struct {
+    char kind[16], protocol[16];
+    uint32_t version, parties, party, unused;
+    uint8_t program[32], public_seed[16], id[MATERIAL_ID];
+} material_header;
+
+typedef struct {
+    uint64_t instance, bytes;
+    uint32_t step, unused;
+} message_header;
+
+static unsigned online(const seq_vm *vm) {
+    return vm->env.parties - 1;
+}
+
+static material_header header_of(const seq_vm *vm, unsigned party) {
+    material_header h;
+    memset(&h, 0, sizeof h);
+    (void)snprintf(h.kind, sizeof h.kind, "material");
+    (void)snprintf(h.protocol, sizeof h.protocol, "%s", vm->protocol->name);
+    h.version = VERSION;
+    h.parties = online(vm);
+    h.party = party;
+    memcpy(h.program, vm->program->hash, sizeof h.program);
+    memcpy(h.public_seed, vm->checkpoint.public_seed, sizeof h.public_seed);
+    memcpy(h.id, vm->material.id, sizeof h.id);
+    return h;
+}
+
+static void path_of(const seq_vm *vm, unsigned party, const char *suffix, char path[MAX_PATH]) {
+    (void)snprintf(path, MAX_PATH, "%.4000s/party-%u/material%s", vm->material.folder, party,
+                   suffix);
+}
+
+/* Behind all messages. */
+static const message_header END = {.instance = UINT64_MAX};
+
+static seq_status make_file(seq_vm *vm, unsigned party, vm_keys *keys) {
+    char path[MAX_PATH];
+    path_of(vm, party, "", path);
+    const material_header h = header_of(vm, party);
+    sealed *f = sealed_create(path, vm->material.key[party], &h, sizeof h, &vm->error);
+    if (f == NULL) {
+        return vm->error.status;
+    }
+    vm->material.file[party] = f;
+    sealed_write(f, keys->pair[party], sizeof keys->pair[party]);
+    sealed_write(f, keys->common, sizeof keys->common);
+    return SEQ_OK;
+}
+
+static seq_status make(seq_vm *vm, vm_keys *keys) {
+    int ok = prg_system(keys->common, sizeof keys->common) == 0;
+    for (unsigned i = 0; ok && i < online(vm); i++) {
+        ok = prg_system(keys->pair[i], sizeof keys->pair[i]) == 0;
+    }
+    if (!ok) {
+        return seq_fail(&vm->error, SEQ_ERR_OURS, -1, "the system gives no random bytes");
+    }
+    seq_status status = SEQ_OK;
+    for (unsigned i = 0; status == SEQ_OK && i < online(vm); i++) {
+        status = make_file(vm, i, keys);
+    }
+    return status;
+}
+
+/* Leave a mark that outlives the machine before anything of the file is used. */
+static seq_status mark(seq_vm *vm) {
+    char path[MAX_PATH];
+    path_of(vm, vm->env.me, ".used", path);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EEXIST) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "%.300s is there: this material was used by a run before, and serves no "
+                        "second one",
+                        path);
+    }
+    int ok = fd >= 0 && fsync(fd) == 0;
+    ok &= fd >= 0 && close(fd) == 0;
+    (void)snprintf(path, sizeof path, "%.4000s/party-%u", vm->material.folder, vm->env.me);
+    int folder = ok ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    ok &= folder >= 0 && fsync(folder) == 0;
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    return ok ? SEQ_OK
+              : seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                         "%.300s: material cannot be marked as used: %s", path, strerror(errno));
+}
+
+/* Whether a file is for this run. */
+static seq_status fits(seq_vm *vm, const char *path, const material_header *h) {
+    const material_header own = header_of(vm, vm->env.me);
+    const char *what = NULL;
+    if (strncmp(h->kind, own.kind, sizeof h->kind) != 0 || h->version != VERSION) {
+        what = "is no material, or of another version";
+    } else if (memcmp(h->program, own.program, sizeof h->program) != 0) {
+        what = "was made for another program";
+    } else if (memcmp(h->protocol, own.protocol, sizeof h->protocol) != 0 ||
+               h->parties != own.parties) {
+        what = "was made for another protocol or number of parties";
+    } else if (h->party != own.party) {
+        what = "was made for another party";
+    } else if (memcmp(h->public_seed, own.public_seed, sizeof h->public_seed) != 0) {
+        what = "was made for other public randomness (--seed)";
+    } else if (memcmp(h->id, own.id, sizeof h->id) != 0) {
+        what = "is not the one that the other parties have";
+    }
+    return what == NULL ? SEQ_OK
+                        : seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%.300s: %s", path, what);
+}
+
+/* Read all of a file, which ends as it was written or not at all. */
+static seq_status verify(seq_vm *vm, const char *path) {
+    material_header h;
+    message_header m = {0};
+    vm_keys skipped;
+    enum { PIECE = 1 << 16 };
+    sealed *f = sealed_open(path, vm->material.key[vm->env.me], &h, sizeof h, &vm->error);
+    uint8_t *piece = malloc(PIECE);
+    if (f == NULL || piece == NULL || fits(vm, path, &h) != SEQ_OK) {
+        if (f != NULL) {
+            sealed_abandon(f);
+        }
+        free(piece);
+        return piece == NULL ? seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory for material")
+                             : vm->error.status;
+    }
+    sealed_read(f, skipped.pair[0], sizeof skipped.pair[0]);
+    sealed_read(f, skipped.common, sizeof skipped.common);
+    while (m.instance != END.instance && sealed_error(f)->status == SEQ_OK) {
+        sealed_read(f, &m, sizeof m);
+        for (uint64_t left = m.bytes; left > 0 && sealed_error(f)->status == SEQ_OK;) {
+            const size_t n = left < PIECE ? (size_t)left : PIECE;
+            sealed_read(f, piece, n);
+            left -= n;
+        }
+    }
+    prg_wipe(&skipped, sizeof skipped);
+    prg_wipe(piece, PIECE);
+    free(piece);
+    return sealed_close(f, 0, &vm->error);
+}
+
+static seq_status use(seq_vm *vm, vm_keys *keys) {
+    char path[MAX_PATH];
+    path_of(vm, vm->env.me, "", path);
+    material_header h;
+    if (verify(vm, path) != SEQ_OK || mark(vm) != SEQ_OK) {
+        return vm->error.status;
+    }
+    sealed *f = sealed_open(path, vm->material.key[vm->env.me], &h, sizeof h, &vm->error);
+    if (f == NULL) {
+        return vm->error.status;
+    }
+    vm->material.file[vm->env.me] = f;
+    /* What the parties agreed on by themselves is what the dealer does not know. */
+    memcpy(keys->without[online(vm)], keys->common, sizeof keys->common);
+    sealed_read(f, keys->pair[online(vm)], sizeof keys->pair[0]);
+    sealed_read(f, keys->common, sizeof keys->common);
+    const seq_error *e = sealed_error(f);
+    return e->status == SEQ_OK ? SEQ_OK : seq_fail(&vm->error, e->status, -1, "%s", e->message);
+}
+
+seq_status material_begin(seq_vm *vm, void *keys) {
+    return vm->material.make ? make(vm, keys) : use(vm, keys);
+}
+
+void material_put(seq_vm *vm, unsigned party, net_tag tag, const uint8_t *payload, size_t bytes) {
+    const message_header h = {.instance = tag.instance, .bytes = bytes, .step = tag.step};
+    sealed *f = vm->material.file[party];
+    sealed_write(f, &h, sizeof h);
+    sealed_write(f, payload, bytes);
+    const seq_error *e = sealed_error(f);
+    if (e->status != SEQ_OK && vm->error.status == SEQ_OK) {
+        (void)vm_error(vm, vm->pc, e->status, -1, "%s", e->message);
+    }
+}
+
+int material_take(seq_vm *vm, net_tag tag, size_t bytes, uint8_t **payload) {
+    sealed *f = vm->material.file[vm->env.me];
+    message_header h;
+    sealed_read(f, &h, sizeof h);
+    const seq_error *e = sealed_error(f);
+    const int fit = h.instance == tag.instance && h.step == tag.step && h.bytes == bytes;
+    uint8_t *out = e->status == SEQ_OK && fit ? net_alloc(vm->net, bytes) : NULL;
+    if (out != NULL) {
+        sealed_read(f, out, bytes);
+    }
+    if (out != NULL && e->status == SEQ_OK) {
+        *payload = out;
+        return 1;
+    }
+    net_free(out);
+    if (e->status != SEQ_OK) {
+        (void)vm_error(vm, vm->pc, e->status, -1, "%s", e->message);
+    } else if (!fit) {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_OURS, -1,
+                       "the material has %llu bytes for instruction %llu, and %zu are awaited by "
+                       "instruction %llu",
+                       (unsigned long long)h.bytes, (unsigned long long)(h.instance >> 16), bytes,
+                       (unsigned long long)(tag.instance >> 16));
+    } else {
+        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for %zu bytes", bytes);
+    }
+    return -1;
+}
+
+void material_end(seq_vm *vm) {
+    for (unsigned i = 0; i < NET_MAX_PARTIES; i++) {
+        sealed *f = vm->material.file[i];
+        vm->material.file[i] = NULL;
+        if (f != NULL && (vm->error.status != SEQ_OK || !vm->material.make)) {
+            sealed_abandon(f);
+        } else if (f != NULL) {
+            sealed_write(f, &END, sizeof END);
+            (void)sealed_close(f, 0, &vm->error);
+        }
+    }
+    prg_wipe(vm->material.key, sizeof vm->material.key);
+}
