@@ -15,10 +15,11 @@ static seq_status rep4_check(unsigned ring_bits, unsigned k, unsigned f, unsigne
                         "and f = %u",
                         ring_bits - 1, ring_bits, k, f);
     if (stat > 64)
-        return seq_fail(err, SEQ_ERR_PROGRAM, -1,
-                        "rep4 detects cheating but for an error of 2^-64; the program asks for a "
-                        "statistical parameter of %u",
-                        stat);
+        return seq_fail(
+            err, SEQ_ERR_PROGRAM, -1,
+            "rep4 misses cheating with a probability of up to 2^-65; the program asks for "
+            "a statistical parameter of %u, above 64",
+            stat);
     return SEQ_OK;
 }
 

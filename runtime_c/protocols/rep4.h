@@ -11,7 +11,7 @@
  *
  * Every message is known to two parties, its sender and its verifier, before its receiver gets it:
  * sender and verifier compute it, the receiver gets the sender's, and receiver and verifier each
- * add a keyed hash of it to a sum that they compare before anything is opened.
+ * add a keyed hash of it to a sum. Before anything is opened, all learn whether all sums agree.
  *
  * No function here branches on or addresses by secrets. */
 

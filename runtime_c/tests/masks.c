@@ -10,7 +10,7 @@
 #include "../vm/vm.h"
 
 #define HOLDERS 10
-#define PLACES ((size_t)1 << 22)
+#define PLACES ((size_t)1 << 21)
 #define NOBODY 0xFF
 
 enum { TASKS, STEPS, TWICE, WAYS };

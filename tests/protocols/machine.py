@@ -69,6 +69,7 @@ class Script:
     heads: list[str] = field(default_factory=list)
     outputs: int = 0
     handles: int = 1
+    stat: int = 40  # the statistical parameter; test builds allow less
     top: dict[str, int] = field(default_factory=lambda: {"s": 0, "b": 0, "c": 0})
 
     def reg(self, file: str, n: int, planes: int = 1) -> str:
@@ -112,7 +113,7 @@ class Script:
     def text(self) -> str:
         meta = (
             f".meta domain={int(self.bits == FIELD)} ring_bits={room(self.bits)} "
-            f"k={room(self.bits) // 2 - 1} f=16 stat=40 rounding=1"
+            f"k={room(self.bits) // 2 - 1} f=16 stat={self.stat} rounding=1"
             + "".join(f" {f}_size={n + 8}" for f, n in self.top.items())
             + f" handles={self.handles} checked=0"
         )

@@ -6,7 +6,6 @@ import math
 import re
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +17,9 @@ from .machine import Script
 N = 65  # statements of a prover: two variables are bound in the first round
 
 
-@dataclass
-class Lowered(Script):
-    """A script with another statistical parameter."""
-
-    stat: int = 40
-
-    def text(self) -> str:
-        return super().text().replace(" stat=40 ", f" stat={self.stat} ")
-
-
 def product(folder: Path, stat: int) -> list[str]:
     """A program that opens one product to party 2: arguments of the runner."""
-    s = Lowered(64, stat=stat)
+    s = Script(64, stat=stat)
     a, b = (s.secret(np.arange(N, dtype=object) + i) for i in range(2))
     d = s.reg("s", N)
     s.start(f"mul d={d} a={a} b={b} n={N} m=0 mode=0")
