@@ -36,7 +36,7 @@ enum {
     DEALER_RANDOM,
     DEALER_AND,      /* parts of products of mask bits, and masks of results, for `and` */
     DEALER_AND_MASK, /* bit */
-    DEALER_HOP = 0x1000,
+    DEALER_HOP = 0x1000, /* masks; the dealer makes those between two hops again for the second */
     DEALER_MONOMIAL = 0x10000,
     DEALER_FORM = 0x20000,     /* masks */
     DEALER_GATE = 0x40000,     /* + 1024 level + gate: parts of products of mask bits */

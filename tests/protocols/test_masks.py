@@ -25,6 +25,8 @@ AGAIN: dict[str, set[tuple[str, int]]] = {
         *(("twice", purpose) for purpose in (1, 2, 5)),
         *(("steps", purpose) for purpose in (4, 5, 6, 7, 0x80000000)),
     },
+    # the dealer needs the mask between two hops of a shuffle before and after it
+    "dealer": {("twice", 0x1001)},
 }
 CASES = [(p, ring) for p in AGAIN for ring in RINGS[p]]
 
