@@ -69,7 +69,10 @@ def main(epochs: int = 40, masks: bool = True):
 class Training:
     """The program, its inputs, and the commands that run it."""
 
-    def __init__(self, folder: Path, epochs: int, every: int, masks: bool) -> None:
+    def __init__(
+        self, folder: Path, epochs: int, every: int, masks: bool, protocol: str = "rep3"
+    ) -> None:
+        self.protocol = protocol
         self.folder, self.every, self.iterations = folder, every, epochs * ROWS // BATCH
         self.program = folder / "train.sqb"
         rng = np.random.default_rng(1)
@@ -89,7 +92,7 @@ class Training:
 
     def start(self, out: Path, saved: bool) -> subprocess.Popen[bytes]:
         """A run into a new folder."""
-        words = ["--protocol", "rep3", "--seed", "7", "--out", str(out), *self.inputs]
+        words = ["--protocol", self.protocol, "--seed", "7", "--out", str(out), *self.inputs]
         if saved:
             words += ["--checkpoint-every", str(self.every)]
         return _launch("run", str(self.program), *words)
@@ -197,6 +200,7 @@ def compare(
     masks: bool,
     seed: int,
     keep: Callable[[str], Any] = str,
+    protocol: str = "rep3",
 ) -> list[str]:
     """Differences between a disturbed and an undisturbed training; see the module.
 
@@ -208,7 +212,7 @@ def compare(
         keep(line)
 
     folder.mkdir()
-    training = Training(folder, epochs, every, masks)
+    training = Training(folder, epochs, every, masks, protocol)
     whole, killed = folder / "whole", folder / "killed"
     stopped(training, killed, every)
     begin = time.monotonic()

@@ -34,8 +34,8 @@ enum {
     DEALER_CHOSEN,  /* parts of the product of a mask bit and a mask */
     DEALER_INPUT,
     DEALER_RANDOM,
-    DEALER_AND,      /* parts of products of mask bits, and masks of results, for `and` */
-    DEALER_AND_MASK, /* bit */
+    DEALER_AND,          /* parts of products of mask bits, and masks of results, for `and` */
+    DEALER_AND_MASK,     /* bit */
     DEALER_HOP = 0x1000, /* masks; the dealer makes those between two hops again for the second */
     DEALER_MONOMIAL = 0x10000,
     DEALER_FORM = 0x20000,     /* masks */

@@ -55,6 +55,12 @@ def test_two_kills_leave_the_weights_of_an_undisturbed_run(tmp_path: Path) -> No
     assert found == []
 
 
+def test_a_dealer_goes_on(tmp_path: Path) -> None:
+    """Its part of the masks, and the secret bits that the program draws, are those from before."""
+    found = kill_and_resume.compare(tmp_path / "runs", 1, 3, 2, True, 4, protocol="dealer")
+    assert found == []
+
+
 def test_a_resumed_run_leaves_what_a_run_leaves(run: Path, sequester: Sequester) -> None:
     held = kill_and_resume.checkpoints(run)
     done = sequester("run", "--resume", run)
