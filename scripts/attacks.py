@@ -21,14 +21,14 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from tests.protocols.attacks import Report, Target  # noqa: E402
-from tests.protocols.machine import PARTIES  # noqa: E402
+from tests.protocols.machine import PARTIES, RINGS  # noqa: E402
 from tests.vm.runner import build  # noqa: E402
 
 
 @click.command()
 @click.option("--protocol", required=True)
 @click.option("--parties", type=int, default=0, help="0: the protocol's least.")
-@click.option("--ring", type=click.Choice(["64", "128"]), default="64", show_default=True)
+@click.option("--ring", type=click.Choice(["64", "128", "127"]), help="127: the field.")
 @click.option("--count", type=int, default=1000, show_default=True)
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--workers", type=int, default=4, show_default=True, help="Runs side by side.")
@@ -37,7 +37,7 @@ from tests.vm.runner import build  # noqa: E402
 def main(
     protocol: str,
     parties: int,
-    ring: str,
+    ring: str | None,
     count: int,
     seed: int,
     workers: int,
@@ -46,6 +46,7 @@ def main(
 ) -> None:
     """Attack a protocol, and count what happens."""
     parties = parties or PARTIES[protocol][0]
+    bits = int(ring or RINGS[protocol][0])
     runner = build("test")
     began = time.monotonic()
 
@@ -62,13 +63,13 @@ def main(
             click.echo(f"{done} attacks, {rate:.1f} a second: {dict(report.outcomes)}", err=True)
 
     with tempfile.TemporaryDirectory() as folder:
-        target = Target(runner, Path(folder), protocol, parties, int(ring))
+        target = Target(runner, Path(folder), protocol, parties, bits)
         seconds = None if minutes is None else 60 * minutes
         report = target.run(count, seed, workers, progress, seconds)
     result = {
         "protocol": protocol,
         "parties": parties,
-        "ring_bits": int(ring),
+        "ring_bits": bits,
         "attacks": report.outcomes.total(),
         "seed": seed,
         "outcomes": dict(sorted(report.outcomes.items())),
@@ -79,7 +80,7 @@ def main(
     if save:
         folder_of_results = ROOT / "docs" / "results"
         folder_of_results.mkdir(exist_ok=True)
-        (folder_of_results / f"attacks-{protocol}-{ring}.json").write_text(text + "\n")
+        (folder_of_results / f"attacks-{protocol}-{bits}.json").write_text(text + "\n")
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ MODULES: dict[str, str] = {
     "rep4": "rep4",
     "shamir": "shamir",
     "dealer": "dealer",
+    "shamir-mal": "shamir_mal",
 }
 
 

@@ -228,6 +228,7 @@ class Verification:
     bits: list[int] = field(default_factory=lambda: [0] * 3)
     inner: int = 0
     due: int = 0
+    parties: int = PARTIES
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, ...]:
         """What one execution adds, for `step`."""

@@ -105,7 +105,7 @@ class _Proofs:
         make = getattr(module, "Verification", None)
         if make is None:
             return
-        self.state = make()
+        self.state = make(parties=n)
         self.code = program.code
         self.adds = [
             self.state.statements(i.instr.name, _with_party(program, i))

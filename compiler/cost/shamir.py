@@ -22,12 +22,13 @@ NUMBER, BLOCK = 16, 32  # bytes of a share: of a number, of 64 bits
 SHUFFLE_CHUNK = 1 << 18  # elements of a task, where a column has fewer
 
 
-def _log2_up(n: int) -> int:
+def log2_up(n: int) -> int:
+    """The least l with 2^l >= n."""
     return max(n - 1, 0).bit_length()
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """Sizes of a task, and of its parts: (blocks, elements)."""
 
     words: int
@@ -35,7 +36,7 @@ class _Task:
     parts: tuple[tuple[int, int], ...]
 
 
-class _Traffic:
+class Traffic:
     """Bytes between n parties while an instruction is added up; what is added counts `times`."""
 
     def __init__(self, parties: int):
@@ -45,7 +46,7 @@ class _Traffic:
         self.times = 1
         self.sent = [[0] * parties for _ in range(parties)]
 
-    def tasks(self, n: int) -> Iterator[_Task]:
+    def tasks(self, n: int) -> Iterator[Task]:
         """The tasks over n elements, equal ones once with `times` set."""
         full, rest = divmod(-(-n // 64), CHUNK)
         if rest == 0 and n % 64 and full:  # the last task is not full after all
@@ -57,13 +58,13 @@ class _Traffic:
                 yield self._task(words, count)
         self.times = 1
 
-    def _task(self, words: int, count: int) -> _Task:
+    def _task(self, words: int, count: int) -> Task:
         cuts = [words * q // self.core for q in range(self.core + 1)]
         parts = tuple(
             (hi - lo, min(64 * hi, count) - min(64 * lo, count))
             for lo, hi in zip(cuts[:-1], cuts[1:], strict=True)
         )
-        return _Task(words, count, parts)
+        return Task(words, count, parts)
 
     def add(self, sender: int, receiver: int, size: int) -> None:
         if sender != receiver:
@@ -90,6 +91,10 @@ class _Traffic:
             self.king(q, count * size)
             self.deal(q, count * size)
 
+    def all_sets(self) -> list[tuple[int, ...]]:
+        """Sets of t + 1 parties of the core."""
+        return list(itertools.combinations(range(self.core), self.t + 1))
+
     def open(self, size: int, to: int | None) -> None:
         for q in range(self.n) if to is None else (to,):
             for j in range(self.t + 1):
@@ -109,18 +114,20 @@ def _reductions(numbers: int) -> Iterator[int]:
         numbers -= numbers // 3
 
 
-def _adder_levels(numbers: int, width: int, zero: bool) -> int:
+def adder_levels(numbers: int, width: int, zero: bool) -> int:
+    """Multiplications one after another that a sum takes."""
     if width == 1:
         return 0
-    return len(list(_reductions(numbers))) + 1 + _log2_up(width if zero else width - 1)
+    return len(list(_reductions(numbers))) + 1 + log2_up(width if zero else width - 1)
 
 
-def _tree(width: int, first: int) -> list[int]:
-    """Gates of each level of the prefix tree: those that a carry into a place >= first needs."""
+def _tree(width: int, first: int, low: int) -> list[int]:
+    """Gates of each level of the prefix tree: those that a carry into a place < low or >= first
+    needs."""
     n = width - 1
-    generate, carry = [i + 1 >= first for i in range(n)], [False] * n
+    generate, carry = [i + 1 >= first or i + 1 < low for i in range(n)], [False] * n
     levels = []
-    for level in reversed(range(_log2_up(n))):
+    for level in reversed(range(log2_up(n))):
         count = 0
         for i in range(n):
             if i >> level & 1:
@@ -133,23 +140,27 @@ def _tree(width: int, first: int) -> list[int]:
     return levels[::-1]
 
 
-def _adder(t: _Traffic, words: int, numbers: int, width: int, first: int, zero: bool) -> None:
+def tree_sizes(n: int) -> Iterator[int]:
+    """Products of each level of a tree over n factors."""
+    while n > 1:
+        yield n // 2
+        n -= n // 2
+
+
+def adder(
+    t: Traffic, words: int, numbers: int, width: int, first: int, zero: bool, low: int = 0
+) -> None:
+    """A sum of numbers that are shared bit by bit: planes below `low` and from `first` on."""
     if width == 1:
         return
     for now in _reductions(numbers):
         t.multiply(now // 3 * (width - 1) * words, BLOCK)
     t.multiply((width - 1) * words, BLOCK)
-    if zero:
-        left = width
-        while left > 1:
-            t.multiply(left // 2 * words, BLOCK)
-            left -= left // 2
-    else:
-        for gates in _tree(width, first):
-            t.multiply(gates * words, BLOCK)
+    for gates in tree_sizes(width) if zero else _tree(width, first, low):
+        t.multiply(gates * words, BLOCK)
 
 
-def _convert(t: _Traffic, task: _Task, planes: int) -> None:
+def _convert(t: Traffic, task: Task, planes: int) -> None:
     for q, (_, elements) in enumerate(task.parts):
         for j in range(t.t + 1):
             t.deal((q + j) % t.core, planes * elements * NUMBER)
@@ -162,10 +173,10 @@ def _convert(t: _Traffic, task: _Task, planes: int) -> None:
 # ---- instructions ----
 
 
-def _round(t: _Traffic, n: int, m: int, nearest: bool) -> int:
+def _round(t: Traffic, n: int, m: int, nearest: bool) -> int:
     """Rounds; m = 0: a multiplication."""
     numbers = t.t + nearest
-    width = m + _log2_up(numbers)
+    width = m + log2_up(numbers)
     for task in t.tasks(n):
         if not m:
             t.multiply(task.count, NUMBER)
@@ -177,14 +188,14 @@ def _round(t: _Traffic, n: int, m: int, nearest: bool) -> int:
             t.king(q, elements * NUMBER)
             t.deal(q, elements * NUMBER + (low if nearest else 0))
         if numbers > 1:
-            _adder(t, task.words, numbers, width, m, False)
+            adder(t, task.words, numbers, width, m, False)
             _convert(t, task, width - m)
     if not m or numbers == 1:
         return 2
-    return 3 + 2 * _adder_levels(numbers, width, False) + 2 * _log2_up(t.t + 1)
+    return 3 + 2 * adder_levels(numbers, width, False) + 2 * log2_up(t.t + 1)
 
 
-def _compare(t: _Traffic, name: str, n: int, bits: int) -> int:
+def _compare(t: Traffic, name: str, n: int, bits: int) -> int:
     zero, first = name == "eqz", bits - 1 if name == "ltz" else 0
     for task in t.tasks(n):
         for q, (blocks, elements) in enumerate(task.parts):
@@ -192,43 +203,43 @@ def _compare(t: _Traffic, name: str, n: int, bits: int) -> int:
                 t.deal((q + j + 1) % t.core, bits * blocks * BLOCK)
             t.king(q, elements * NUMBER)
             t.deal(q, bits * blocks * BLOCK)
-        _adder(t, task.words, t.t + 1, bits, first, zero)
-    return 2 + 2 * _adder_levels(t.t + 1, bits, zero)
+        adder(t, task.words, t.t + 1, bits, first, zero)
+    return 2 + 2 * adder_levels(t.t + 1, bits, zero)
 
 
-def _bits_to_numbers(t: _Traffic, n: int, planes: int, selects: bool) -> int:
+def _bits_to_numbers(t: Traffic, n: int, planes: int, selects: bool) -> int:
     for task in t.tasks(n):
         _convert(t, task, planes)
         if selects:
             t.multiply(task.count, NUMBER)
-    return 1 + 2 * _log2_up(t.t + 1) + 2 * selects
+    return 1 + 2 * log2_up(t.t + 1) + 2 * selects
 
 
-def _opening(t: _Traffic, n: int, planes: int, to: int | None) -> int:
+def _opening(t: Traffic, n: int, planes: int, to: int | None) -> int:
     for task in t.tasks(n):
         t.open(planes * task.words * 8 if planes else task.count * NUMBER, to)
     return 1
 
 
-def _gates(t: _Traffic, n: int, planes: int) -> int:
+def _gates(t: Traffic, n: int, planes: int) -> int:
     for task in t.tasks(n):
         t.multiply(planes * task.words, BLOCK)
     return 2
 
 
-def _randbit(t: _Traffic, n: int, planes: int) -> int:
+def _randbit(t: Traffic, n: int, planes: int) -> int:
     for task in t.tasks(n):
         for d in range(t.t + 1):
             t.deal(d, planes * task.words * BLOCK)
     return 1
 
 
-def _shuffle(t: _Traffic, rows: int, columns: int) -> int:
+def _shuffle(t: Traffic, rows: int, columns: int) -> int:
     """Seeds of orders from the first party of each set of t + 1, to all tasks; then a hop a set."""
     if not rows:
         return 0
     width = SHUFFLE_CHUNK // rows if rows < SHUFFLE_CHUNK else 1
-    sets = list(itertools.combinations(range(t.core), t.t + 1))
+    sets = t.all_sets()
     for first, *others in sets:
         for q in others:
             t.add(first, q, 16 * -(-columns // width))
@@ -238,7 +249,8 @@ def _shuffle(t: _Traffic, rows: int, columns: int) -> int:
     return 1 + len(sets)
 
 
-def _input(t: _Traffic, n: int, party: int) -> int:
+def deal_input(t: Traffic, n: int, party: int) -> int:
+    """An input; rounds."""
     for task in t.tasks(n):
         t.deal(party, task.count * NUMBER)
     return 1
@@ -249,7 +261,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
 
     Raises ValueError if the protocol does not offer the instruction.
     """
-    t, a = _Traffic(setting.parties), args
+    t, a = Traffic(setting.parties), args
     rules: dict[str, Callable[[int], int]] = {
         "ltz": lambda n: _compare(t, name, n, a["bits"]),
         "eqz": lambda n: _compare(t, name, n, a["bits"]),
@@ -265,7 +277,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         "output": lambda n: _opening(t, n, 0, a["party"]),
         "outputb": lambda n: _opening(t, n, a["p"], a["party"]),
         "shuffle": lambda n: _shuffle(t, n, a["len"]),
-        "input": lambda n: _input(t, n, a["party"]),
+        "input": lambda n: deal_input(t, n, a["party"]),
     }
     if name.removesuffix("_add") in (*PRODUCTS, "trunc"):
         rules[name] = lambda n: _round(t, n, a["m"], bool(a["mode"]))

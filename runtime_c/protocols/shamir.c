@@ -16,38 +16,50 @@ static unsigned bits_mul(unsigned a, unsigned b) {
     return c;
 }
 
-static field mul(unsigned type, field a, field b) {
-    return type == SHAMIR_NUMBER ? field_mul(a, b) : bits_mul((unsigned)a, (unsigned)b);
+field shamir_mul(unsigned type, field a, field b) {
+    if (type == SHAMIR_NUMBER)
+        return field_mul(a, b);
+    if (type == SHAMIR_BITS)
+        return bits_mul((unsigned)a, (unsigned)b);
+    return gf_mul(64, (uint64_t)a, (uint64_t)b);
+}
+
+/* The number i < 16 in the field, or the element of GF(16) whose bits are i. */
+field shamir_point(unsigned type, unsigned i) {
+    field sum = 0, power = 1;
+    if (type != SHAMIR_EXT)
+        return i;
+    for (; i; i >>= 1, power = shamir_mul(type, power, SHAMIR_ROOT))
+        sum ^= i & 1 ? power : 0;
+    return sum;
 }
 
 static field sub(unsigned type, field a, field b) {
     return type == SHAMIR_NUMBER ? field_sub(a, b) : a ^ b;
 }
 
-/* a^(p - 2), or a^14. */
+/* a^(p - 2), a^14 or a^(2^64 - 2). */
 static field inverse(unsigned type, field a) {
-    field result = 1, exponent = type == SHAMIR_NUMBER ? FIELD_P - 2 : 14;
-    for (; exponent; exponent >>= 1, a = mul(type, a, a))
+    field result = 1, exponent = type == SHAMIR_NUMBER ? FIELD_P - 2
+                                 : type == SHAMIR_BITS ? 14
+                                                       : UINT64_MAX - 1;
+    for (; exponent; exponent >>= 1, a = shamir_mul(type, a, a))
         if (exponent & 1)
-            result = mul(type, result, a);
+            result = shamir_mul(type, result, a);
     return result;
 }
 
-/* f(at) = sum of c[i] f(point[i]) for polynomials of degree m - 1. */
-static void lagrange(unsigned type, field *c, const field *point, unsigned m, field at) {
+/* f(at) = sum of c[i] f(points[i]) for polynomials of degree m - 1. */
+void shamir_lagrange(unsigned type, field *c, const field *points, unsigned m, field at) {
     for (unsigned i = 0; i < m; i++) {
         field above = 1, below = 1;
         for (unsigned j = 0; j < m; j++)
             if (j != i) {
-                above = mul(type, above, sub(type, at, point[j]));
-                below = mul(type, below, sub(type, point[i], point[j]));
+                above = shamir_mul(type, above, sub(type, at, points[j]));
+                below = shamir_mul(type, below, sub(type, points[i], points[j]));
             }
-        c[i] = mul(type, above, inverse(type, below));
+        c[i] = shamir_mul(type, above, inverse(type, below));
     }
-}
-
-void shamir_lagrange(field *c, const field *point, unsigned m) {
-    lagrange(SHAMIR_NUMBER, c, point, m, 0);
 }
 
 static void fill_sets(shamir_state *s) {
@@ -56,35 +68,41 @@ static void fill_sets(shamir_state *s) {
             s->set[s->sets++] = (uint16_t)set;
 }
 
-static void fill_table(const shamir_state *s, unsigned type, shamir_table *table) {
+void shamir_fill_table(const shamir_state *s, unsigned type, shamir_table *table) {
     const unsigned t = s->t;
     for (unsigned d = 0; d < s->n; d++) {
         field deal[SHAMIR_T + 1] = {0}, random[SHAMIR_T + 1], open[SHAMIR_T + 1];
         for (unsigned j = 0; j <= t; j++) {
-            random[j] = shamir_after(s, d, j + 1) + 1;
-            open[j] = shamir_source(s, d, j) + 1;
-            deal[j] = j ? shamir_after(s, d, j) + 1 : 0;
+            random[j] = shamir_point(type, shamir_after(s, d, j + 1) + 1);
+            open[j] = shamir_point(type, shamir_source(s, d, j) + 1);
+            deal[j] = j ? shamir_point(type, shamir_after(s, d, j) + 1) : 0;
         }
         for (unsigned q = 0; q < s->core; q++)
-            lagrange(type, table->deal[d][q], deal, t + 1, q + 1);
+            shamir_lagrange(type, table->deal[d][q], deal, t + 1, shamir_point(type, q + 1));
         for (unsigned q = 0; d < s->core && q <= s->core; q++)
-            lagrange(type, table->random[d][q], random, t + 1, q < s->core ? q + 1 : 0);
-        lagrange(type, table->open[d], open, t + 1, 0);
+            shamir_lagrange(type, table->random[d][q], random, t + 1,
+                            shamir_point(type, q < s->core ? q + 1 : 0));
+        shamir_lagrange(type, table->open[d], open, t + 1, 0);
     }
     field core[SHAMIR_CORE], others[SHAMIR_CORE];
     for (unsigned d = 0; d < s->core; d++) {
         unsigned m = 0;
-        core[d] = d + 1;
+        core[d] = shamir_point(type, d + 1);
         others[m++] = 0;
         for (unsigned q = 0; q < s->core; q++)
             if (q != d)
-                others[m++] = q + 1;
-        lagrange(type, table->deal2[d], others, m, d + 1);
+                others[m++] = shamir_point(type, q + 1);
+        shamir_lagrange(type, table->deal2[d], others, m, core[d]);
         table->power[d][0] = 1;
         for (unsigned k = 1; k <= s->core; k++)
-            table->power[d][k] = mul(type, table->power[d][k - 1], d + 1);
+            table->power[d][k] = shamir_mul(type, table->power[d][k - 1], core[d]);
     }
-    lagrange(type, table->king, core, s->core, 0);
+    shamir_lagrange(type, table->king, core, s->core, 0);
+    shamir_lagrange(type, table->first, core, t + 1, 0);
+    for (unsigned i = 0; i < t; i++) {
+        shamir_lagrange(type, table->check[i], core, t + 1, core[t + 1 + i]);
+        table->check[i][t + 1] = sub(type, 0, 1);
+    }
 }
 
 /* ---- the protocol's functions ---- */
@@ -122,16 +140,15 @@ static void own_key(const shamir_state *s, unsigned me, const seq_keys *keys, si
     prg_wipe(sum, sizeof sum);
 }
 
-static seq_status shamir_setup(const seq_env *env, const seq_keys *keys, void **state,
-                               seq_error *err) {
+seq_status shamir_setup(const seq_env *env, const seq_keys *keys, void **state, seq_error *err) {
     shamir_state *s = calloc(1, sizeof *s);
     if (!s)
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of shamir");
     s->n = env->parties;
     s->t = (s->n - 1) / 2;
     s->core = 2 * s->t + 1;
-    for (unsigned type = 0; type < 2; type++)
-        fill_table(s, type, &s->table[type]);
+    for (unsigned type = 0; type <= SHAMIR_BITS; type++)
+        shamir_fill_table(s, type, &s->table[type]);
     fill_sets(s);
     for (unsigned q = 0; q < s->n; q++)
         if (q != env->me)
@@ -149,16 +166,16 @@ static void shamir_teardown(void *state) {
     free(state);
 }
 
-static void shamir_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
-                              size_t n) {
+void shamir_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
+                       size_t n) {
     if (a)
         env->ring->add(d->c[0], a->c[0], b, n);
     else
         memcpy(d->c[0], b, n * env->ring->word);
 }
 
-static void shamir_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a,
-                              const uint64_t *b, size_t words) {
+void shamir_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
+                       size_t words) {
     for (unsigned k = 0; k < 4; k++) {
         if (k == 0 && a)
             env->bits->xor_(d->c[0], a->c[0], b, words);
@@ -173,8 +190,8 @@ static void shamir_xor_public(const seq_env *env, const seq_reg *d, const seq_re
 
 /* Add polynomials without constant term that all know: files of different checkpoints do not fit
  * together. */
-static void shamir_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
-                               uint32_t range, uint64_t first, size_t n) {
+void shamir_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
+                        uint32_t range, uint64_t first, size_t n) {
     const shamir_state *s = env->protocol;
     const unsigned type = bits ? SHAMIR_BITS : SHAMIR_NUMBER;
     const size_t words = shamir_size(type) / 8;
@@ -193,7 +210,7 @@ static void shamir_rerandomise(const seq_env *env, int bits, const seq_reg *d, u
         for (unsigned k = 1; k <= s->t; k++) {
             coefficient[1] = 1;
             for (unsigned j = 0; j < k; j++)
-                coefficient[1] = mul(type, coefficient[1], env->me + 1);
+                coefficient[1] = shamir_mul(type, coefficient[1], env->me + 1);
             prg_words(&key, k, (first + at) * words, piece[1][0].w, count * words);
             shamir_combine(type, piece[0], coefficient, in, 2, count);
         }
@@ -206,7 +223,7 @@ static void shamir_rerandomise(const seq_env *env, int bits, const seq_reg *d, u
     prg_wipe(piece, sizeof piece);
 }
 
-static unsigned shamir_input_stored(unsigned me, unsigned owner) {
+unsigned shamir_input_stored(unsigned me, unsigned owner) {
     (void)me, (void)owner;
     return 1;
 }

@@ -34,7 +34,7 @@ static unsigned tree_gates(const shamir_adder *a, unsigned level, shamir_gate *g
     uint8_t generate[SHAMIR_MAX_BITS] = {0}, pass[SHAMIR_MAX_BITS] = {0};
     unsigned count = 0;
     for (unsigned i = 0; i < n; i++)
-        generate[i] = i + 1 >= a->first;
+        generate[i] = i + 1 >= a->first || i + 1 < a->low;
     for (unsigned l = log2_up(n); l-- > level;) {
         count = 0;
         for (unsigned i = 0; i < n; i++) {
@@ -69,12 +69,12 @@ static unsigned zero_gates(const shamir_adder *a, unsigned level, shamir_gate *g
 
 int shamir_adder_alloc(seq_task *t, shamir_adder *a) {
     const size_t plane = a->words * sizeof(shamir_block);
-    const size_t most = a->width * a->words;
+    a->most = (a->numbers > 5 ? a->numbers / 3 : 1) * a->width * a->words;
     a->levels = shamir_adder_levels(a->kind, a->numbers, a->width);
     a->reductions = reductions(a->numbers);
     a->form = task_scratch(t, 3 * a->width * plane + 64);
-    a->gates = task_scratch(t, 2 * most * sizeof(shamir_block) + 64);
-    return a->form && a->gates ? shamir_product_alloc(t, &a->product, SHAMIR_BITS, most) : -1;
+    a->gates = task_scratch(t, 2 * a->most * sizeof(shamir_block) + 64);
+    return a->form && a->gates ? shamir_product_alloc(t, &a->product, SHAMIR_BITS, a->most) : -1;
 }
 
 /* ---- steps ---- */
@@ -85,18 +85,20 @@ static void xor_blocks(shamir_block *d, const shamir_block *a, const shamir_bloc
             d[i].w[k] = a[i].w[k] ^ b[i].w[k];
 }
 
-/* Multiply the n blocks at gates by the n after `most` of them. */
+/* Multiply the n blocks at gates by the n after a->most of them. */
 static int multiply(shamir_exchange *x, shamir_adder *a, size_t n) {
     a->product.n = n;
     a->product.z = (uint8_t *)a->gates;
-    shamir_block_mul(a->gates, a->gates, a->gates + a->width * a->words, n);
+    if (shamir_remember(x->t, &a->product, 0, a->gates, a->gates + a->most, n))
+        return TASK_ERROR;
+    shamir_block_mul(a->gates, a->gates, a->gates + a->most, n);
     return shamir_multiply(x, &a->product) ? TASK_ERROR : TASK_WAIT;
 }
 
 /* (a ^ c)(b ^ c), which with c makes the carry of a + b + c, in all places but the last. */
 static int reduce(shamir_exchange *x, shamir_adder *a) {
     const size_t n = (a->width - 1) * a->words;
-    shamir_block *right = a->gates + a->width * a->words;
+    shamir_block *right = a->gates + a->most;
     unsigned g = 0;
     for (; 3 * g + 2 < a->numbers; g++) {
         const shamir_block *c = a->number[3 * g + 2];
@@ -130,7 +132,7 @@ static int generate(shamir_exchange *x, shamir_adder *a) {
     xor_blocks(pass, a->number[0], a->number[1], all);
     memcpy(pass + all, pass, all * sizeof *pass);
     memcpy(a->gates, a->number[0], n * sizeof *pass);
-    memcpy(a->gates + all, a->number[1], n * sizeof *pass);
+    memcpy(a->gates + a->most, a->number[1], n * sizeof *pass);
     return multiply(x, a, n);
 }
 
@@ -164,7 +166,7 @@ static int tree(shamir_exchange *x, shamir_adder *a) {
     a->gate_count = count;
     for (unsigned i = 0; i < count; i++) {
         memcpy(a->gates + i * w, a->form + a->gate[i].x * w, w * sizeof *a->gates);
-        memcpy(a->gates + (a->width + i) * w, a->form + a->gate[i].y * w, w * sizeof *a->gates);
+        memcpy(a->gates + a->most + i * w, a->form + a->gate[i].y * w, w * sizeof *a->gates);
     }
     return multiply(x, a, count * w);
 }
@@ -187,7 +189,9 @@ static int finished(shamir_adder *a) {
     const size_t w = a->words;
     if (a->width == 1)
         narrow(a);
-    for (unsigned i = a->first > 1 ? a->first : 1; a->kind == SHAMIR_SUM && i < a->width; i++) {
+    for (unsigned i = 1; a->kind == SHAMIR_SUM && i < a->width; i++) {
+        if (i >= a->low && i < a->first)
+            continue;
         shamir_block *d = a->form + (2 * a->width + i) * w;
         xor_blocks(d, d, a->form + (i - 1) * w, w);
     }

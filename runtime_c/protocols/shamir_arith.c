@@ -33,7 +33,7 @@ static unsigned round_rounds(unsigned t, unsigned m, unsigned nearest) {
     if (numbers == 1)
         return 2;
     return 3 + 2 * shamir_adder_levels(SHAMIR_SUM, numbers, m + carry_bits(numbers)) +
-           2 * shamir_convert_levels(t);
+           2 * shamir_convert_levels(t + 1);
 }
 
 static int round_alloc(seq_task *t, round_state *s) {
@@ -211,8 +211,9 @@ static int begin_convert(seq_task *t) {
     s->convert.part = s->part;
     s->convert.planes = s->adder.width - s->m;
     s->convert.bits = shamir_adder_plane(&s->adder, s->m);
-    return shamir_convert_alloc(t, &s->convert) ? TASK_ERROR
-                                                : shamir_convert_step(&s->x, &s->convert, 1);
+    return shamir_convert_alloc(t, &s->convert, shamir_of(t)->t + 1)
+               ? TASK_ERROR
+               : shamir_convert_step(&s->x, &s->convert, 1);
 }
 
 /* Of shares of degree 2 t or less. */
@@ -289,19 +290,10 @@ void shamir_start_trunc(seq_vm *vm, const seq_call *call) {
 
 /* ---- products: local, then one number of degree 2 t for each output ---- */
 
-/* What the instructions of this kind have in common. */
-typedef struct {
-    unsigned op; /* without the third operand */
-    size_t n;    /* elements of the result */
-    seq_reg e;   /* added before the rounding; c[0] NULL: nothing */
-    int64_t m, nearest;
-} product;
-
 _Static_assert(SEQ_OP_CONV2D_DW_ADD - SEQ_OP_MUL_ADD == SEQ_OP_CONV2D_DW - SEQ_OP_MUL,
                "sums are ordered like products");
 
-static ring_conv conv_of(const seq_call *c) {
-    const int64_t *a = c->arg;
+ring_conv shamir_conv_of(const int64_t *a) {
     return (ring_conv){.batch = (size_t)a[SEQ_ARG_CONV2D_B],
                        .cin = (size_t)a[SEQ_ARG_CONV2D_C],
                        .h = (size_t)a[SEQ_ARG_CONV2D_H],
@@ -317,8 +309,8 @@ static ring_conv conv_of(const seq_call *c) {
                        .pw = (size_t)a[SEQ_ARG_CONV2D_PW]};
 }
 
-static product product_of(const seq_call *c) {
-    product p = {.op = c->op};
+shamir_map shamir_map_of(const seq_call *c) {
+    shamir_map p = {.op = c->op};
     const int sum = c->op >= SEQ_OP_MUL_ADD && c->op <= SEQ_OP_CONV2D_DW_ADD;
     if (sum)
         p.op = c->op - SEQ_OP_MUL_ADD + SEQ_OP_MUL;
@@ -333,7 +325,7 @@ static product product_of(const seq_call *c) {
         p.m = c->arg[SEQ_ARG_MATMUL_m];
         p.nearest = c->arg[SEQ_ARG_MATMUL_mode];
     } else {
-        const ring_conv v = conv_of(c);
+        const ring_conv v = shamir_conv_of(c->arg);
         p.n = p.op == SEQ_OP_CONV2D      ? v.batch * v.cout * v.oh * v.ow
               : p.op == SEQ_OP_CONV2D_DX ? v.batch * v.cin * v.h * v.w
                                          : v.cout * v.cin * v.kh * v.kw;
@@ -347,10 +339,10 @@ static product product_of(const seq_call *c) {
     return p;
 }
 
-static void local_product(const seq_task *t, const product *p, void *z) {
+void shamir_map_apply(const seq_task *t, const shamir_map *p, void *z) {
     const ring_ops *ring = t->env->ring;
     const seq_call *c = &t->call;
-    const ring_conv v = conv_of(c);
+    const ring_conv v = shamir_conv_of(c->arg);
     const void *a = c->reg[SEQ_ARG_MUL_a].c[0], *b = c->reg[SEQ_ARG_MUL_b].c[0];
     if (c->op == SEQ_OP_SELECT_KEPT)
         ring->mul(z, c->reg[SEQ_ARG_SELECT_KEPT_k].c[0], c->reg[SEQ_ARG_SELECT_KEPT_a].c[0], p->n);
@@ -377,12 +369,12 @@ static void local_product(const seq_task *t, const product *p, void *z) {
 static int product_step(seq_task *t) {
     if (t->step_no)
         return TASK_DONE;
-    const product p = product_of(&t->call);
+    const shamir_map p = shamir_map_of(&t->call);
     seq_call round = {.op = SEQ_OP_TRUNC};
     void *z = task_scratch(t, p.n * sizeof(field) + 64);
     if (!z)
         return TASK_ERROR;
-    local_product(t, &p, z);
+    shamir_map_apply(t, &p, z);
     round.reg[SEQ_ARG_TRUNC_d] = t->call.reg[SEQ_ARG_MUL_d];
     round.reg[SEQ_ARG_TRUNC_a].c[0] = z;
     round.arg[SEQ_ARG_TRUNC_n] = (int64_t)p.n;
@@ -393,7 +385,7 @@ static int product_step(seq_task *t) {
 }
 
 void shamir_start_mul(seq_vm *vm, const seq_call *call) {
-    const product p = product_of(call);
+    const shamir_map p = shamir_map_of(call);
     call_rounds(vm, call, p.n ? finish_rounds(vm, p.m, p.nearest) : 0);
     if (p.n)
         task_create(vm, call, 0, 0, p.n, product_step, 0);

@@ -18,13 +18,13 @@ void shamir_spread(const seq_env *env, shamir_block *d, size_t words, unsigned w
     prg_wipe(plane, sizeof plane);
 }
 
-static void load_blocks(shamir_block *d, const seq_reg *a, size_t word, size_t n) {
+void shamir_load(shamir_block *d, const seq_reg *a, size_t word, size_t n) {
     for (size_t i = 0; i < n; i++)
         for (unsigned k = 0; k < 4; k++)
             d[i].w[k] = ((const uint64_t *)a->c[k])[word + i];
 }
 
-static void store_blocks(const seq_reg *d, size_t word, const shamir_block *from, size_t n) {
+void shamir_store(const seq_reg *d, size_t word, const shamir_block *from, size_t n) {
     for (size_t i = 0; i < n; i++)
         for (unsigned k = 0; k < 4; k++)
             ((uint64_t *)d->c[k])[word + i] = from[i].w[k];
@@ -159,7 +159,7 @@ static void compare_store(seq_task *t, const seq_reg *d) {
     const size_t n = (size_t)t->call.arg[SEQ_ARG_LTZ_n];
     const unsigned single = t->call.op != SEQ_OP_A2B;
     for (unsigned i = 0; i < (single ? 1 : s->adder.width); i++)
-        store_blocks(d, i * bits_plane_words(n) + t->begin,
+        shamir_store(d, i * bits_plane_words(n) + t->begin,
                      shamir_adder_plane(&s->adder, single ? s->adder.width - 1 : i), s->part.words);
 }
 
@@ -225,7 +225,7 @@ static int and_step(seq_task *t) {
     if (t->step_no == 2) {
         shamir_finish(&s->x, &s->product);
         for (size_t p = 0; p < planes; p++)
-            store_blocks(&t->call.reg[SEQ_ARG_AND_d], p * plane + t->begin,
+            shamir_store(&t->call.reg[SEQ_ARG_AND_d], p * plane + t->begin,
                          (shamir_block *)s->product.z + p * words, words);
         return TASK_DONE;
     }
@@ -235,8 +235,8 @@ static int and_step(seq_task *t) {
         return TASK_ERROR;
     shamir_keys(&s->x, t);
     for (size_t p = 0; p < planes; p++) {
-        load_blocks(a + p * words, &t->call.reg[SEQ_ARG_AND_a], p * plane + t->begin, words);
-        load_blocks(b + p * words, &t->call.reg[SEQ_ARG_AND_b], p * plane + t->begin, words);
+        shamir_load(a + p * words, &t->call.reg[SEQ_ARG_AND_a], p * plane + t->begin, words);
+        shamir_load(b + p * words, &t->call.reg[SEQ_ARG_AND_b], p * plane + t->begin, words);
     }
     shamir_block_mul(a, a, b, n);
     s->product.z = (uint8_t *)a;
@@ -252,19 +252,19 @@ void shamir_start_and(seq_vm *vm, const seq_call *call) {
 /* ---- bits as numbers: a bit is the sum of bits that t + 1 parties know each; they deal them as
  * numbers, which are joined by x + y - 2 x y ---- */
 
-unsigned shamir_convert_levels(unsigned t) {
+unsigned shamir_convert_levels(unsigned terms) {
     unsigned levels = 0;
-    while (1u << levels < t + 1)
+    while (1u << levels < terms)
         levels++;
     return levels;
 }
 
-int shamir_convert_alloc(seq_task *t, shamir_convert *c) {
-    const shamir_state *s = shamir_of(t);
-    const size_t n = c->planes * c->part.count, pairs = (s->t + 1) / 2;
+int shamir_convert_alloc(seq_task *t, shamir_convert *c, unsigned terms) {
+    const size_t n = c->planes * c->part.count, pairs = terms / 2;
+    c->terms = terms;
     c->mine = task_scratch(t, n * sizeof(field) + 64);
     c->products = task_scratch(t, pairs * n * sizeof(field) + 64);
-    for (unsigned j = 0; j <= s->t; j++)
+    for (unsigned j = 0; j < terms; j++)
         if (!(c->known[j] = task_scratch(t, n * sizeof(field) + 64)))
             return -1;
     return c->mine && c->products ? shamir_product_alloc(t, &c->product, SHAMIR_NUMBER, pairs * n)
@@ -301,18 +301,20 @@ static int convert_deal(shamir_exchange *x, shamir_convert *c) {
                                         .value = c->mine + c->planes * c->part.at[q],
                                         .out = c->known[j] + c->planes * c->part.at[q]});
         }
-    c->terms = s->t + 1;
     c->dealt = c->returned = 0;
     return shamir_deal(x) ? TASK_ERROR : TASK_WAIT;
 }
 
-static int join_pairs(shamir_exchange *x, shamir_convert *c) {
+int shamir_join(shamir_exchange *x, shamir_convert *c) {
     const size_t n = c->planes * c->part.count;
     const ring_ops *ring = x->t->env->ring;
     if (c->terms == 1)
         return TASK_DONE;
-    for (unsigned i = 0; 2 * i + 1 < c->terms; i++)
+    for (unsigned i = 0; 2 * i + 1 < c->terms; i++) {
+        if (shamir_remember(x->t, &c->product, i * n, c->known[2 * i], c->known[2 * i + 1], n))
+            return TASK_ERROR;
         ring->mul(c->products + i * n, c->known[2 * i], c->known[2 * i + 1], n);
+    }
     c->product.z = (uint8_t *)c->products;
     c->product.n = c->terms / 2 * n;
     return shamir_multiply(x, &c->product) ? TASK_ERROR : TASK_WAIT;
@@ -336,20 +338,24 @@ static void pairs_joined(const seq_env *env, shamir_convert *c) {
     c->terms = kept;
 }
 
+int shamir_join_step(shamir_exchange *x, shamir_convert *c) {
+    c->returned = !c->returned;
+    if (c->returned)
+        return shamir_return(x, &c->product) ? TASK_ERROR : TASK_WAIT;
+    shamir_finish(x, &c->product);
+    pairs_joined(x->t->env, c);
+    return shamir_join(x, c);
+}
+
 int shamir_convert_step(shamir_exchange *x, shamir_convert *c, int begin) {
     if (begin)
         return convert_deal(x, c);
     if (!c->dealt) {
         shamir_take(x);
         c->dealt = 1;
-        return join_pairs(x, c);
+        return shamir_join(x, c);
     }
-    c->returned = !c->returned;
-    if (c->returned)
-        return shamir_return(x, &c->product) ? TASK_ERROR : TASK_WAIT;
-    shamir_finish(x, &c->product);
-    pairs_joined(x->t->env, c);
-    return join_pairs(x, c);
+    return shamir_join_step(x, c);
 }
 
 /* ---- b2a, select ---- */
@@ -367,10 +373,10 @@ static int convert_begin(seq_task *t, const seq_reg *b, size_t planes, size_t n)
     shamir_partition(&c->part, t, n);
     c->planes = planes;
     shamir_block *bits = task_scratch(t, planes * c->part.words * sizeof *bits + 64);
-    if (!bits || shamir_convert_alloc(t, c))
+    if (!bits || shamir_convert_alloc(t, c, shamir_of(t)->t + 1))
         return TASK_ERROR;
     for (size_t p = 0; p < planes; p++)
-        load_blocks(bits + p * c->part.words, b, p * bits_plane_words(n) + t->begin, c->part.words);
+        shamir_load(bits + p * c->part.words, b, p * bits_plane_words(n) + t->begin, c->part.words);
     c->bits = bits;
     shamir_keys(&s->x, t);
     return shamir_convert_step(&s->x, c, 1);
@@ -396,7 +402,8 @@ static int b2a_step(seq_task *t) {
 void shamir_start_b2a(seq_vm *vm, const seq_call *call) {
     const size_t n = call->arg[SEQ_ARG_B2A_p] ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
     const unsigned t = (vm_env(vm)->parties - 1) / 2;
-    shamir_start(vm, call, n, 1 + 2 * shamir_convert_levels(t), b2a_step, sizeof(convert_state));
+    shamir_start(vm, call, n, 1 + 2 * shamir_convert_levels(t + 1), b2a_step,
+                 sizeof(convert_state));
 }
 
 /* d = a * the numbers that the bits are; kept: these numbers, for other products. */
@@ -448,5 +455,6 @@ void shamir_start_select(seq_vm *vm, const seq_call *call) {
     const size_t n = (size_t)(call->op == SEQ_OP_SELECT ? call->arg[SEQ_ARG_SELECT_n]
                                                         : call->arg[SEQ_ARG_SELECT_KEEP_n]);
     const unsigned t = (vm_env(vm)->parties - 1) / 2;
-    shamir_start(vm, call, n, 3 + 2 * shamir_convert_levels(t), select_step, sizeof(convert_state));
+    shamir_start(vm, call, n, 3 + 2 * shamir_convert_levels(t + 1), select_step,
+                 sizeof(convert_state));
 }

@@ -2,8 +2,12 @@
 
 #include "shamir.h"
 
+#include <stdlib.h>
+
 size_t shamir_size(unsigned type) {
-    return type == SHAMIR_NUMBER ? sizeof(field) : sizeof(shamir_block);
+    return type == SHAMIR_NUMBER ? sizeof(field)
+           : type == SHAMIR_BITS ? sizeof(shamir_block)
+                                 : sizeof(uint64_t);
 }
 
 /* ---- linear combinations with public coefficients ---- */
@@ -39,12 +43,27 @@ SHAMIR_KERNEL static void combine_blocks(shamir_block *d, const field *coefficie
     }
 }
 
+static void combine_ext(uint64_t *d, const field *coefficient, const void *const *in, unsigned m,
+                        size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        uint64_t sum = 0;
+        for (unsigned j = 0; j < m; j++) {
+            uint64_t a;
+            memcpy(&a, (const uint8_t *)in[j] + 8 * i, 8);
+            sum ^= gf_mul(64, a, (uint64_t)coefficient[j]);
+        }
+        d[i] = sum;
+    }
+}
+
 void shamir_combine(unsigned type, void *d, const field *coefficient, const void *const *in,
                     unsigned m, size_t n) {
     if (type == SHAMIR_NUMBER)
         combine_numbers(d, coefficient, in, m, n);
-    else
+    else if (type == SHAMIR_BITS)
         combine_blocks(d, coefficient, in, m, n);
+    else
+        combine_ext(d, coefficient, in, m, n);
 }
 
 /* Polynomials of degree 6 in x, reduced by x^4 = x + 1. */
@@ -85,6 +104,8 @@ static size_t item_bytes(const shamir_state *s, const shamir_item *i, unsigned f
         return i->who == from && shamir_ahead(s, from, to) > s->t + 1 ? bytes : 0;
     case SHAMIR_KING:
         return i->who == to && from < s->core ? bytes : 0;
+    case SHAMIR_OPEN:
+        return from < s->core ? bytes : 0;
     default:
         return 0;
     }
@@ -160,7 +181,7 @@ static void deal_piece(const shamir_exchange *x, const shamir_item *i, dealing *
 static void draw_shares(const shamir_exchange *x, const shamir_item *i) {
     const shamir_state *s = shamir_of(x->t);
     const unsigned me = x->t->env->me;
-    if (i->kind == SHAMIR_KING || me >= s->core)
+    if (i->kind >= SHAMIR_KING || me >= s->core)
         return;
     if (i->kind != SHAMIR_MASK && shamir_ahead(s, i->who, me) <= s->t + (i->kind == SHAMIR_RANDOM))
         draw(x, i, i->who, STREAM_T, 0, i->count, i->out);
@@ -187,7 +208,7 @@ int shamir_deal(shamir_exchange *x) {
     }
     for (unsigned i = 0; i < x->items; i++) {
         const shamir_item *item = &x->item[i];
-        if (item->kind != SHAMIR_KING && item->who == me)
+        if (item->kind < SHAMIR_KING && item->who == me)
             for (size_t first = 0; first < item->count; first += SHAMIR_PIECE) {
                 const size_t left = item->count - first;
                 deal_piece(x, item, &d, at, first, left < SHAMIR_PIECE ? left : SHAMIR_PIECE);
@@ -209,7 +230,7 @@ void shamir_send(shamir_exchange *x) {
         const shamir_item *item = &x->item[i];
         for (unsigned q = 0; q < s->n; q++) {
             const size_t bytes = q == me ? 0 : item_bytes(s, item, me, q);
-            if (bytes && item->kind == SHAMIR_KING)
+            if (bytes && item->kind >= SHAMIR_KING)
                 memcpy(x->frame[q], item->value, bytes);
             if (bytes)
                 x->frame[q] += bytes;
@@ -224,9 +245,35 @@ static void copy_shares(const shamir_item *i, const uint8_t *from, size_t bytes)
             ((field *)i->out)[k] = field_from_word(((field *)i->out)[k]);
 }
 
-void shamir_take(shamir_exchange *x) {
+int shamir_open(seq_task *t, unsigned type, void *out, const void *const *in, size_t count) {
+    const shamir_state *s = shamir_of(t);
+    const shamir_table *table = &s->table[type];
+    const size_t size = shamir_size(type), words = size / 8;
+    uint64_t rest[SHAMIR_PIECE * sizeof(shamir_block) / 8], differ = 0;
+    for (size_t first = 0; first < count; first += SHAMIR_PIECE) {
+        const size_t left = count - first, n = left < SHAMIR_PIECE ? left : SHAMIR_PIECE;
+        const void *at[SHAMIR_T + 2];
+        for (unsigned q = 0; q <= s->t; q++)
+            at[q] = (const uint8_t *)in[q] + first * size;
+        for (unsigned i = 0; i < s->t; i++) {
+            at[s->t + 1] = (const uint8_t *)in[s->t + 1 + i] + first * size;
+            shamir_combine(type, rest, table->check[i], at, s->t + 2, n);
+            for (size_t k = 0; k < n * words; k++)
+                differ |= rest[k];
+        }
+        shamir_combine(type, (uint8_t *)out + first * size, table->first, at, s->t + 1, n);
+    }
+    task_known(&differ, sizeof differ);
+    task_known(out, count * size);
+    return !differ ? 0
+                   : task_fail(t, SEQ_ERR_CHEAT, -1,
+                               "cheating detected: shares of an opened value do not fit together");
+}
+
+int shamir_take(shamir_exchange *x) {
     const shamir_state *s = shamir_of(x->t);
     const unsigned me = x->t->env->me;
+    int bad = 0;
     const uint8_t *at[SHAMIR_PARTIES] = {0};
     for (unsigned q = 0; q < s->n; q++)
         if (q != me)
@@ -239,15 +286,18 @@ void shamir_take(shamir_exchange *x) {
         if (item->kind == SHAMIR_KING && item->who == me)
             shamir_combine(item->type, item->out, s->table[item->type].king, in, s->core,
                            item->count);
+        if (item->kind == SHAMIR_OPEN && me < s->core)
+            bad |= shamir_open(x->t, item->type, item->out, in, item->count);
         for (unsigned q = 0; q < s->n; q++) {
             const size_t bytes = q == me ? 0 : item_bytes(s, item, q, me);
-            if (bytes && item->kind != SHAMIR_KING)
+            if (bytes && item->kind < SHAMIR_KING)
                 copy_shares(item, at[q], bytes);
             if (bytes)
                 at[q] += bytes;
         }
     }
     x->items = 0;
+    return bad;
 }
 
 /* ---- multiplications ---- */
@@ -308,7 +358,7 @@ static void add_masks(const shamir_state *s, shamir_product *p, int subtract) {
     }
 }
 
-int shamir_multiply(shamir_exchange *x, shamir_product *p) {
+static void send_products(shamir_exchange *x, shamir_product *p) {
     const shamir_state *s = shamir_of(x->t);
     const size_t size = shamir_size(p->type), count = dealings(s, p->n);
     for (unsigned d = 0; d < s->core; d++)
@@ -325,21 +375,30 @@ int shamir_multiply(shamir_exchange *x, shamir_product *p) {
                                     .count = first_of(s, p, q + 1) - first_of(s, p, q),
                                     .value = p->z + first_of(s, p, q) * size,
                                     .out = p->opened});
+}
+
+int shamir_multiply_all(shamir_exchange *x, shamir_product *p, unsigned count) {
+    const shamir_state *s = shamir_of(x->t);
+    for (unsigned i = 0; i < count; i++)
+        send_products(x, &p[i]);
     if (shamir_deal(x))
         return -1;
-    if (x->t->env->me < s->core) {
-        extract(s, p, p->dealt2);
-        add_masks(s, p, 0);
+    for (unsigned i = 0; i < count && x->t->env->me < s->core; i++) {
+        extract(s, &p[i], p[i].dealt2);
+        add_masks(s, &p[i], 0);
     }
     shamir_send(x);
     return 0;
 }
 
-int shamir_return(shamir_exchange *x, shamir_product *p) {
+static void return_products(shamir_exchange *x, shamir_product *p) {
     const shamir_state *s = shamir_of(x->t);
     const size_t size = shamir_size(p->type);
-    shamir_take(x);
+    const unsigned me = x->t->env->me;
     extract(s, p, p->dealt);
+    if (me < s->core)
+        vm_cheat(x->t->env, p->type == SHAMIR_NUMBER ? "product" : "gates", p->opened,
+                 (first_of(s, p, me + 1) - first_of(s, p, me)) * size);
     for (unsigned q = 0; q < s->core; q++)
         shamir_add(x, (shamir_item){.kind = SHAMIR_DEAL,
                                     .type = p->type,
@@ -347,10 +406,69 @@ int shamir_return(shamir_exchange *x, shamir_product *p) {
                                     .count = first_of(s, p, q + 1) - first_of(s, p, q),
                                     .value = p->opened,
                                     .out = p->z + first_of(s, p, q) * size});
+}
+
+int shamir_return_all(shamir_exchange *x, shamir_product *p, unsigned count) {
+    if (shamir_take(x))
+        return -1;
+    for (unsigned i = 0; i < count; i++)
+        return_products(x, &p[i]);
     return shamir_deal(x);
 }
 
-void shamir_finish(shamir_exchange *x, shamir_product *p) {
-    shamir_take(x);
-    add_masks(shamir_of(x->t), p, 1);
+void shamir_finish_all(shamir_exchange *x, shamir_product *p, unsigned count) {
+    (void)shamir_take(x);
+    for (unsigned i = 0; i < count; i++) {
+        const size_t size = shamir_size(p[i].type);
+        add_masks(shamir_of(x->t), &p[i], 1);
+        for (shamir_record *r = p[i].pending; r; r = r->pending)
+            memcpy(r->z, p[i].z + r->at * size, r->n * size);
+        p[i].pending = NULL;
+    }
+}
+
+/* ---- the log ---- */
+
+shamir_record *shamir_record_new(seq_task *t, unsigned type, size_t nx, size_t ny, size_t n) {
+    const size_t size = shamir_size(type), bytes = (nx + ny + n) * size;
+    shamir_log *log = shamir_of(t)->log;
+    shamir_record *r = calloc(1, sizeof *r);
+    uint8_t *data = r ? malloc(bytes + 64) : NULL;
+    if (!data) {
+        free(r);
+        (void)task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for what is to be verified");
+        return NULL;
+    }
+    *r = (shamir_record){
+        .next = log->records,
+        .order = {t->call.instance << 16 | t->call.sub, (uint64_t)t->chunk << 32 | t->step_no},
+        .type = type,
+        .nx = nx,
+        .ny = ny,
+        .n = n,
+        .x = data,
+        .y = data + nx * size,
+        .z = data + (nx + ny) * size};
+    log->records = r;
+    return r;
+}
+
+int shamir_remember(seq_task *t, shamir_product *p, size_t at, const void *x, const void *y,
+                    size_t n) {
+    const shamir_state *s = shamir_of(t);
+    const size_t size = shamir_size(p->type);
+    if (!s->log)
+        return 0;
+    s->log->length[p->type] += n;
+    if (t->env->me >= s->core)
+        return 0;
+    shamir_record *r = shamir_record_new(t, p->type, n, n, n);
+    if (!r)
+        return -1;
+    r->order[2] = r->at = at;
+    memcpy(r->x, x, n * size);
+    memcpy(r->y, y, n * size);
+    r->pending = p->pending;
+    p->pending = r;
+    return 0;
 }

@@ -110,7 +110,7 @@ static void reorder(seq_task *t, unsigned set, unsigned place) {
     for (unsigned q = 0; q < SHAMIR_CORE; q++)
         if (member(set, q))
             point[m++] = q + 1;
-    shamir_lagrange(coefficient, point, m);
+    shamir_lagrange(SHAMIR_NUMBER, coefficient, point, m, 0);
     prg_init(&key, s->seed[s->hop]);
     rep3_draw_order(&key, s->order, s->rows);
     prg_wipe(&key, sizeof key);

@@ -20,23 +20,23 @@ from pathlib import Path
 
 import numpy as np
 
-from .machine import Script, Words, signed
+from .machine import WITHOUT_SHUFFLE, Script, Words, room, signed
 
 N = 260  # elements: blocks of 64 for every role, and a block that is not full
 PATIENCE = 5  # seconds of silence after which parties give a run up
 OUTCOMES = ("detected", "told", "ended", "right", "WRONG", "HANG", "CRASH")
 
 
-def program(ring: int) -> Script:
+def program(ring: int, shuffles: bool = True) -> Script:
     """Every interactive instruction; each party gets an output, all get some."""
-    s = Script(ring)
+    s, bits = Script(ring), room(ring)
     rng = np.random.default_rng(7)
-    x, y = (_words(rng, N, ring // 2 - 2, ring) for _ in range(2))
-    a, b, e = s.secret(x), s.secret(y), s.secret(_words(rng, N, ring - 4, ring))
+    x, y = (_words(rng, N, bits // 2 - 2, ring) for _ in range(2))
+    a, b, e = s.secret(x), s.secret(y), s.secret(_words(rng, N, bits - 4, ring))
     d, k = (s.reg("s", N) for _ in range(2))
     _products(s, a, b, e, d)
     bit, low, c = s.reg("b", N), s.reg("b", N, 6), s.reg("c", N)
-    s.start(f"ltz d={bit} a={a} n={N} bits={ring // 2}")
+    s.start(f"ltz d={bit} a={a} n={N} bits={bits // 2}")
     s.start(f"select d={d} b={bit} a={b} n={N}")
     s.output(d, N, to="2")
     s.start(f"select_keep d={d} k={k} b={bit} a={a} n={N}")
@@ -56,11 +56,12 @@ def program(ring: int) -> Script:
     s.start(f"and d={noise} a={both} b={low} p=6 n={N}")  # 0
     s.start(f"openb d={c} a={noise} p=6 n={N}")
     s.output_clear(c, N)
-    s.start(f"ltz d={bit} a={b} n={N} bits={ring}")
+    s.start(f"ltz d={bit} a={b} n={N} bits={bits}")
     s.start(f"b2a d={words} a={bit} p=1 n={N}")
     s.start(f"open d={c} a={words} n={N}")
     s.output_clear(c, N)
-    _shuffle(s, a, d)
+    if shuffles:
+        _shuffle(s, a, d)
     return s
 
 
@@ -133,8 +134,9 @@ class Target:
     """A program under a protocol, and what happens when a party of it cheats."""
 
     def __init__(self, runner: Path, folder: Path, protocol: str, parties: int, ring: int):
-        script = program(ring)
-        self.rows, self.wide = script.outputs - 1, ring // 64
+        shuffles = protocol not in WITHOUT_SHUFFLE
+        script = program(ring, shuffles)
+        self.rows, self.wide = script.outputs - 1 if shuffles else -1, -(-ring // 64)
         path, *options = script.write(folder)
         self.command = [str(runner), path, protocol, str(parties), *options]
         self.command += ["--timeout", str(PATIENCE)]

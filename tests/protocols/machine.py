@@ -28,7 +28,9 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "rep4": (4,),
     "shamir": (3, 4, 5, 10),
     "dealer": (3, 4, 10),
+    "shamir-mal": (3, 4),
 }
+WITHOUT_SHUFFLE = {"shamir-mal"}
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
     "rep3": (64, 128),
@@ -36,6 +38,7 @@ RINGS: dict[str, tuple[int, ...]] = {
     "rep4": (64, 128),
     "shamir": (FIELD,),
     "dealer": (64, 128),
+    "shamir-mal": (FIELD,),
 }
 
 

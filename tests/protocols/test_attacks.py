@@ -56,7 +56,8 @@ def test_a_cheater_goes_on_with_what_it_sent(
     target = Target(runner, tmp_path, protocol, parties, ring)
     rng = random.Random(ring)
     kinds = sorted({kind for _, kind in target.made} - {"input"})
-    assert {"product", "dealt", "carries", "gates", "hop"} <= set(kinds)
+    dealt = {"dealt", "carries", "hop"} if protocol != "shamir-mal" else set()
+    assert {"product", "gates"} | dealt <= set(kinds)
     for i, kind in enumerate(kinds):
         party = next(p for p in (*range(i % parties, parties), 0) if (p, kind) in target.made)
         value = rng.choice([1, (1 << 64) - 1])
@@ -115,7 +116,7 @@ def test_random_attacks(
 ) -> None:
     report = Target(runner, tmp_path, protocol, parties, ring).run(60, seed=ring, workers=2)
     assert not report.bad, report.bad[:5]
-    assert report.outcomes["detected"] > 20, report.outcomes
+    assert report.outcomes["detected"] > 15, report.outcomes
 
 
 def test_parties_give_up_beside_one_that_has_finished(runner: Path, tmp_path: Path) -> None:
