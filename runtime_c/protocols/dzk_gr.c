@@ -44,32 +44,32 @@ INLINE void fold(__m512i v[PARTS], __m512i t[2 * PARTS]) {
     UNROLL for (int k = 0; k < PARTS; k++) v[k] = t[k];
 }
 
-/* Adds v x^s x^(8 q) for those q whose bit is set in the point. */
+/* Adds v x^s x^(8 q) for those q whose bit is set in the point: by a mask, or by a branch, which is
+ * foreseen if the next elements are multiplied by the same point. */
 #define ADD_SHIFTED(s)                                                                             \
-    do {                                                                                           \
-        __mmask8 take[PARTS];                                                                      \
-        UNROLL for (int q = 0; q < PARTS; q++) take[q] =                                           \
-            (__mmask8)(0 - (unsigned)(point >> (8 * q + (s)) & 1));                                \
-        UNROLL for (int k = 0; k < PARTS + ((s) > 0); k++) {                                       \
+    UNROLL for (int q = 0; q < PARTS; q++) {                                                       \
+        const unsigned bit = point >> (8 * q + (s)) & 1;                                           \
+        if (same && !bit)                                                                          \
+            continue;                                                                              \
+        UNROLL for (int k = 0; k < PARTS + ((s) > 0); k++) if (k + q < 2 * PARTS) {                \
             const __m512i hi = k < PARTS ? v[k] : zero, lo = k ? v[k - 1] : zero;                  \
-            const __m512i moved = UP(hi, lo, s);                                                   \
-            UNROLL for (int q = 0; q < PARTS; q++) if (k + q < 2 * PARTS) t[k + q] =               \
-                _mm512_mask_add_epi64(t[k + q], take[q], t[k + q], moved);                         \
+            const __mmask8 take = same ? 0xFF : (__mmask8)(0 - bit);                               \
+            t[k + q] = _mm512_mask_add_epi64(t[k + q], take, t[k + q], UP(hi, lo, s));             \
         }                                                                                          \
-    } while (0)
+    }
 
-INLINE void times_point(__m512i v[PARTS], uint64_t point) {
+INLINE void times_point(__m512i v[PARTS], uint64_t point, const int same) {
     const __m512i zero = _mm512_setzero_si512();
     __m512i t[2 * PARTS];
     UNROLL for (int k = 0; k < 2 * PARTS; k++) t[k] = zero;
-    ADD_SHIFTED(0);
-    ADD_SHIFTED(1);
-    ADD_SHIFTED(2);
-    ADD_SHIFTED(3);
-    ADD_SHIFTED(4);
-    ADD_SHIFTED(5);
-    ADD_SHIFTED(6);
-    ADD_SHIFTED(7);
+    ADD_SHIFTED(0)
+    ADD_SHIFTED(1)
+    ADD_SHIFTED(2)
+    ADD_SHIFTED(3)
+    ADD_SHIFTED(4)
+    ADD_SHIFTED(5)
+    ADD_SHIFTED(6)
+    ADD_SHIFTED(7)
     fold(v, t);
 }
 
@@ -79,7 +79,7 @@ TARGET void gr_bind(uint64_t *p, size_t half, uint64_t r) {
         __m512i v[PARTS];
         UNROLL for (int k = 0; k < PARTS; k++) v[k] =
             _mm512_sub_epi64(_mm512_loadu_si512(hi + 8 * k), _mm512_loadu_si512(lo + 8 * k));
-        times_point(v, r);
+        times_point(v, r, 1);
         UNROLL for (int k = 0; k < PARTS; k++)
             _mm512_storeu_si512(lo + 8 * k, _mm512_add_epi64(_mm512_loadu_si512(lo + 8 * k), v[k]));
     }
@@ -89,7 +89,7 @@ TARGET void gr_weigh(uint64_t *p, const uint64_t *weight, size_t n) {
     for (size_t m = 0; m < n; m++, p += GR_DEGREE) {
         __m512i v[PARTS];
         UNROLL for (int k = 0; k < PARTS; k++) v[k] = _mm512_loadu_si512(p + 8 * k);
-        times_point(v, weight[m]);
+        times_point(v, weight[m], 0);
         UNROLL for (int k = 0; k < PARTS; k++) _mm512_storeu_si512(p + 8 * k, v[k]);
     }
 }

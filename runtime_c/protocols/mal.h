@@ -54,6 +54,10 @@ void mal_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task
 /* Counts the statements that a call will add, by its operands alone. */
 void mal_account(seq_vm *vm, const seq_call *call);
 uint64_t *mal_words(seq_task *t, size_t n); /* scratch, zeroed; NULL: an error is set */
+/* Whether the role knows the part v (side 0) or w (side 1) of what is dealt. */
+static inline int mal_knows(const mal_part *part, unsigned side) {
+    return part->role != (side ? (unsigned)REP3_P3 : (unsigned)REP3_P2);
+}
 /* What the role knows of a dealt value, as components: P1 (v, w), P2 (w, 0), P3 (0, v). */
 void mal_components(const mal_part *part, uint64_t *const dealt[2], uint64_t *zero,
                     const uint64_t *c[2]);
@@ -100,6 +104,7 @@ typedef struct {
     uint64_t *carry[2];     /* the carry into bit i is plane i, i <= carries; plane 0 is zero */
 } mal_sum;
 
+/* Of the sides that the role knows; the others stay NULL. */
 int mal_sum_alloc(seq_task *t, const mal_part *part, mal_sum *s);
 size_t mal_sum_bytes(const mal_part *part, const mal_sum *s);
 /* x: X1 and X2 as words, part.count of them. message as in mal_deal_words. */

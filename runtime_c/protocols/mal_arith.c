@@ -147,18 +147,21 @@ static size_t trunc_deal_words(const trunc_state *s) {
     return s->part.count * (2 + s->nearest) + 64 * s->part.words;
 }
 
+/* Room for what I know, not set, and zeros. */
 static int trunc_alloc(seq_task *t) {
     trunc_state *s = t->state;
     const size_t n = s->part.count;
     s->sum.bits = s->sum.carries = 64;
-    uint64_t **all[] = {&s->top[0],  &s->top[1], &s->carries[0], &s->carries[1], &s->half[0],
-                        &s->half[1], &s->wrap,   &s->zero,       &s->x[0],       &s->x[1]};
-    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
-        if (!(*all[i] = mal_words(t, n)))
-            return TASK_ERROR;
-    for (unsigned i = 0; i < 8; i++)
-        if (!(s->bit[i / 2][i % 2] = mal_words(t, n)))
-            return TASK_ERROR;
+    if (!(s->zero = mal_words(t, n)) || !(s->wrap = task_scratch(t, n * 8 + 64)))
+        return TASK_ERROR;
+    for (unsigned side = 0; side < 2; side++) {
+        uint64_t **all[] = {&s->x[side],      &s->top[side],    &s->carries[side],
+                            &s->half[side],   &s->bit[0][side], &s->bit[1][side],
+                            &s->bit[2][side], &s->bit[3][side]};
+        for (size_t i = 0; mal_knows(&s->part, side) && i < sizeof all / sizeof all[0]; i++)
+            if (!(*all[i] = task_scratch(t, n * 8 + 64)))
+                return TASK_ERROR;
+    }
     return mal_sum_alloc(t, &s->part, &s->sum);
 }
 
@@ -186,6 +189,8 @@ static int trunc_deal_all(seq_task *t, uint64_t *message) {
     if (mal_sum_deal(t, part, &s->sum, x, message) < 0)
         return TASK_ERROR;
     for (unsigned side = 0; side < 2; side++) {
+        if (!mal_knows(part, side))
+            continue;
         const uint64_t *plane[4] = {
             s->sum.bit[side] + 63 * part->words, s->sum.carry[side] + s->m * part->words,
             s->sum.carry[side] + 64 * part->words, s->sum.bit[side] + (s->m - 1) * part->words};
@@ -251,6 +256,8 @@ static void trunc_result(seq_task *t) {
     mal_product_take(&s->product, task_received(t, rep3_next(t->env->me)));
     uint64_t *part[2] = {s->top[0], s->top[1]}; /* no longer needed */
     for (unsigned side = 0; side < 2; side++) {
+        if (!mal_knows(&s->part, side))
+            continue;
         shifted(part[side], s->x[side], m, n);
         add_words(part[side], s->carries[side], n);
         if (s->nearest)

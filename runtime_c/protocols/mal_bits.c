@@ -5,11 +5,15 @@
 /* ---- sums of two words that one party knows ---- */
 
 int mal_sum_alloc(seq_task *t, const mal_part *part, mal_sum *s) {
+    const size_t n = part->words;
     for (unsigned side = 0; side < 2; side++) {
-        s->bit[side] = mal_words(t, s->bits * part->words);
-        s->carry[side] = mal_words(t, (s->carries + 1) * part->words);
+        if (!mal_knows(part, side))
+            continue;
+        s->bit[side] = task_scratch(t, s->bits * n * 8 + 64);
+        s->carry[side] = task_scratch(t, (s->carries + 1) * n * 8 + 64);
         if (!s->bit[side] || !s->carry[side])
             return -1;
+        memset(s->carry[side], 0, n * 8);
     }
     return 0;
 }
@@ -56,7 +60,7 @@ static int sum_statements(seq_task *t, const mal_part *part, const mal_sum *s,
         return TASK_ERROR;
     for (unsigned j = 0; j < s->carries; j++)
         for (unsigned side = 0; side < 2; side++) {
-            if (part->role == (side ? REP3_P3 : REP3_P2))
+            if (!mal_knows(part, side))
                 continue;
             /* V: a = alpha, b = gamma; W: a' = gamma, b' = alpha */
             uint64_t *const *d = seg->x + (part->role == REP3_P1 && side ? 2 : 0);
@@ -75,7 +79,7 @@ int mal_sum_deal(seq_task *t, const mal_part *part, mal_sum *s, uint64_t *const 
     if (!c)
         return TASK_ERROR;
     for (unsigned side = 0; side < 2; side++) {
-        if (role == (side ? REP3_P3 : REP3_P2))
+        if (!mal_knows(part, side))
             continue;
         const unsigned bits = s->bits;
         if (!(plane[side] = mal_words(t, bits * n)))
