@@ -87,6 +87,7 @@ def write(title: str, records: list[dict[str, Any]], out: Path, note: str) -> li
 def _name(r: dict[str, Any]) -> str:
     c = r["cell"]
     extra = f", dropout {c['dropout']:g}" if c["dropout"] else ""
+    extra += f", seed {c['seed']}" if c["seed"] != 1 else ""
     return f"{c['net']}, {c['optimizer']}, {c['protocol']}{extra}"
 
 
