@@ -81,6 +81,8 @@ def test_a_resumed_run_leaves_what_a_run_leaves(run: Path, sequester: Sequester)
 
 
 def test_a_full_disk_ends_the_run_and_spoils_nothing(run: Path, sequester: Sequester) -> None:
+    for half in run.glob("party-*/checkpoints/*.new"):
+        half.unlink()  # the party was stopped while it wrote
     before = {p.name: p.read_bytes() for p in run.glob("party-*/checkpoints/*")}
     done = subprocess.run(
         ["bash", "-c", 'ulimit -f 16; exec "$@"', "bash", *command("run", "--resume", run)],
@@ -101,8 +103,8 @@ def test_a_full_disk_ends_the_run_and_spoils_nothing(run: Path, sequester: Seque
 def test_one_party_lacks_the_last_checkpoint(run: Path, sequester: Sequester) -> None:
     folder = run / "party-1" / "checkpoints"
     numbers = sorted(int(p.name[6:]) for p in folder.glob("state-*[0-9]"))
-    assert len(numbers) == 2
-    (folder / f"state-{numbers[1]}").unlink()
+    assert len(numbers) >= 2
+    (folder / f"state-{numbers[-1]}").unlink()
     sequester("run", "--resume", run)
 
 
