@@ -68,21 +68,27 @@ class Softplus(Module):
         return lang.softplus(x, self.beta)
 
 
-class Softmax(Module):
-    """exp(x) / sum(exp(x)) along an axis."""
+class _AlongAxis(Module):
+    """A function along the axis `dim`, by default the last one."""
 
     def __init__(self, dim: int = -1) -> None:
+        if not isinstance(dim, int):
+            raise current().error(
+                f"{type(self).__name__}(dim={dim!r})",
+                "name the axis: what PyTorch takes for None depends on the shape",
+            )
         self.dim = dim
+
+
+class Softmax(_AlongAxis):
+    """exp(x) / sum(exp(x)) along an axis."""
 
     def forward(self, x: Operators) -> Tensor:
         return lang.softmax(x, self.dim)
 
 
-class LogSoftmax(Module):
+class LogSoftmax(_AlongAxis):
     """log(softmax(x)) along an axis."""
-
-    def __init__(self, dim: int = -1) -> None:
-        self.dim = dim
 
     def forward(self, x: Operators) -> Tensor:
         return lang.log_softmax(x, self.dim)

@@ -250,13 +250,15 @@ def _torch_layer(module: Module, theirs: Any, path: str) -> Any:
     """PyTorch's layer of the same name, by the arguments that made ours."""
     args, kwargs = module.made_with
     bound = inspect.signature(type(module).__init__).bind(module, *args, **kwargs)
+    bound.apply_defaults()  # not all are PyTorch's
     known = _options(theirs)
     given = {}
-    for option, value in list(bound.arguments.items())[1:]:
-        default = bound.signature.parameters[option].default
+    for option, value in bound.arguments.items():
+        parameter = bound.signature.parameters[option]
+        any_number = parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
         if option in known:
             given[option] = value
-        elif value != default:
+        elif option not in _IGNORED and not any_number and value != parameter.default:
             raise ProgramError(
                 f"{path} ({type(module).__name__}): PyTorch has no option {option}={value!r}"
             )
@@ -271,8 +273,8 @@ _PLAIN = (int, float, str, tuple, type(None))
 
 def _refuse_changed(module: Module, made: Any, option: str, path: str) -> None:
     """Refuse a layer with an option that is no longer what the layer was made with."""
-    ours, theirs = getattr(module, option, None), getattr(made, option, None)
-    if not isinstance(ours, _PLAIN) or not isinstance(theirs, _PLAIN) or None in (ours, theirs):
+    ours, theirs = getattr(module, option, ...), getattr(made, option, ...)
+    if not isinstance(ours, _PLAIN) or not isinstance(theirs, _PLAIN):
         return
     if not np.all(np.asarray(ours) == np.asarray(theirs)):
         raise ProgramError(

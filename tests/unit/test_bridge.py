@@ -337,3 +337,26 @@ def test_functions_of_pytorch(make: Callable[[], Any], shape: tuple[int, ...]) -
     expected = theirs(torch.from_numpy(x)).detach().numpy()
     found = run(lambda: nn.from_torch(theirs), {(0, "x"): x}).outputs["y"]
     np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "layer,shape",
+    [
+        (lambda: nn.Softmax(), (3, 4, 2)),
+        (lambda: nn.LogSoftmax(), (3, 4, 2)),
+        (lambda: nn.Softmax(), (2, 3, 2, 2)),
+        (lambda: nn.ReLU(inplace=True), (3, 4)),
+        (lambda: nn.Identity(5, extra=1), (3, 4)),
+    ],
+)
+def test_defaults_that_are_not_pytorchs(layer: Any, shape: tuple[int, ...]) -> None:
+    x = inputs(shape)
+    ours = run(layer, {(0, "x"): x}).outputs["y"]
+    theirs = nn.to_torch(layer)(torch.from_numpy(x)).numpy()
+    np.testing.assert_allclose(theirs, ours, atol=1e-6)
+
+
+@pytest.mark.parametrize("make", [lambda: tnn.Softmax(), lambda: tnn.LogSoftmax()])
+def test_a_softmax_without_axis_is_refused(make: Any) -> None:
+    with pytest.raises(ProgramError, match="dim=None"):
+        run(lambda: nn.from_torch(make()), {(0, "x"): inputs((2, 3))})
