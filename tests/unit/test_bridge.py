@@ -356,7 +356,144 @@ def test_defaults_that_are_not_pytorchs(layer: Any, shape: tuple[int, ...]) -> N
     np.testing.assert_allclose(theirs, ours, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda: tnn.Softmax(), lambda: tnn.LogSoftmax()])
-def test_a_softmax_without_axis_is_refused(make: Any) -> None:
-    with pytest.raises(ProgramError, match="dim=None"):
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: tnn.Softmax(),
+        lambda: tnn.LogSoftmax(),
+        lambda: Called(lambda x: tnn.functional.softmax(x)),
+        lambda: Called(lambda x: tnn.functional.log_softmax(x, 1, dtype=torch.float32)),
+    ],
+)
+def test_a_softmax_without_axis_or_of_another_type_is_refused(make: Any) -> None:
+    with pytest.raises(ProgramError, match="dim=None|dtype"):
         run(lambda: nn.from_torch(make()), {(0, "x"): inputs((2, 3))})
+
+
+# --- operations in place, and what a forward does in the two modes -------------------------------
+
+
+class Called(tnn.Module):
+    """A function of x and y = 2 x + 1, with a layer and a parameter at hand as attributes."""
+
+    def __init__(self, function: Callable[..., Any], layer: Any = None) -> None:
+        super().__init__()
+        self.function, self.layer = function, layer
+        self.scale = tnn.Parameter(torch.ones(3))
+
+    def forward(self, x: Any) -> Any:
+        if self.function.__code__.co_argcount == 1:
+            return self.function(x)
+        return self.function(self, x, x * 2 + 1)
+
+
+def _residual(self: Any, x: Any, y: Any) -> Any:
+    y.add_(x)
+    return torch.relu(y)
+
+
+def _activated(self: Any, x: Any, y: Any) -> Any:
+    z = self.layer(y)
+    return z * 3 + y
+
+
+def _function(self: Any, x: Any, y: Any) -> Any:
+    tnn.functional.leaky_relu(y, 0.5, inplace=True)
+    n = y.size(0)
+    torch.relu_(y.mul_(x)).add_(1)
+    return y.view(n, -1)
+
+
+def _operators(self: Any, x: Any, y: Any) -> Any:
+    y += x
+    y *= 2
+    return y - x
+
+
+def _own_view(self: Any, x: Any, y: Any) -> Any:
+    z = y.view(-1)
+    return z.add_(1).view(y.size(0), y.shape[1])
+
+
+IN_PLACE = [
+    lambda: Called(_residual),
+    lambda: Called(_activated, tnn.ReLU(inplace=True)),
+    lambda: Called(_activated, tnn.Sequential(tnn.LeakyReLU(inplace=True), tnn.Linear(3, 3))),
+    lambda: Called(_function),
+    lambda: Called(_operators),
+    lambda: Called(_own_view),
+]
+
+
+@pytest.mark.parametrize("make", IN_PLACE)
+def test_operations_in_place(make: Callable[[], Any]) -> None:
+    torch.manual_seed(2)
+    theirs, x = make().double(), inputs((4, 3))
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    found = run(lambda: nn.from_torch(theirs), {(0, "x"): x}).outputs["y"]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def _seen_by_view(self: Any, x: Any, y: Any) -> Any:
+    z = y.view(-1)
+    y.add_(1)
+    return z
+
+
+def _seen_by_base(self: Any, x: Any, y: Any) -> Any:
+    torch.relu_(y[:, 0])
+    return y
+
+
+def _of_a_parameter(self: Any, x: Any, y: Any) -> Any:
+    self.scale.mul_(2)
+    return y
+
+
+@pytest.mark.parametrize("function", [_seen_by_view, _seen_by_base, _of_a_parameter])
+def test_a_change_in_place_that_would_be_lost_is_refused(function: Any) -> None:
+    made = tnn.Sequential(Called(function).requires_grad_(False))
+    with pytest.raises(ProgramError, match=r"model\.0 \(Called\): .* changes in place what"):
+        run(lambda: nn.from_torch(made), {(0, "x"): inputs((2, 3))})
+
+
+class Modes(tnn.Module):
+    def forward(self, x: Any) -> Any:
+        y = tnn.functional.dropout(x, 1.0, self.training)
+        return y + 1 if self.training else y * 2
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_forward_that_asks_for_the_mode(first: bool) -> None:
+    """What the graph of either mode does, whichever the module was in when it was brought."""
+    theirs, x = Modes().train(first), inputs((2, 3))
+    for mode in (True, False):
+        found = run(lambda mode=mode: nn.from_torch(theirs).train(mode), {(0, "x"): x}).outputs
+        expected = theirs.train(mode)(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(found["y"], expected, atol=1e-6)
+        theirs.train(first)
+
+
+def test_functions_along_an_axis() -> None:
+    def function(x: Any) -> Any:
+        f = tnn.functional
+        return f.softmax(x, dim=1) + f.log_softmax(x, 0) + torch.softmax(x, -1)
+
+    x = inputs((4, 3))
+    found = run(lambda: nn.from_torch(Called(function)), {(0, "x"): x}).outputs["y"]
+    np.testing.assert_allclose(found, function(torch.from_numpy(x)).numpy(), atol=1e-6)
+
+
+class Modal(tnn.Module):
+    """What cannot be traced in training does not stand in the way of an evaluation."""
+
+    def forward(self, x: Any) -> Any:
+        return torch.cumsum(x, 0) if self.training else x * 2
+
+
+def test_a_mode_that_cannot_be_brought_is_told_when_it_is_asked_for() -> None:
+    x = inputs((2, 3))
+    found = run(lambda: nn.from_torch(Modal().eval()), {(0, "x"): x}).outputs["y"]
+    np.testing.assert_allclose(found, 2 * x, atol=1e-6)
+    with pytest.raises(ProgramError, match="cumsum"):
+        run(lambda: nn.from_torch(Modal().eval()).train(), {(0, "x"): x})
