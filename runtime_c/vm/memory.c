@@ -61,15 +61,14 @@ void *memory_take(seq_vm *vm, size_t bytes) {
     return b + 1;
 }
 
-/* Overwrite the pages that were ever touched: the others hold nothing, and would only be made. */
-static void wipe_resident(uint8_t *m, size_t bytes) {
-    enum { PIECE = 1 << 21 };
-    unsigned char resident[PIECE / 4096] = {0};
+/* Overwrite what is not zero. Pages that were never written are only read, which takes no memory:
+ * they are one page of the kernel's. (Asking which pages are resident would name these too, and miss
+ * swapped ones.) */
+static void wipe_written(uint8_t *m, size_t bytes) {
+    enum { PIECE = 4096 };
     for (size_t at = 0; at < bytes; at += PIECE) {
         size_t n = bytes - at < PIECE ? bytes - at : PIECE;
-        int known = mincore(m + at, n, resident) == 0;
-        size_t pages = (n + 4095) / 4096;
-        if (!known || memchr(resident, 1, pages) != NULL) {
+        if (m[at] != 0 || memcmp(m + at, m + at + 1, n - 1) != 0) {
             prg_wipe(m + at, n);
         }
     }
@@ -96,7 +95,7 @@ void vm_zero(void *p, size_t bytes) {
     uint8_t *at = p;
     size_t head, whole = whole_pages(at, bytes, &head);
     if (whole > 0) {
-        wipe_resident(at + head, whole);
+        wipe_written(at + head, whole);
     }
     if (whole == 0 || !drop_pages(at + head, whole)) {
         memset(at, 0, bytes);
@@ -279,7 +278,7 @@ void memory_wipe_registers(seq_vm *vm) {
     for (unsigned file = 0; file < FILE_COUNT; file++) {
         for (unsigned c = 0; c < SEQ_MAX_COMPONENTS; c++) {
             if (vm->file[file][c] != NULL) {
-                wipe_resident(vm->file[file][c], vm->file_bytes[file]);
+                wipe_written(vm->file[file][c], vm->file_bytes[file]);
                 (void)munmap(vm->file[file][c], vm->file_bytes[file]);
                 vm->file[file][c] = NULL;
             }
@@ -296,7 +295,7 @@ void memory_destroy(seq_vm *vm) {
             size_t head, whole = whole_pages(at, class_bytes(i), &head);
             if (whole > 0) {
                 prg_wipe(at, head);
-                wipe_resident(at + head, whole);
+                wipe_written(at + head, whole);
                 at += head + whole;
             }
             prg_wipe(at, class_bytes(i) - (size_t)(at - (uint8_t *)(b + 1)));

@@ -70,7 +70,7 @@ def test_rows_of_a_data_set_are_made_again(
     gather = GATHER.format(at=0, src=ROWS)
     for code, wanted in (
         (gather, rows),
-        (f"{COPY}\n{gather}", rows),
+        (f"{gather}", rows),
         (f"{gather}\n{COPY}", x[:20].tolist()),
         (f"loop c=c10 trips=2\n{gather}\nendloop", rows),
         (f"sfill d=s3 imm=9 n=1\n{gather}", [*rows[:8], 9, *rows[9:]]),
@@ -108,6 +108,23 @@ def test_half_a_data_set_is_not_stored(runner: Path, tmp_path: Path) -> None:
     seeds, stored = peaks(""), peaks("sfill d=s0 imm=1 n=1")
     saved = [(b - a) / (8 * n) for a, b in zip(seeds, stored, strict=True)]
     assert saved[0] > 0.9 and saved[1] > 0.9 and saved[2] > 1.9, saved
+
+
+def test_nothing_is_taken_to_wipe_what_was_never_written(tmp_path: Path) -> None:
+    """A party that stores no component of a data set does not get one when the run ends."""
+    rows = 2**14
+    np.save(tmp_path / "x.npy", np.zeros((rows, 784)))
+    text = program(64, 0, f"{GATHER.format(at=0, src=rows)}", 20)
+    n = rows * 784
+    text = text.replace("s_size=200", f"s_size={n + 2000}").replace("s100", f"s{n + 100}")
+    text = text.replace(f"[{ROWS},{LENGTH}]", f"[{rows},784]").replace(
+        f"n={ROWS * LENGTH}", f"n={n}"
+    )
+    settings = runs.Settings("rep3", inputs=(f"0:x={tmp_path}/x.npy",), seed=0)
+    code = encode(assemble(text))
+    runs.run("wipe", code, tmp_path / "run", settings, lambda party, event: None)
+    party = report.load(tmp_path / "run").parties[2]
+    assert party["peak_rss"] < party["totals"]["peak_bytes"] + 70e6
 
 
 @pytest.mark.parametrize("net", ["A", "C"])
