@@ -36,7 +36,9 @@ _RTT = click.option("--rtt", type=click.FloatRange(0), default=0.0, help="Millis
 _MBIT = click.option(
     "--mbit", type=click.FloatRange(0), default=0.0, help="Of each party's uplink; by relay."
 )
-_THREADS = click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
+_THREADS = click.option(
+    "--threads", type=click.IntRange(1), default=1, show_default=True, help="Of each party."
+)
 _PLAIN = click.option("--plain", is_flag=True, help="No TLS.")
 
 
@@ -92,7 +94,7 @@ def _network(batches: int) -> Callable[[Any], Any]:
         ),
         _RTT,
         _MBIT,
-        _runs(1),
+        _runs(5),
         _JSON,
     ]  # fmt: skip
 
@@ -107,8 +109,13 @@ def _network(batches: int) -> Callable[[Any], Any]:
 @main.command()
 @_network(5)
 @click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
+@click.option(
+    "--data",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Folder with all of MNIST: load all of it, time an epoch (C: four minutes a run).",
+)
 def train(repetitions: int, as_json: bool, **given: Any) -> None:
-    """Time the training of a network on `batches` batches."""
+    """Time the training of a network on `batches` batches, or on an epoch of `--data`."""
     _show(training.measure(training.Case(**given), repetitions).result, as_json)
 
 
@@ -140,8 +147,20 @@ def _products(kind: str) -> None:
 
 def _instruction(name: str) -> None:
     @micro.command(name)
-    @click.option("--elements", type=click.IntRange(1), default=1 << 20, show_default=True)
-    @click.option("-k", type=click.IntRange(1, 64), default=31, show_default=True, help="Bits.")
+    @click.option(
+        "--elements",
+        type=click.IntRange(1),
+        default=1 << 20,
+        show_default=True,
+        help="Of the vector.",
+    )
+    @click.option(
+        "-k",
+        type=click.IntRange(1, 64),
+        default=31,
+        show_default=True,
+        help="Bits of a number; a difference has one more.",
+    )
     @_THREADS
     @_runs(5)
     @_JSON
@@ -212,7 +231,12 @@ def round_(
 
 @main.command("all")
 @click.option("--nets", default=",".join(tables.Sizes.nets), show_default=True)
-@click.option("--wan", default=",".join(tables.Sizes.wan), help="Networks for the table of links.")
+@click.option(
+    "--wan",
+    default=",".join(tables.Sizes.wan),
+    show_default=True,
+    help="Networks for the table of links.",
+)
 @click.option("--batch", type=click.IntRange(1), default=128, show_default=True)
 @click.option("--batches", type=click.IntRange(2), default=5, show_default=True)
 @click.option("--elements", "count", type=click.IntRange(1), default=1 << 20, show_default=True)

@@ -54,7 +54,7 @@ except ImportError:
 @click.option("--seed", type=click.IntRange(0), help="Other than planned.")
 @click.option("--rounding", type=click.Choice(["probabilistic", "nearest"]))
 @click.option("--ring", type=click.Choice(["64", "128"]), help="f = 16 or f = 32.")
-@click.option("--part", type=click.IntRange(16), help="Only the first so many training pictures.")
+@click.option("--part", type=click.IntRange(16), help="Only so many training pictures.")
 @click.option("--quick", "small", is_flag=True, help="64 pictures, 2 epochs: to see that it works.")
 @click.option("--threads", type=click.IntRange(0), default=0, help="Of a party (0: a fair part).")
 @click.option(

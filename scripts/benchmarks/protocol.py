@@ -21,7 +21,7 @@ from .relay import Relay
 PLANES = 32  # of `and`: an element is a bit of one of them
 # name: (instruction, its operands after the handle, SIZE of local.c)
 OPS = {
-    "comparison": ("ltz", "d=b0 a=s0 n={n} bits={k}", "{k}"),
+    "comparison": ("ltz", "d=b0 a=s0 n={n} bits={difference}", "{difference}"),
     "truncation": ("trunc", "d=s{top} a=s0 n={n} m=16 mode=0", "16"),
     "product": ("mul", "d=s{top} a=s0 b=s0 n={n} m=16 mode=0", "16"),
     "and": ("and", "d=b{b} a=b0 b=b0 p={planes} n={n}", "{planes}"),
@@ -30,7 +30,8 @@ OPS = {
 
 
 def measure(name: str, n: int, k: int, repetitions: int, threads: int = 1) -> dict[str, Any]:
-    """Costs of one of OPS on n elements (for `and`: n bits), per element and busiest party.
+    """Costs of one of OPS on n elements (for `and`: n bits), per element and busiest party. A
+    comparison is one of two numbers of k bits: the sign of their difference, which has k + 1.
 
     `local_million_per_second`: elements a party and core, median of `repetitions`, no network.
     `run_million_per_second`: elements a second of a run of all parties here over TLS.
@@ -38,7 +39,7 @@ def measure(name: str, n: int, k: int, repetitions: int, threads: int = 1) -> di
     elements = n
     n = -(-n // PLANES) if name == "and" else n
     instruction, operands, size = OPS[name]
-    names = {"n": n, "k": k, "top": _aligned(n), "planes": PLANES}
+    names = {"n": n, "difference": k + 1, "top": _aligned(n), "planes": PLANES}
     names["b"] = PLANES * plane_words(n)
     code = f"{instruction} h=0 {operands.format(**names)}"
     run = _run(_program(code, n, repetitions), threads)
@@ -124,7 +125,7 @@ def passed(name: str, n: int, k: int, repetitions: int, threads: int) -> float:
     """Seconds that pass while one thread after the other plays a party, each with so many threads
     for its loops: the least of `repetitions`."""
     n = -(-n // PLANES) if name == "and" else n
-    size = OPS[name][2].format(k=k, planes=PLANES)
+    size = OPS[name][2].format(difference=k + 1, planes=PLANES)
     return min(wall for _, wall in _local(name, n, size, repetitions, threads))
 
 

@@ -64,13 +64,13 @@ def collect(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     wan = f"{sizes.rtt:g} ms, {sizes.mbit:g} Mbit/s"
     for net in sizes.wan:
         for network, link in (("loopback", {}), (wan, {"rtt": sizes.rtt, "mbit": sizes.mbit})):
-            for name, without in OFF:
-                say(f"train {net}, {network}, {name}")
-                repetitions = 1 if link else min(sizes.repetitions, 3)
-                batches = min(sizes.batches, 3) if link else sizes.batches
-                one = case(net, without=without, batches=batches, **link)
-                measured = training.measure(one, repetitions)
-                row = {"network": network, "compiled": name, **measured.result, **measured.overlap}
+            say(f"train {net}, {network}, everything on and without passes")
+            batches = min(sizes.batches, 3) if link else sizes.batches
+            cases = [case(net, without=without, batches=batches, **link) for _, without in OFF]
+            repetitions = min(sizes.repetitions, 3) if link else sizes.repetitions
+            by_turns = training.measure_by_turns(cases, repetitions)
+            for (name, _), one in zip(OFF, by_turns, strict=True):
+                row = {"network": network, "compiled": name, **one.result, **one.overlap}
                 table["networks"].append(row)
     return table
 
@@ -92,8 +92,8 @@ def _micro(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
     micro["channel"] = channel.measure(times, sizes.megabytes)
     wan_rounds = max(2, sizes.rounds // 40)
     micro["round"] = [
-        protocol.latency(min(times, 3), sizes.rounds),
-        protocol.latency(min(times, 3), sizes.rounds, plain=True),
+        protocol.latency(times, sizes.rounds),
+        protocol.latency(times, sizes.rounds, plain=True),
         protocol.latency(1, wan_rounds, rtt=sizes.rtt, mbit=sizes.mbit),
     ]
     return micro
@@ -116,8 +116,8 @@ def roofline(step: Measured, micro: dict[str, Any]) -> dict[str, Any]:
 
     Floors: multiply-adds, six for each one in the clear (three parties, two products of shares
     each), at the peak of registers; bytes of all parties at the processor time that TLS takes.
-    Parts: what kernels and protocols take for the same work by themselves. The rest is local work
-    on tensors, public products, scheduling, and waiting.
+    Parts: what protocols take for the same work by themselves, without their messages, and the time
+    of instructions that have none. The rest is products below the peak, scheduling, and waiting.
     """
     cores, work = native.cpus(), step.work
     sent = sum(step.result["mb_sent_per_party"]) / 1e3
@@ -132,6 +132,7 @@ def roofline(step: Measured, micro: dict[str, Any]) -> dict[str, Any]:
     for kind in protocol.OPS:
         rate = micro[kind]["local_million_per_second"] * 1e6
         parts[f"{kind}: {work[kind] / 1e6:.2f} million"] = 3 * work[kind] / rate / cores
+    parts["local instructions"] = step.local / cores
     seconds = step.result["seconds_per_batch"]
     return {
         "net": step.result["net"],
@@ -194,15 +195,17 @@ def _networks(rows: list[dict[str, Any]]) -> str:
     return _rows(head, (
         (r["net"], r["batch"], f"{r['seconds_per_batch']:.3f}",
          f"{max(r['mb_sent_per_party']):.1f}", f"{r['rounds_per_batch']:g}",
-         f"{r['peak_memory_mb']:.0f}", f"{r['compile_seconds']:.1f}", _percent(r["hidden_share"]))
+         f"{max(r['peak_memory_mb']):.0f}", f"{r['compile_seconds']:.1f}",
+         _percent(r["hidden_share"]))
         for r in rows
     ))  # fmt: skip
 
 
 def _off(rows: list[dict[str, Any]]) -> str:
-    head = ("network", "link", "compiled", "s", "rounds", "hidden")
+    head = ("network", "link", "compiled", "s", "least to most", "rounds", "hidden")
     return _rows(head, (
         (r["net"], r["network"], r["compiled"], f"{r['seconds_per_batch']:.3f}",
+         "{:.3f} to {:.3f}".format(*r["least_and_most"]),
          f"{r['rounds_per_batch']:g}", _percent(r["hidden_share"]))
         for r in rows
     ))  # fmt: skip

@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,8 @@ print(peak_rss())
 @dataclass(frozen=True)
 class Case:
     """What to time: `batches` training steps, or passes over 100 pictures if `infer`. `rtt` in
-    milliseconds and `mbit` (0: unlimited) call for the relay; `without`: passes left out."""
+    milliseconds and `mbit` (0: unlimited) call for the relay; `without`: passes left out; `data`: a
+    folder with all of MNIST to load, and an epoch of it to time."""
 
     net: str
     protocol: str = "rep3"
@@ -57,6 +59,7 @@ class Case:
     rtt: float = 0.0
     mbit: float = 0.0
     infer: bool = False
+    data: Path | None = None
 
     def shown(self) -> dict[str, Any]:
         """What of it is not as always."""
@@ -68,11 +71,13 @@ class Case:
 
 @dataclass(frozen=True)
 class Measured:
-    """`result` is what is printed; `work` counts the work of a step for the roofline; `overlap` has
-    the report's seconds and its hidden share, of the whole run."""
+    """`result` is what is printed; `work` counts the work of a step for the roofline, `local` has
+    the seconds of all parties in instructions without messages; `overlap` has the report's seconds
+    and its hidden share, of the whole run."""
 
     result: dict[str, Any]
     work: dict[str, float]
+    local: float
     overlap: dict[str, float]
 
 
@@ -81,43 +86,69 @@ def measure(case: Case, repetitions: int = 1) -> Measured:
 
     Raises click.UsageError for more samples than there are, and whatever a run raises.
     """
+    return measure_by_turns([case], repetitions)[0]
+
+
+def measure_by_turns(cases: Sequence[Case], repetitions: int) -> list[Measured]:
+    """The same for several cases whose runs take turns, so that a machine whose speed changes is as
+    fast for one as for the other."""
     with tempfile.TemporaryDirectory(prefix="sequester-") as scratch:
-        folder = Path(scratch)
-        inputs = _inputs(case, folder)
-        bytecode, compile_seconds, compile_peak = _compile(case, inputs, folder)
-        seconds = []
+        ready = [_Ready(case, Path(scratch) / str(i)) for i, case in enumerate(cases)]
         for i in range(repetitions):
-            clock = _Clock(case.batches)
-            with contextlib.ExitStack() as stack:
-                relay = None
-                if case.rtt or case.mbit:
-                    relay = stack.enter_context(Relay(case.rtt, case.mbit))
-                settings = runs.Settings(
-                    protocol=case.protocol,
-                    inputs=inputs,
-                    parties=case.parties,
-                    threads=case.threads,
-                    tls=not case.plain,
-                    seed=0,
-                    interval=0.002,
-                    route=relay.route if relay else None,
-                )
-                runs.run(case.net, bytecode, folder / f"run{i}", settings, clock.on_event)
-            seconds.append(clock.seconds_per_batch())
-        run = report.load(folder / "run0")
-    result = {
-        "net": case.net,
-        **_per_batch(run, case.batches),
-        "batch": EVALUATED if case.infer else case.batch,
-        "seconds_per_batch": round(statistics.median(seconds), 4),
-        "compile_seconds": round(compile_seconds, 2),
-        "compile_peak_mb": round(compile_peak, 1),
-        "machine": runs.machine(),
-        **case.shown(),
-    }
-    table = report.summary(run, None)["measured"]
-    names = ("seconds", "compute_seconds", "wait_seconds", "awaited_seconds", "hidden_share")
-    return Measured(result, _work(run, case.batches), {name: table[name] for name in names})
+            for one in ready:
+                one.run(i)
+        return [one.measured() for one in ready]
+
+
+class _Ready:
+    """A case compiled, and its runs."""
+
+    def __init__(self, case: Case, folder: Path) -> None:
+        folder.mkdir()
+        self.folder = folder
+        self.inputs, batches = _inputs(case, folder)
+        self.case = replace(case, batches=batches)
+        self.bytecode, self.compile_seconds, self.compile_peak = _compile(case, self.inputs, folder)
+        self.seconds: list[float] = []
+
+    def run(self, number: int) -> None:
+        """Run once, into the folder `run<number>`."""
+        case, clock = self.case, _Clock(self.case.batches)
+        with contextlib.ExitStack() as stack:
+            relay = None
+            if case.rtt or case.mbit:
+                relay = stack.enter_context(Relay(case.rtt, case.mbit))
+            settings = runs.Settings(
+                protocol=case.protocol,
+                inputs=self.inputs,
+                parties=case.parties,
+                threads=case.threads,
+                tls=not case.plain,
+                seed=0,
+                interval=0.002,
+                route=relay.route if relay else None,
+            )
+            folder = self.folder / f"run{number}"
+            runs.run(case.net, self.bytecode, folder, settings, clock.on_event)
+        self.seconds.append(clock.seconds_per_batch())
+
+    def measured(self) -> Measured:
+        case, run = self.case, report.load(self.folder / "run0")
+        result = {
+            "net": case.net,
+            **_per_batch(run, case.batches),
+            "batch": EVALUATED if case.infer else case.batch,
+            "seconds_per_batch": round(statistics.median(self.seconds), 4),
+            "least_and_most": [round(min(self.seconds), 4), round(max(self.seconds), 4)],
+            "compile_seconds": round(self.compile_seconds, 2),
+            "compile_peak_mb": round(self.compile_peak, 1),
+            "machine": runs.machine(),
+            **case.shown(),
+        }
+        table = report.summary(run, None)["measured"]
+        names = ("seconds", "compute_seconds", "wait_seconds", "awaited_seconds", "hidden_share")
+        overlap = {name: table[name] for name in names}
+        return Measured(result, _work(run, case.batches), _local(run, case.batches), overlap)
 
 
 class _Clock:
@@ -141,9 +172,13 @@ class _Clock:
         return (self.ends[self.batches] - self.ends[1]) / (self.batches - 1)
 
 
-def _inputs(case: Case, folder: Path) -> tuple[str, ...]:
-    """Training and test inputs of just the wanted size: cut from the sample of MNIST that ships, or
-    noise in the shape of CIFAR-10, which costs the same as pictures do."""
+def _inputs(case: Case, folder: Path) -> tuple[tuple[str, ...], int]:
+    """Training and test inputs, and how many batches they make: of just the wanted size, cut from
+    the sample of MNIST that ships, or noise in the shape of CIFAR-10, which costs the same as
+    pictures do; or all that `data` holds."""
+    if case.data is not None:
+        rows = data.sources("train", case.data)[0].shape[0]
+        return tuple(f"0:{name}={case.data}" for name in ("train", "test")), rows // case.batch
     sizes = (2, EVALUATED * case.batches) if case.infer else (None, TEST_SAMPLES)
     specs = []
     for name, count in zip(("train", "test"), sizes, strict=True):
@@ -159,7 +194,7 @@ def _inputs(case: Case, folder: Path) -> tuple[str, ...]:
             x, y = pictures.read()[:count], labels.read()[:count]
         np.savez(folder / f"{name}.npz", x=x, y=y)
         specs.append(f"0:{name}={folder / name}.npz")
-    return tuple(specs)
+    return tuple(specs), case.batches
 
 
 def _compile(case: Case, inputs: tuple[str, ...], folder: Path) -> tuple[bytes, float, float]:
@@ -184,7 +219,7 @@ def _compile(case: Case, inputs: tuple[str, ...], folder: Path) -> tuple[bytes, 
 
 
 def _per_batch(run: report.RunFolder, batches: int) -> dict[str, Any]:
-    """Bytes and rounds of one trip of the loop over batches, and the largest party's memory."""
+    """Bytes and rounds of one trip of the loop over batches, and memory, by party."""
     inside = _loop_body(run.program, batches)
     sent = [sum(sum(p["sent"][i]) for i in inside) for _, p in sorted(run.parties.items())]
     rounds = max(sum(p["rounds"][i] for i in inside) for p in run.parties.values())
@@ -193,7 +228,7 @@ def _per_batch(run: report.RunFolder, batches: int) -> dict[str, Any]:
         "parties": run.info["parties"],
         "mb_sent_per_party": [round(b / batches / 1e6, 3) for b in sent],
         "rounds_per_batch": round(rounds / batches, 2),
-        "peak_memory_mb": round(max(p["peak_rss"] for p in run.parties.values()) / 1e6, 1),
+        "peak_memory_mb": [round(p["peak_rss"] / 1e6, 1) for _, p in sorted(run.parties.items())],
     }
 
 
@@ -211,6 +246,14 @@ def _loop_body(program: Program, trips: int) -> list[int]:
     if not found:
         sys.exit(f"bench: the program has no loop of {trips} trips")
     return found
+
+
+def _local(run: report.RunFolder, batches: int) -> float:
+    """Seconds a step that all parties spend in instructions that exchange nothing."""
+    inside = [
+        i for i in _loop_body(run.program, batches) if not run.program.code[i].instr.interactive
+    ]
+    return sum(p["compute_ns"][i] for p in run.parties.values() for i in inside) / batches / 1e9
 
 
 def _work(run: report.RunFolder, batches: int) -> dict[str, float]:

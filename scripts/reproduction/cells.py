@@ -22,8 +22,8 @@ DATA = {"mnist": ("A", "B", "C", "D"), "cifar10": ("small", "falcon")}
 
 @dataclass(frozen=True)
 class Cell:
-    """One training. `part`: only the first so many training pictures (0: all), `f` and `ring` the
-    precision, `seed` that of the public randomness."""
+    """One training. `part`: only so many training pictures, drawn at random (0: all); `ring`: the
+    precision; `seed`: that of the public randomness."""
 
     net: str
     optimizer: str

@@ -85,7 +85,7 @@ class _Recorder:
 
 
 def inputs(cell: Cell, folder: Path, scratch: Path) -> tuple[str, ...]:
-    """`--input` options: the data set, or the first pictures of it written into `scratch`."""
+    """`--input` options: the data set, or pictures of it drawn at random written into `scratch`."""
     if not cell.part:
         return tuple(f"0:{name}={folder}" for name in ("train", "test"))
     import numpy as np
@@ -96,7 +96,9 @@ def inputs(cell: Cell, folder: Path, scratch: Path) -> tuple[str, ...]:
         if not path.exists():
             x, y = data.sources(name, folder)
             count = cell.part if name == "train" else max(cell.part, 1000)
-            np.savez(path, x=x.read()[:count], y=y.read()[:count])
+            # Folders of images come sorted by class.
+            some = np.random.default_rng(cell.seed).permutation(x.shape[0])[:count]
+            np.savez(path, x=x.read()[some], y=y.read()[some])
         specs.append(f"0:{name}={path}")
     return tuple(specs)
 

@@ -125,7 +125,7 @@ def markdown(title: str, records: list[dict[str, Any]], note: str) -> str:
 
 def _settings(c: dict[str, Any]) -> str:
     momentum = f", momentum {c['momentum']:g}" if c["optimizer"] == "sgd" else ""
-    part = f", the first {c['part']:,} pictures" if c["part"] else ""
+    part = f", {c['part']:,} of the pictures" if c["part"] else ""
     f = 16 if c["ring"] == 64 else 32
     return (
         f"lr {c['lr']:g}{momentum}, {c['schedule']}, batch {c['batch']}, f = {f}, "

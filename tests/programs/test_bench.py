@@ -17,13 +17,19 @@ from .conftest import ROOT, environment
 
 TRAIN_KEYS = {
     "net", "protocol", "parties", "mb_sent_per_party", "rounds_per_batch", "peak_memory_mb",
-    "batch", "seconds_per_batch", "compile_seconds", "compile_peak_mb", "machine",
+    "batch", "seconds_per_batch", "least_and_most", "compile_seconds", "compile_peak_mb", "machine",
 }  # fmt: skip
 
 
 def bench(*words: object) -> dict[str, Any]:
     done = subprocess.run(
-        [sys.executable, str(ROOT / "scripts" / "bench.py"), *map(str, words), "--json"],
+        [
+            sys.executable,
+            str(ROOT / "scripts" / "bench.py"),
+            *map(str, words),
+            "--runs=1",
+            "--json",
+        ],
         env=environment(),
         capture_output=True,
         text=True,
@@ -40,6 +46,11 @@ def test_train(net: str) -> None:
     assert set(result) == TRAIN_KEYS
     assert result["net"] == net and result["batch"] == 4 and result["parties"] == 3
     assert result["seconds_per_batch"] > 0 and min(result["mb_sent_per_party"]) > 0.01
+
+
+def test_all_of_a_data_set() -> None:
+    result = bench("train", "--net", "A", "--batch", 2000, "--data", ROOT / "programs" / "data")
+    assert set(result) == TRAIN_KEYS and len(result["peak_memory_mb"]) == 3
 
 
 def test_infer_costs_less_than_training() -> None:
@@ -68,8 +79,8 @@ def test_merging_is_worth_rounds() -> None:
 
 
 def test_round() -> None:
-    near = bench("micro", "round", "--rounds", 20, "--runs", 1)
-    far = bench("micro", "round", "--rounds", 5, "--runs", 1, "--rtt", 30)
+    near = bench("micro", "round", "--rounds", 20)
+    far = bench("micro", "round", "--rounds", 5, "--rtt", 30)
     assert near["channel"] == "TLS 1.3" and near["microseconds_per_round"] > 0
     assert far["microseconds_per_round"] > 14_900
 
@@ -85,7 +96,7 @@ def test_round() -> None:
     ],
 )
 def test_instruction(name: str, least: float, rounds: int) -> None:
-    result = bench("micro", name, "--elements", 1 << 14, "--runs", 1)
+    result = bench("micro", name, "--elements", 1 << 14)
     assert least <= result["bytes_per_element"] < 40
     assert 1 <= result["rounds"] <= rounds
     assert result["local_million_per_second"] > 0 and result["run_million_per_second"] > 0
@@ -93,7 +104,7 @@ def test_instruction(name: str, least: float, rounds: int) -> None:
 
 @pytest.mark.parametrize("name", ["gemm", "conv"])
 def test_products(name: str) -> None:
-    result = bench("micro", name, "--batch", 2, "--runs", 1)
+    result = bench("micro", name, "--batch", 2)
     assert len(result["shapes"]) in (5, 6)
     for shape in result["shapes"].values():
         assert shape["gmacs"] > 0 and shape["inner"] > 1
@@ -101,21 +112,21 @@ def test_products(name: str) -> None:
 
 
 def test_threads() -> None:
-    result = bench("micro", "threads", "--batch", 2, "--elements", 1 << 12, "--runs", 1)
+    result = bench("micro", "threads", "--batch", 2, "--elements", 1 << 12)
     assert {"fc1 forward", "conv2 dw", "comparison", "select"} < set(result["speedup"])
     assert min(result["speedup"].values()) > 0
 
 
 def test_kernels_and_channel() -> None:
-    assert min(bench("micro", "aes", "--runs", 1)["gb_per_second"].values()) > 0
-    assert min(bench("micro", "elements", "--runs", 1)["nanoseconds"].values()) > 0
-    channel = bench("micro", "channel", "--megabytes", 1, "--runs", 1)
+    assert min(bench("micro", "aes")["gb_per_second"].values()) > 0
+    assert min(bench("micro", "elements")["nanoseconds"].values()) > 0
+    channel = bench("micro", "channel", "--megabytes", 1)
     for kind in ("tcp", "tls"):
         assert channel[kind]["mb_per_second"] > 0 and channel[kind]["cpu_seconds_per_gb"] > 0
 
 
 def test_all_makes_every_table() -> None:
-    words = ("all", "--nets", "A", "--wan", "A", "--batch", 4, "--batches", 2, "--runs", 1)
+    words = ("all", "--nets", "A", "--wan", "A", "--batch", 4, "--batches", 2)
     table = bench(*words, "--elements", 1 << 12, "--megabytes", 1, "--rounds", 50, "--rtt", 4)
     assert {"date", "machine", "train", "infer", "networks", "micro", "roofline"} == set(table)
     assert [row["net"] for row in table["roofline"]] == ["A"]
@@ -123,6 +134,8 @@ def test_all_makes_every_table() -> None:
     expected = 4 * (3 * sum(layers) - layers[0])
     assert expected <= table["roofline"][0]["macs"] < 1.2 * expected
     assert len(table["networks"]) == 6
+    parts = table["roofline"][0]["protocols"]
+    assert parts["local instructions"] > 0
     for row in [*table["train"], *table["networks"]]:
         assert 0 <= row["hidden_share"] <= 1
         assert row["wait_seconds"] > 0 and row["awaited_seconds"] <= row["seconds"]
