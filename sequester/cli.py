@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import secrets
 import sys
@@ -136,7 +135,6 @@ def compile_(program: Path, flags: Flags, out: Path | None, passes: bool, protoc
 @click.option("--plain", is_flag=True, help="No TLS between the parties; every run says so.")
 @click.option("--insecure", is_flag=True, help="Needed for protocols that protect nothing.")
 @_EVERY
-@_KEY
 @_PREPROCESSING
 @_RESUME
 @click.option("--json", "as_json", is_flag=True, help="The report as one JSON object at the end.")
@@ -152,7 +150,6 @@ def run(
     plain: bool,
     insecure: bool,
     checkpoint_every: int,
-    checkpoint_key: Path | None,
     preprocessing: Path | None,
     resumed: Path | None,
     as_json: bool,
@@ -172,14 +169,12 @@ def run(
 
     from . import source
 
-    key = str(checkpoint_key or "")
     if resumed is not None:
-        _only_with_resume({"--threads", "--timeout", "--checkpoint-key", "--insecure", "--json"})
+        _only_with_resume({"--threads", "--timeout", "--insecure", "--json"})
         info = runs.resumable(resumed)
         plain = info["channel"] == runs.CHANNELS[native.TCP]
         _warn(native.protocol(info["protocol"]).insecure, insecure, plain)
         settings = runs.Settings(info["protocol"], threads=threads, timeout=timeout)
-        settings = dataclasses.replace(settings, checkpoint_key=key)
         bytecode, program, folder = (resumed / "program.sqb").read_bytes(), resumed, resumed
         with _display(bytecode, program) as display, _hint(folder):
             runs.resume(folder, settings, display.on_event)
@@ -199,7 +194,6 @@ def run(
         seed=seed,
         checked=1 if flags.checked else -1,
         checkpoint_every=checkpoint_every,
-        checkpoint_key=key,
         preprocessing=preprocessing,
     )
     folder = out or _new_folder(program)
@@ -404,9 +398,10 @@ def party(
 
     every = checkpoint_every
     if resumed is not None:
-        if program is not None or inputs or out or checkpoint_every or preprocessing:
-            raise click.UsageError("--resume has program, inputs, results and checkpoints from RUN")
-        every = runs.resumable(resumed)["checkpoint_every"]
+        if program is not None or inputs or out or checkpoint_every or preprocessing or run_id:
+            raise click.UsageError("--resume has program, inputs, results, name and more from RUN")
+        info = runs.resumable(resumed)
+        every = info["checkpoint_every"]
         program, out = resumed / "program.sqb", resumed
     if program is None:
         raise click.UsageError("Missing argument 'PROGRAM'")
@@ -452,7 +447,7 @@ def party(
         connect_timeout=c.connect_timeout,
         threads=threads or native.cpus(),
         inputs=inputs,
-        run_id=runs.run_id(run_id).hex(),
+        run_id=runs.run_id(run_id).hex() if resumed is None else info["run_id"],
         public_seed=runs.public_seed(c.seed if made is None else made.seed).hex(),
         material="" if made is None else str(made.folder),
         material_id=Job.material_id if made is None else made.id,
@@ -464,6 +459,9 @@ def party(
     with _display(bytecode, program) as display:
         runs.run_party(job, program.stem, lambda event: display.on_event(0, event))
     click.echo(f"results: {job.folder}", err=True)
+    if every:
+        kept = f"{job.folder}/party-{me}/checkpoints"
+        click.echo(f"note: {kept} stays; remove it when all have their results", err=True)
 
 
 @main.command()

@@ -6,6 +6,8 @@ Python's hands.
 
 from __future__ import annotations
 
+import contextlib
+import os
 import secrets
 import shutil
 from pathlib import Path
@@ -46,7 +48,11 @@ def key(path: Path, *, make: bool) -> bytes:
     try:
         if make and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_private(path, secrets.token_bytes(_KEY_BYTES).hex().encode() + b"\n")
+            new = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+            write_private(new, secrets.token_bytes(_KEY_BYTES).hex().encode() + b"\n")
+            with contextlib.suppress(FileExistsError):  # another run of this party was faster
+                os.link(new, path)
+            new.unlink()
         mode, text = path.stat().st_mode, path.read_bytes()
     except OSError as e:
         raise ConfigError(f"{path}: the key of checkpoints cannot be read: {e.strerror}") from e

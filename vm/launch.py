@@ -29,6 +29,7 @@ from .errors import CheatError, InternalError, PeerError, SequesterError, Stoppe
 from .party import ERRORS, Event, Job
 
 GRACE = 3.0
+COMING_UP = 86400.0  # seconds: the launcher sees who dies; who reads much data may take its time
 
 OnEvent = Callable[[int, Event], None]
 Addresses = tuple[tuple[str, int], ...]
@@ -45,7 +46,7 @@ def run_local(job: Job, on_event: OnEvent, *, tls: bool, route: Route | None = N
     """
     folder = Path(job.folder)
     if job.parties == 1:
-        key = job.checkpoint_key or str(checkpoint.default_key(folder, 0))
+        key = str(checkpoint.default_key(folder, 0))
         own = replace(job, channel=native.MEMORY, folder=str(folder / "party-0"))
         return _watch([replace(own, checkpoint_key=key)], [], on_event)
     with contextlib.ExitStack() as stack:
@@ -59,9 +60,10 @@ def run_local(job: Job, on_event: OnEvent, *, tls: bool, route: Route | None = N
                 job,
                 me=i,
                 folder=str(folder / f"party-{i}"),
-                checkpoint_key=job.checkpoint_key or str(checkpoint.default_key(folder, i)),
+                checkpoint_key=str(checkpoint.default_key(folder, i)),
                 channel=native.TLS if tls else native.TCP,
                 addresses=route(i, addresses) if route else addresses,
+                connect_timeout=COMING_UP,
                 listen_fd=s.fileno(),
                 ca=str(keys / "ca.pem") if tls else "",
                 cert=str(keys / f"party-{i}.pem") if tls else "",
@@ -85,6 +87,7 @@ class _Child:
         self.me = job.me
         self.error: SequesterError | None = None
         self.running = False  # past connecting
+        self.ended = False  # by us
         self.rest = b""
         self.log = Path(job.folder) / "log.txt"
         Path(job.folder).mkdir(parents=True, exist_ok=True)
@@ -110,11 +113,11 @@ class _Child:
     def finish(self) -> None:
         """Reap the process; a death without a word of its own becomes an error that names it."""
         code = self.process.wait()
-        if self.error is None and code < 0:
+        if self.error is None and (self.ended or code == Stopped.exit_code):
+            self.error = Stopped("stopped")
+        elif self.error is None and code < 0:
             name = signal.Signals(-code).name
             self.error = PeerError(f"party {self.me}: its process was killed ({name})", self.me)
-        elif self.error is None and code == Stopped.exit_code:
-            self.error = Stopped("stopped")
         elif self.error is None and code > 0:
             lines = self.log.read_text(errors="replace").strip().splitlines() or ["no message"]
             self.error = InternalError(f"party {self.me}: its process failed: {lines[-1]}")
@@ -187,6 +190,7 @@ def _end(children: list[_Child]) -> None:
         for child in children:
             if child.process.poll() is None:
                 child.process.send_signal(sign)
+                child.ended = True
         for child in children:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 child.process.wait(max(0.0, deadline - time.monotonic()))

@@ -35,8 +35,8 @@ CHANNELS = {native.MEMORY: "one process", native.TCP: "plain TCP", native.TLS: "
 class Settings:
     """How to run a program here. `parties` 0: the protocol's least; `threads` 0: a fair part of the
     machine's; `seed` None: a fresh one; `checked` -1: as the bytecode says; `checkpoint_every`: 0
-    for never; `checkpoint_key`: a key file, else one a party in the run's folder; `route`: see
-    launch; `preprocessing`: a folder of material, which says the seed and the parties."""
+    for never; `route`: see launch; `preprocessing`: a folder of material, which says the seed and
+    the parties."""
 
     protocol: str
     inputs: tuple[str, ...] = ()
@@ -47,7 +47,6 @@ class Settings:
     seed: int | None = None
     checked: int = -1
     checkpoint_every: int = 0
-    checkpoint_key: str = ""
     interval: float = 0.02
     route: Route | None = None
     preprocessing: Path | None = None
@@ -79,7 +78,6 @@ def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: 
         public_seed=public_seed(seed).hex(),
         checked=settings.checked,
         checkpoint_every=settings.checkpoint_every,
-        checkpoint_key=settings.checkpoint_key,
         interval=settings.interval,
         material="" if made is None else str(made.folder),
         material_id=Job.material_id if made is None else made.id,
@@ -92,8 +90,8 @@ def run(name: str, bytecode: bytes, folder: Path, settings: Settings, on_event: 
 def resume(folder: Path, settings: Settings, on_event: OnEvent) -> None:
     """Go on with the run in `folder` from the last checkpoint that all its parties have.
 
-    Of `settings` only threads, timeout, checkpoint_key, interval and route matter: all else is as
-    the run was started. Raises ConfigError for a folder without a run that can be resumed, else as
+    Of `settings` only threads, timeout, interval and route matter: all else is as the run was
+    started. Raises ConfigError for a folder without a run that can be resumed, else as
     `run` does.
     """
     info = resumable(folder)
@@ -109,7 +107,6 @@ def resume(folder: Path, settings: Settings, on_event: OnEvent) -> None:
         public_seed=public_seed(info["seed"]).hex(),
         checked=info["checked"],
         checkpoint_every=info["checkpoint_every"],
-        checkpoint_key=settings.checkpoint_key or info["checkpoint_key"],
         program_hash=info["hash"],
         resume=True,
         interval=settings.interval,
@@ -140,8 +137,8 @@ def _run_all(
 def run_party(job: Job, name: str, emit: Emit) -> None:
     """Run one party of a run spread over several machines; its folder is `job.folder`/party-I.
 
-    With `job.resume` it goes on with the run in that folder. Checkpoints stay: another party may
-    still need them.
+    With `job.resume` it goes on with the run in that folder. Checkpoints stay, and a run that has
+    finished can be resumed from them: another party may not have got its results.
     """
     folder = Path(job.folder)
     bytecode = Path(job.program).read_bytes()
@@ -167,7 +164,7 @@ def resumable(folder: Path) -> dict[str, Any]:
         status, every = info["status"], info["checkpoint_every"]
     except (OSError, ValueError, KeyError) as e:
         raise ConfigError(f"{folder}: not the folder of a run ({e})") from e
-    if status == "finished":
+    if status == "finished" and not any(folder.glob("party-*/checkpoints")):
         raise ConfigError(f"{folder}: this run has finished")
     if not every:
         raise ConfigError(f"{folder}: this run was started without --checkpoint-every")
@@ -203,7 +200,6 @@ def describe(name: str, bytecode: bytes, job: Job, channel: int) -> dict[str, An
         "run_id": job.run_id,
         "checked": job.checked,
         "checkpoint_every": job.checkpoint_every,
-        "checkpoint_key": job.checkpoint_key,
         "preprocessing": job.material,
         "machine": machine(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),

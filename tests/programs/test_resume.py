@@ -73,6 +73,7 @@ def test_a_resumed_run_leaves_what_a_run_leaves(run: Path, sequester: Sequester)
     assert printed == lines[len(lines) - len(printed) :]
     table = (run / "metrics.csv").read_text().splitlines()
     assert table[0] == "epoch,mean loss" and len(table) == EPOCHS + 1
+    assert (run / "curves.png").read_bytes()[:4] == b"\x89PNG"
     counters = json.loads((run / "party-0" / "counters.json").read_text())
     code = json.loads(sequester("report", run, "--json").stdout)
     assert code["measured"]["rounds"] == code["predicted"]["rounds"], "of both parts together"
@@ -130,6 +131,8 @@ def test_what_cannot_be_resumed(run: Path, tmp_path: Path, sequester: Sequester)
     (run / "run.json").write_text(json.dumps(info | {"checkpoint_every": 0}))
     assert "--checkpoint-every" in sequester("run", "--resume", run, code=5).stderr
     (run / "run.json").write_text(json.dumps(info | {"status": "finished"}))
+    for party in range(3):
+        shutil.rmtree(run / f"party-{party}" / "checkpoints")
     assert "has finished" in sequester("run", "--resume", run, code=5).stderr
 
 
@@ -181,6 +184,7 @@ def test_parties_on_hosts_of_their_own(interrupted: Path, tmp_path: Path) -> Non
                 file = interrupted / f"{name}.npy"
                 words += [interrupted / "train.sqb", "--input", f"{i}:{name}={file}"]
                 words += ["--out", tmp_path / f"out-{i}", "--checkpoint-every", "2"]
+                words += ["--run-id", "a name"]
             found.append(
                 subprocess.Popen(
                     command(*words), env=environment(), text=True, stderr=subprocess.PIPE
@@ -203,8 +207,13 @@ def test_parties_on_hosts_of_their_own(interrupted: Path, tmp_path: Path) -> Non
         _, words = process.communicate(timeout=100)
         assert process.returncode == 0, words
     assert (keys / "party-1.checkpoint.key").stat().st_mode & 0o777 == 0o600
-    for i in range(3):
-        assert (tmp_path / f"out-{i}" / f"party-{i}" / "outputs.npz").exists()
+    outputs = [tmp_path / f"out-{i}" / f"party-{i}" / "outputs.npz" for i in range(3)]
+    wanted = [path.read_bytes() for path in outputs]
+    outputs[2].unlink()  # as if it had died before it wrote them
+    for process in start(True):
+        _, words = process.communicate(timeout=100)
+        assert process.returncode == 0, words
+    assert [path.read_bytes() for path in outputs] == wanted
 
 
 @pytest.mark.parametrize(
