@@ -17,6 +17,9 @@ PROGRAMS = {
     "small": "cifar_small_alexnet",
     "falcon": "cifar_alexnet",
 }
+# Options of the networks' function and of their programs: Falcon's AlexNet only begins to learn
+# within a part of an epoch with the batch normalisation that the paper has for it.
+VARIANTS: dict[str, dict[str, bool]] = {"falcon": {"batch_norm": True}}
 DATA = {"mnist": ("A", "B", "C", "D"), "cifar10": ("small", "falcon")}
 
 
@@ -62,7 +65,8 @@ class Cell:
         }
         if self.dropout:
             options["dropout"] = self.dropout
-        return tuple(f"--{key}={value}" for key, value in options.items())
+        flags = (f"--{name.replace('_', '-')}" for name in VARIANTS.get(self.net, {}))
+        return (*(f"--{key}={value}" for key, value in options.items()), *flags)
 
 
 def _mnist(net: str, optimizer: str, protocol: str, lr: float, **more: float) -> Cell:

@@ -22,7 +22,7 @@ from sequester.vm import data, runs
 from sequester.vm.results import write_json
 
 from . import secret
-from .cells import Cell
+from .cells import VARIANTS, Cell
 from .secret import Curve, Row, Tell
 
 
@@ -60,14 +60,15 @@ def start(cell: Cell, specs: tuple[str, ...]) -> Any:
     The program without any epoch gives its model out untrained; on real numbers that run is exact.
     """
     shapes = {key: (2, *found.shape[1:]) for key, found in data.parse_inputs(specs).items()}
-    words = [w for w in cell.words() if not w.startswith(("--epochs", "--batch"))]
+    words = [w for w in cell.words() if not w.startswith(("--epochs=", "--batch="))]
     program = source.load(cell.program)
     options = source.parse_options(program, (*words, "--epochs=0", "--batch=2", "--save"))
     graph = program.trace(shapes=shapes, **options)
     zeros = {key: np.zeros(shape) for key, shape in shapes.items()}
     found = reference.run(graph, zeros, mode="float", public_seed=runs.public_seed(cell.seed))
     network = runpy.run_path(str(cell.program))["network"]
-    kinds = {"dropout": cell.dropout} if cell.dropout else {}
+    kinds: dict[str, Any] = dict(VARIANTS.get(cell.net, {}))
+    kinds |= {"dropout": cell.dropout} if cell.dropout else {}
     return nn.to_torch(lambda: network(**kinds), found.outputs)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from .cells import ROOT, Cell
+from .cells import ROOT, VARIANTS, Cell
 from .secret import Curve, Row
 
 TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
@@ -125,11 +125,12 @@ def markdown(title: str, records: list[dict[str, Any]], note: str) -> str:
 
 def _settings(c: dict[str, Any]) -> str:
     momentum = f", momentum {c['momentum']:g}" if c["optimizer"] == "sgd" else ""
+    variant = "".join(f", {name.replace('_', ' ')}" for name in VARIANTS.get(c["net"], {}))
     part = f", {c['part']:,} of the pictures" if c["part"] else ""
     f = 16 if c["ring"] == 64 else 32
     return (
         f"lr {c['lr']:g}{momentum}, {c['schedule']}, batch {c['batch']}, f = {f}, "
-        f"{c['rounding']} rounding, seed {c['seed']}{part}"
+        f"{c['rounding']} rounding, seed {c['seed']}{variant}{part}"
     )
 
 
