@@ -154,11 +154,11 @@ def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -
 
 
 def _interrupted(work: Path) -> Path | None:
-    """The folder of an interrupted run that has saved an epoch."""
+    """The folder of an interrupted run of which all parties have saved an epoch."""
     for folder in sorted(work.glob("run-*")):
         with contextlib.suppress(SequesterError):
-            runs.resumable(folder)
-            if any(folder.glob("party-0/checkpoints/*")):
+            parties = range(runs.resumable(folder)["parties"])
+            if all(any(folder.glob(f"party-{i}/checkpoints/state-*[0-9]")) for i in parties):
                 return folder
     return None
 

@@ -1,0 +1,62 @@
+"""`scripts/reproduce.py`: goes on where it was killed, and its page has nothing but its records."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from .conftest import ROOT, environment
+
+pytest.importorskip("torch")
+sys.path.insert(1, str(ROOT / "scripts"))
+from reproduction import tables
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    words = ["mnist", "--net", "A", "--optim", "sgd", "--protocol", "rep3", "--quick"]
+    words += ["--work", str(folder / "work"), "--out", str(folder)]
+    script = [sys.executable, str(ROOT / "scripts" / "reproduce.py")]
+    return subprocess.Popen([*script, *words], env=environment(), stderr=subprocess.PIPE, text=True)
+
+
+def test_goes_on_where_it_was_killed(tmp_path: Path) -> None:
+    first = start(tmp_path)
+    until = time.monotonic() + 200
+    while not list(tmp_path.glob("work/*/run-0/party-*/checkpoints/state-*[0-9]")):
+        assert first.poll() is None and time.monotonic() < until
+        time.sleep(0.05)
+    first.kill()
+    first.communicate()
+    again = start(tmp_path)
+    _, words = again.communicate(timeout=300)
+    assert again.returncode == 0, words
+    (record,) = json.loads((tmp_path / "mnist.json").read_text())
+    assert record["done"] and record["epochs"] == len(record["clear"]) == 2
+    for secret, clear in zip(record["secret"], record["clear"], strict=True):
+        assert secret["epoch"] == clear["epoch"]
+        assert abs(secret["loss"] - clear["loss"]) < 0.01
+        assert abs(secret["accuracy"] - clear["accuracy"]) < 1
+        assert secret["rounds"] > 0 and secret["mb"] > 0
+    table = (tmp_path / "mnist.csv").read_text().splitlines()
+    assert len(table) == 1 + 2 * 2
+    assert (tmp_path / "mnist.png").read_bytes()[:4] == b"\x89PNG"
+
+
+@pytest.mark.parametrize("name", sorted(tables.TITLES))
+def test_the_page_follows_from_the_records(name: str, tmp_path: Path) -> None:
+    """Nothing in a committed table comes from anywhere but a run."""
+    page = ROOT / "docs" / "results" / f"{name}.md"
+    if not page.exists():
+        pytest.skip("nothing has been trained yet")
+    text = page.read_text()
+    records = json.loads(page.with_suffix(".json").read_text())
+    note = text.split("\n\n")[2]
+    tables.write(name, records, tmp_path, "" if note.startswith("![") else note)
+    for suffix in (".md", ".csv", ".json"):
+        made = (tmp_path / name).with_suffix(suffix)
+        assert made.read_text() == page.with_suffix(suffix).read_text()
