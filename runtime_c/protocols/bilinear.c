@@ -92,6 +92,22 @@ static void matmul_of(const int64_t *arg, bilinear *b) {
                     arg[SEQ_ARG_MATMUL_ta] ? 1 : m};
 }
 
+int bilinear_is(unsigned op) {
+    switch (op) {
+    case SEQ_OP_MATMUL:
+    case SEQ_OP_MATMUL_ADD:
+    case SEQ_OP_CONV2D:
+    case SEQ_OP_CONV2D_ADD:
+    case SEQ_OP_CONV2D_DX:
+    case SEQ_OP_CONV2D_DX_ADD:
+    case SEQ_OP_CONV2D_DW:
+    case SEQ_OP_CONV2D_DW_ADD:
+        return 1;
+    default:
+        return 0;
+    }
+}
+
 void bilinear_of(const seq_call *call, bilinear *b) {
     const ring_conv c = conv_sizes(call->arg);
     switch (call->op) {

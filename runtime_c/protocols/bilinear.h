@@ -19,6 +19,8 @@ typedef struct {
     size_t x_size, y_size, size, slices;
 } bilinear;
 
+/* Whether an instruction is one of these. */
+int bilinear_is(unsigned op);
 void bilinear_of(const seq_call *call, bilinear *b);
 
 #endif

@@ -21,6 +21,11 @@ static seq_status dealer_check(unsigned ring_bits, unsigned k, unsigned f, unsig
     return SEQ_OK;
 }
 
+/* Those who compute. */
+static unsigned dealer_group(unsigned parties, unsigned i) {
+    return i == 0 ? (1u << (parties - 1)) - 1 : 0;
+}
+
 static seq_status dealer_setup(const seq_env *env, const seq_keys *keys, void **state,
                                seq_error *err) {
     dealer_state *s = calloc(1, sizeof *s);
@@ -34,7 +39,7 @@ static seq_status dealer_setup(const seq_env *env, const seq_keys *keys, void **
         }
     prg_init(&s->common, keys->common);
     if (env->me != s->n)
-        prg_init(&s->online, keys->without[s->n] + 16);
+        prg_init(&s->online, keys->group[0] + 16);
     *state = s;
     return SEQ_OK;
 }
@@ -105,17 +110,11 @@ static uint64_t dealer_scratch(const seq_env *env, const seq_call *c) {
     const int64_t *a = c->arg;
     const double word = (double)env->ring->word, online = env->parties - 1;
     bilinear b;
-    switch (c->op) {
-    case SEQ_OP_MATMUL:
-    case SEQ_OP_MATMUL_ADD:
-    case SEQ_OP_CONV2D:
-    case SEQ_OP_CONV2D_ADD:
-    case SEQ_OP_CONV2D_DX:
-    case SEQ_OP_CONV2D_DX_ADD:
-    case SEQ_OP_CONV2D_DW:
-    case SEQ_OP_CONV2D_DW_ADD:
+    if (bilinear_is(c->op)) {
         bilinear_of(c, &b);
         return (uint64_t)(word * ((8 + online) * (double)b.size + (double)b.y_size));
+    }
+    switch (c->op) {
     case SEQ_OP_MUL:
     case SEQ_OP_MUL_ADD:
         return (uint64_t)((7 + online) * word * (double)a[SEQ_ARG_MUL_n]);
@@ -190,8 +189,8 @@ const seq_protocol protocol_dealer = {
     .components = 2,
     .bit_components = 2,
     .deals = 1,
-    .without_keys = 1,
     .check = dealer_check,
+    .group = dealer_group,
     .setup = dealer_setup,
     .teardown = dealer_teardown,
     .input_stored = dealer_input_stored,

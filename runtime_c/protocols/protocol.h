@@ -16,10 +16,12 @@ typedef void (*proto_start)(seq_vm *vm, const seq_call *call);
  * They come from contributions of all who know a key, committed to before any is opened; all
  * parties compare what they were sent, so that a cheater can neither choose a key nor make honest
  * parties hold different ones unnoticed. */
+#define SEQ_GROUPS 126 /* the most sets of parties with a key of their own */
+
 typedef struct {
-    const uint8_t (*pair)[32];    /* [p]: known to me and party p alone */
-    const uint8_t (*without)[32]; /* [p]: known to all but party p; only with .without_keys */
-    const uint8_t *common;        /* known to all */
+    const uint8_t (*pair)[32];  /* [p]: known to me and party p alone */
+    const uint8_t (*group)[32]; /* [i]: known to the members of the protocol's i-th group */
+    const uint8_t *common;      /* known to all */
 } seq_keys;
 
 typedef struct {
@@ -33,9 +35,8 @@ typedef struct {
     unsigned ring64, ring128, field; /* domains it works in */
     /* Words kept of each shared element, and of 64 bits; <= SEQ_MAX_COMPONENTS. */
     unsigned components, bit_components;
-    int insecure;     /* must be asked for by name with an explicit flag; every run prints so */
-    int deals;        /* the last party only deals: it can do so before a run (vm/material.h) */
-    int without_keys; /* setup needs keys->without */
+    int insecure; /* must be asked for by name with an explicit flag; every run prints so */
+    int deals;    /* the last party only deals: it can do so before a run (vm/material.h) */
     /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before
      * every call in front of it has finished, openings too. So its start handler can check all that
      * happened so far before it sends anything that depends on a secret; SEQ_ERR_CHEAT in a task
@@ -46,6 +47,9 @@ typedef struct {
     /* Refuse, before a run, what cannot be run (precision, statistical parameter): *err says why.
      */
     seq_status (*check)(unsigned ring_bits, unsigned k, unsigned f, unsigned stat, seq_error *err);
+    /* Sets of parties that have a key of their own: the i-th, party p its bit p; 0 past the last.
+     * NULL: none. */
+    unsigned (*group)(unsigned parties, unsigned i);
     seq_status (*setup)(const seq_env *env, const seq_keys *keys, void **state, seq_error *err);
     void (*teardown)(void *state); /* wipes it */
 

@@ -23,6 +23,11 @@ static seq_status rep4_check(unsigned ring_bits, unsigned k, unsigned f, unsigne
     return SEQ_OK;
 }
 
+/* All but party i. */
+static unsigned rep4_group(unsigned parties, unsigned i) {
+    return i < parties ? 0xF & ~(1u << i) : 0;
+}
+
 static seq_status rep4_setup(const seq_env *env, const seq_keys *keys, void **state,
                              seq_error *err) {
     rep4_state *s = calloc(1, sizeof *s);
@@ -30,9 +35,9 @@ static seq_status rep4_setup(const seq_env *env, const seq_keys *keys, void **st
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of rep4");
     for (unsigned k = 0; k < 3; k++) {
         const unsigned p = (env->me + 1 + k) % 4;
-        prg_init(&s->without[k], keys->without[p]);
+        prg_init(&s->without[k], keys->group[p]);
         prg_init(&s->pair[k], keys->pair[p]);
-        prg_init(&s->program[k], keys->without[p] + 16);
+        prg_init(&s->program[k], keys->group[p] + 16);
     }
     prg_init(&s->common, keys->common);
     *state = s;
@@ -209,9 +214,9 @@ const seq_protocol protocol_rep4 = {
     .components = 3,
     .bit_components = 3,
     .insecure = 0,
-    .without_keys = 1,
     .verified = 1,
     .check = rep4_check,
+    .group = rep4_group,
     .setup = rep4_setup,
     .teardown = rep4_teardown,
     .verify = rep4_start_verify,

@@ -205,13 +205,17 @@ static seq_status check(unsigned ring_bits, unsigned k, unsigned f, unsigned sta
     return f <= 20 ? SEQ_OK : seq_fail(err, SEQ_ERR_CONFIG, -1, "toy: f = %u is above 20", f);
 }
 
+static unsigned all_but_one(unsigned parties, unsigned i) {
+    return i < parties ? ((1u << parties) - 1) & ~(1u << i) : 0;
+}
+
 static seq_status setup(const seq_env *env, const seq_keys *keys, void **state, seq_error *err) {
     static const uint8_t zero[32];
     toy_state *s = *state = calloc(1, sizeof *s);
     if (s == NULL) {
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory");
     }
-    memcpy(s->without, keys->without, sizeof *keys->without * env->parties);
+    memcpy(s->without, keys->group, sizeof *keys->group * env->parties);
     for (unsigned p = 0; p < env->parties; p++) {
         if (p != env->me && memcmp(keys->pair[p], zero, 32) == 0) {
             return seq_fail(err, SEQ_ERR_OURS, (int)p, "no seed with party %u", p);
@@ -246,9 +250,9 @@ static const seq_protocol toy = {
     .components = 1,
     .bit_components = 1,
     .insecure = 1,
-    .without_keys = 1,
     .verified = 1,
     .check = check,
+    .group = all_but_one,
     .setup = setup,
     .teardown = teardown,
     .input_stored = toy_input_stored,

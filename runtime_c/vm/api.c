@@ -334,8 +334,8 @@ static seq_status agree_and_set_up(seq_run *run) {
         status = checkpoint_begin(vm, run->options.resume, run->options.connect_timeout_s, &keys);
     }
     if (status == SEQ_OK) {
-        const seq_keys shown = {(const uint8_t (*)[32])keys.pair,
-                                (const uint8_t (*)[32])keys.without, keys.common};
+        const seq_keys shown = {(const uint8_t (*)[32])keys.pair, (const uint8_t (*)[32])keys.group,
+                                keys.common};
         status = vm->protocol->setup(&vm->env, &shown, &vm->env.protocol, &vm->error);
     }
     prg_wipe(&keys, sizeof keys);

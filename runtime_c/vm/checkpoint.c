@@ -612,7 +612,9 @@ static seq_status all_loaded(seq_vm *vm, double timeout_s, uint64_t number) {
 static void copy_second_halves(vm_keys *to, const vm_keys *from) {
     for (unsigned p = 0; p < VM_PARTIES; p++) {
         memcpy(to->pair[p] + 16, from->pair[p] + 16, 16);
-        memcpy(to->without[p] + 16, from->without[p] + 16, 16);
+    }
+    for (unsigned g = 0; g < SEQ_GROUPS; g++) {
+        memcpy(to->group[g] + 16, from->group[g] + 16, 16);
     }
     memcpy(to->common + 16, from->common + 16, 16);
 }

@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WIRE_VERSION 3
+#define WIRE_VERSION 4
 
 enum { HASH = 32, NONCE = 32 };
 
@@ -30,7 +30,7 @@ typedef struct {
     terms terms;
     uint32_t me, zero;
     uint8_t pair_commit[HASH], common_commit[HASH];
-    uint8_t without_commit[VM_PARTIES][HASH]; /* zeros unless the protocol asks for such keys */
+    uint8_t group_commit[SEQ_GROUPS][HASH]; /* of my groups; as many as there are are sent */
 } greeting;
 
 typedef struct {
@@ -39,11 +39,12 @@ typedef struct {
 
 typedef struct {
     contribution pair, common;
-    contribution without[VM_PARTIES]; /* zeros for the receiver's and the sender's own */
+    contribution group[SEQ_GROUPS]; /* zeros but for groups of both; sent as the commitments are */
 } opening;
 
 typedef struct {
     seq_vm *vm;
+    unsigned groups; /* sets of parties with a key of their own */
     greeting mine[VM_PARTIES], theirs[VM_PARTIES];
     opening own; /* what I contribute to keys of more than two parties */
     opening open_mine[VM_PARTIES], open_theirs[VM_PARTIES];
@@ -73,7 +74,8 @@ static seq_status digest(shake *s, const char *label, const piece *pieces, size_
 
 /* Look once for what is missing; the number of parties that are still to come, or -1 on an error.
  */
-static int collect(seq_vm *vm, net_tag tag, uint8_t *theirs, size_t bytes, int *have) {
+static int collect(seq_vm *vm, net_tag tag, uint8_t *theirs, size_t stride, size_t bytes,
+                   int *have) {
     int missing = 0;
     for (unsigned p = 0; p < vm->env.parties; p++) {
         uint8_t *in = NULL;
@@ -85,7 +87,7 @@ static int collect(seq_vm *vm, net_tag tag, uint8_t *theirs, size_t bytes, int *
             return -1;
         }
         if (got > 0) {
-            memcpy(theirs + p * bytes, in, bytes);
+            memcpy(theirs + p * stride, in, bytes);
             net_free(in);
         }
         have[p] = got;
@@ -94,7 +96,9 @@ static int collect(seq_vm *vm, net_tag tag, uint8_t *theirs, size_t bytes, int *
     return missing;
 }
 
-seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes) {
+/* Each party's message is the first `bytes` of its `stride` ones. */
+static seq_status send_each(seq_vm *vm, uint32_t step, const void *mine, size_t stride,
+                            size_t bytes) {
     net_tag tag = {.instance = 0, .step = step};
     for (unsigned p = 0; p < vm->env.parties; p++) {
         if (p == vm->env.me) {
@@ -104,17 +108,18 @@ seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t byt
         if (out == NULL) {
             return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to greet the parties");
         }
-        memcpy(out, (const uint8_t *)mine + p * bytes, bytes);
+        memcpy(out, (const uint8_t *)mine + p * stride, bytes);
         net_send(vm->net, p, tag, out, bytes);
     }
     return SEQ_OK;
 }
 
-seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s) {
+static seq_status take_each(seq_vm *vm, uint32_t step, void *theirs, size_t stride, size_t bytes,
+                            double timeout_s) {
     net_tag tag = {.instance = 0, .step = step};
     uint64_t deadline = vm_nanoseconds() + (uint64_t)(timeout_s * 1e9);
     int have[VM_PARTIES] = {0};
-    while (collect(vm, tag, theirs, bytes, have) > 0) {
+    while (collect(vm, tag, theirs, stride, bytes, have) > 0) {
         if (timeout_s > 0 && vm_nanoseconds() > deadline) {
             unsigned late = 0;
             while (late == vm->env.me || have[late]) {
@@ -130,10 +135,19 @@ seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, 
     return vm->error.status;
 }
 
-/* Send mine[p] to every p and take as many bytes from each into theirs[p]. */
-static seq_status exchange(shake *s, uint32_t step, const void *mine, void *theirs, size_t bytes) {
-    seq_status status = exchange_send(s->vm, step, mine, bytes);
-    return status != SEQ_OK ? status : exchange_take(s->vm, step, theirs, bytes, s->timeout_s);
+seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes) {
+    return send_each(vm, step, mine, bytes, bytes);
+}
+
+seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s) {
+    return take_each(vm, step, theirs, bytes, bytes, timeout_s);
+}
+
+/* Send the beginning of mine[p] to every p and take as many bytes from each into theirs[p]. */
+static seq_status exchange(shake *s, uint32_t step, const void *mine, void *theirs, size_t stride,
+                           size_t bytes) {
+    seq_status status = send_each(s->vm, step, mine, stride, bytes);
+    return status != SEQ_OK ? status : take_each(s->vm, step, theirs, stride, bytes, s->timeout_s);
 }
 
 /* ---- comparing terms ---- */
@@ -228,18 +242,30 @@ static seq_status commit_common(shake *s, unsigned from, const opening *o, uint8
     return commit(s, "sequester common commitment", from, UINT32_MAX, &o->common, out);
 }
 
-/* Whether party `from` contributes to the key that all but `absent` know. */
-static int contributes(const shake *s, unsigned from, unsigned absent) {
-    return s->vm->protocol->without_keys && absent < s->vm->env.parties && from != absent;
+/* The members of a group, as bits. */
+static unsigned members(const shake *s, unsigned group) {
+    return s->vm->protocol->group(s->vm->env.parties, group);
 }
 
-/* My commitments to contributions for the keys that one party must not know. */
-static seq_status commit_without(shake *s, uint8_t out[VM_PARTIES][HASH]) {
+static int member(const shake *s, unsigned group, unsigned party) {
+    return (int)(members(s, group) >> party & 1);
+}
+
+static unsigned count_groups(const shake *s) {
+    unsigned count = 0;
+    while (s->vm->protocol->group != NULL && count < SEQ_GROUPS && members(s, count) != 0) {
+        count++;
+    }
+    return count;
+}
+
+/* My commitments to contributions for the keys of my groups. */
+static seq_status commit_groups(shake *s, uint8_t out[SEQ_GROUPS][HASH]) {
     const unsigned me = s->vm->env.me;
     seq_status status = SEQ_OK;
-    for (unsigned a = 0; status == SEQ_OK && a < VM_PARTIES; a++) {
-        if (contributes(s, me, a)) {
-            status = commit(s, "sequester group commitment", me, a, &s->own.without[a], out[a]);
+    for (unsigned g = 0; status == SEQ_OK && g < s->groups; g++) {
+        if (member(s, g, me)) {
+            status = commit(s, "sequester group commitment", me, g, &s->own.group[g], out[g]);
         }
     }
     return status;
@@ -275,9 +301,9 @@ static seq_status prepare(shake *s, const handshake_terms *given) {
     memcpy(t.public_seed, given->public_seed, 16);
     piece options = {given->options, given->options == NULL ? 0 : strlen(given->options)};
     seq_status status = digest(s, "sequester options", &options, 1, t.options);
-    for (unsigned a = 0; status == SEQ_OK && a < VM_PARTIES; a++) {
-        if (contributes(s, env->me, a)) {
-            status = random_bytes(s, &s->own.without[a], sizeof s->own.without[a]);
+    for (unsigned g = 0; status == SEQ_OK && g < s->groups; g++) {
+        if (member(s, g, env->me)) {
+            status = random_bytes(s, &s->own.group[g], sizeof s->own.group[g]);
         }
     }
     if (status == SEQ_OK) {
@@ -286,7 +312,11 @@ static seq_status prepare(shake *s, const handshake_terms *given) {
     for (unsigned q = 0; status == SEQ_OK && q < env->parties; q++) {
         opening *o = &s->open_mine[q];
         *o = s->own;
-        memset(&o->without[q], 0, sizeof o->without[q]); /* q must not know that key */
+        for (unsigned g = 0; g < s->groups; g++) {
+            if (!member(s, g, q)) { /* q must not know that key */
+                memset(&o->group[g], 0, sizeof o->group[g]);
+            }
+        }
         if ((status = random_bytes(s, &o->pair, sizeof o->pair)) != SEQ_OK) {
             break;
         }
@@ -296,7 +326,7 @@ static seq_status prepare(shake *s, const handshake_terms *given) {
             status = commit_common(s, env->me, o, s->mine[q].common_commit);
         }
         if (status == SEQ_OK) {
-            status = commit_without(s, s->mine[q].without_commit);
+            status = commit_groups(s, s->mine[q].group_commit);
         }
     }
     return status;
@@ -310,7 +340,7 @@ static seq_status hash_greetings(shake *s, uint8_t out[HASH]) {
         const greeting *g = p == s->vm->env.me ? &s->mine[p] : &s->theirs[p];
         pieces[count++] = (piece){&g->terms, sizeof g->terms};
         pieces[count++] = (piece){g->common_commit, HASH};
-        pieces[count++] = (piece){g->without_commit, sizeof g->without_commit};
+        pieces[count++] = (piece){g->group_commit, s->groups * sizeof *g->group_commit};
     }
     return digest(s, "sequester greetings", pieces, count, out);
 }
@@ -318,7 +348,8 @@ static seq_status hash_greetings(shake *s, uint8_t out[HASH]) {
 static seq_status agree(shake *s) {
     const seq_env *env = &s->vm->env;
     uint8_t mine[HASH], sent[VM_PARTIES][HASH];
-    seq_status status = exchange(s, 0, s->mine, s->theirs, sizeof(greeting));
+    seq_status status = exchange(s, 0, s->mine, s->theirs, sizeof(greeting),
+                                 offsetof(greeting, group_commit) + s->groups * HASH);
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
         status = p == env->me ? SEQ_OK : compare(s, p);
     }
@@ -328,7 +359,7 @@ static seq_status agree(shake *s) {
     for (unsigned p = 0; p < env->parties; p++) {
         memcpy(sent[p], mine, HASH);
     }
-    status = exchange(s, 1, sent, s->seen, HASH);
+    status = exchange(s, 1, sent, s->seen, HASH, HASH);
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
         if (p != env->me && memcmp(s->seen[p], mine, HASH) != 0) {
             return seq_fail(&s->vm->error, SEQ_ERR_PEER, (int)p,
@@ -350,10 +381,10 @@ static seq_status check_opening(shake *s, unsigned p, int *same) {
         status = commit_common(s, p, o, hash);
         *same &= memcmp(hash, g->common_commit, HASH) == 0;
     }
-    for (unsigned a = 0; status == SEQ_OK && a < VM_PARTIES; a++) {
-        if (a != me && contributes(s, p, a)) {
-            status = commit(s, "sequester group commitment", p, a, &o->without[a], hash);
-            *same &= memcmp(hash, g->without_commit[a], HASH) == 0;
+    for (unsigned i = 0; status == SEQ_OK && i < s->groups; i++) {
+        if (member(s, i, me) && member(s, i, p)) {
+            status = commit(s, "sequester group commitment", p, i, &o->group[i], hash);
+            *same &= memcmp(hash, g->group_commit[i], HASH) == 0;
         }
     }
     return status;
@@ -361,7 +392,8 @@ static seq_status check_opening(shake *s, unsigned p, int *same) {
 
 static seq_status check_openings(shake *s) {
     const seq_env *env = &s->vm->env;
-    seq_status status = exchange(s, 2, s->open_mine, s->open_theirs, sizeof(opening));
+    seq_status status = exchange(s, 2, s->open_mine, s->open_theirs, sizeof(opening),
+                                 offsetof(opening, group) + s->groups * sizeof(contribution));
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
         int same = 1;
         if (p != env->me) {
@@ -391,13 +423,13 @@ static seq_status derive_pair(shake *s, unsigned p, const uint8_t run_id[16], ui
     return status;
 }
 
-/* Of all parties, or of all but one: nobody's TLS exporter is known to all of them, so the hash of
- * the greetings ties such a key to this start. absent: or VM_PARTIES. */
-static seq_status derive_group(shake *s, unsigned absent, const uint8_t run_id[16],
+/* Of all parties, or of a group: nobody's TLS exporter is known to all of them, so the hash of the
+ * greetings ties such a key to this start. group: or SEQ_GROUPS. */
+static seq_status derive_group(shake *s, unsigned group, const uint8_t run_id[16],
                                uint8_t out[32]) {
     const seq_env *env = &s->vm->env;
-    const int all = absent == VM_PARTIES;
-    uint32_t who = absent;
+    const int all = group == SEQ_GROUPS;
+    uint32_t who = group;
     piece pieces[VM_PARTIES + 3] = {{run_id, 16}, {&who, all ? 0 : sizeof who}};
     uint8_t greetings[HASH];
     seq_status status = hash_greetings(s, greetings);
@@ -405,8 +437,8 @@ static seq_status derive_group(shake *s, unsigned absent, const uint8_t run_id[1
     size_t count = 3;
     for (unsigned p = 0; p < env->parties; p++) {
         const opening *o = p == env->me ? &s->own : &s->open_theirs[p];
-        if (p != absent) {
-            pieces[count++] = (piece){all ? o->common.value : o->without[absent].value, HASH};
+        if (all || member(s, group, p)) {
+            pieces[count++] = (piece){all ? o->common.value : o->group[group].value, HASH};
         }
     }
     return status == SEQ_OK ? digest(s, all ? "sequester common seed" : "sequester group seed",
@@ -416,14 +448,15 @@ static seq_status derive_group(shake *s, unsigned absent, const uint8_t run_id[1
 
 static seq_status derive(shake *s, const uint8_t run_id[16], vm_keys *keys) {
     const seq_env *env = &s->vm->env;
-    seq_status status = derive_group(s, VM_PARTIES, run_id, keys->common);
+    seq_status status = derive_group(s, SEQ_GROUPS, run_id, keys->common);
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
-        if (p == env->me) {
-            continue;
+        if (p != env->me) {
+            status = derive_pair(s, p, run_id, keys->pair[p]);
         }
-        status = derive_pair(s, p, run_id, keys->pair[p]);
-        if (status == SEQ_OK && contributes(s, env->me, p)) {
-            status = derive_group(s, p, run_id, keys->without[p]);
+    }
+    for (unsigned g = 0; status == SEQ_OK && g < s->groups; g++) {
+        if (member(s, g, env->me)) {
+            status = derive_group(s, g, run_id, keys->group[g]);
         }
     }
     return status;
@@ -435,6 +468,7 @@ seq_status handshake(seq_vm *vm, const handshake_terms *given, vm_keys *keys) {
         return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to greet the parties");
     }
     s->vm = vm;
+    s->groups = count_groups(s);
     s->timeout_s = given->timeout_s;
     seq_status status = prepare(s, given);
     if (status == SEQ_OK && vm->env.parties > 1) {

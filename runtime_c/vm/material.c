@@ -169,7 +169,7 @@ static seq_status use(seq_vm *vm, vm_keys *keys) {
     }
     vm->material.file[vm->env.me] = f;
     /* What the parties agreed on by themselves is what the dealer does not know. */
-    memcpy(keys->without[online(vm)], keys->common, sizeof keys->common);
+    memcpy(keys->group[0], keys->common, sizeof keys->common);
     sealed_read(f, keys->pair[online(vm)], sizeof keys->pair[0]);
     sealed_read(f, keys->common, sizeof keys->common);
     const seq_error *e = sealed_error(f);

@@ -27,7 +27,7 @@
 
 /* The keys of seq_keys. */
 typedef struct {
-    uint8_t pair[VM_PARTIES][32], without[VM_PARTIES][32], common[32];
+    uint8_t pair[VM_PARTIES][32], group[SEQ_GROUPS][32], common[32];
 } vm_keys;
 
 #include "checkpoint.h"
