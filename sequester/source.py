@@ -153,6 +153,7 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
     """What a program reads, opens and costs, as JSON values."""
     code = codec.decode(bytecode)
     costs = costs_of(code, protocol, None)
+    masked = code.meta.domain == FIELD and masking.hides(protocol)
     inputs = [
         {"party": row.party, "name": code.strings[row.name], "shape": row.shape, "f": row.f}
         for row in code.inputs
@@ -166,7 +167,7 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
         "statistical_bits": code.meta.stat,
         "instructions": len(code.code),
         "inputs": inputs,
-        "masked": masking.masked_openings(code) if code.meta.domain == FIELD else 0,
+        "masked": masking.masked_openings(code) if masked else 0,
         "openings": [dataclasses.asdict(row) for row in ledger.openings(code)],
     }
     if costs is not None:

@@ -2,7 +2,7 @@
 
 A protocol's costs are one module with `PARTIES` (the default number of parties), `RING` (what it
 computes in unless told otherwise: "64", "128" or "field"), `VERIFIED` (whether openings start only
-when every call in front of them has finished) and
+when every call in front of them has finished), where it is so `MASKED = True` (`masking.py`) and
 `cost(name, args, setting) -> Cost`, listed in `MODULES`. `args` maps the operand names of the
 instruction's row to their values; for `input`, `output` and `outputb` also `party`: the owner, or
 the receiver (None: all). Interactive instructions only; everything else is local and free.
@@ -40,6 +40,11 @@ class Setting:
 
 
 PRODUCTS = ("mul", "matmul", "conv2d", "conv2d_dx", "conv2d_dw")  # each with a row `_add`, too
+
+
+def is_product(name: str) -> bool:
+    """Whether the instruction `name` is a product, or one with a sum."""
+    return name.removesuffix("_add") in PRODUCTS
 
 
 def result_size(name: str, args: Mapping[str, Any]) -> int:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from . import PRODUCTS, Cost, Setting, result_size
+from . import Cost, Setting, is_product, result_size
 from .additions import Addition, carry, sign, total, zero
 from .rep3 import blocks
 
@@ -131,7 +131,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     Raises ValueError for an instruction that the protocol does not offer.
     """
     planes = args.get("p", 1)
-    product = name.removesuffix("_add") in PRODUCTS
+    product = is_product(name)
     t = _Traffic(setting, result_size(name, args) if product else args["n"] if planes else 0)
     if not t.n:
         return t.cost()

@@ -13,13 +13,18 @@ from dataclasses import replace
 
 from ..isa.ledger import executions
 from ..isa.program import FIELD, Insn, Program
-from . import result_size
+from . import cost_module, result_size
 
 MASK_BITS = 124  # of masks in the field of 2^127 - 1 elements: up to four of them are added
 
 
+def hides(protocol: str) -> bool:
+    """Whether a protocol opens values under such masks; ValueError if there is none so called."""
+    return getattr(cost_module(protocol), "MASKED", False)
+
+
 def masked_openings(program: Program) -> int:
-    """How many values a run opens under masks, at most."""
+    """How many values a run opens under masks, at most, if the protocol hides them so."""
     return sum(
         times * _elements(insn)
         for insn, (times, _) in zip(program.code, executions(program), strict=True)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from . import PRODUCTS, Cost, Setting, result_size
+from . import Cost, Setting, is_product, result_size
 from .additions import Addition, carry, sign, total, zero
 
 PARTIES = 3
@@ -115,7 +115,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     Raises ValueError for an instruction that rep3 does not offer.
     """
     word = setting.ring_bits // 8
-    if name.removesuffix("_add") in PRODUCTS:
+    if is_product(name):
         return _rounded(result_size(name, args), args, word)
     n = args["n"] if args.get("p", 1) else 0
     planes = 8 * args.get("p", 1) * blocks(n)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from . import PRODUCTS, Cost, Setting, result_size
+from . import Cost, Setting, is_product, result_size
 
 PARTIES = 3
 VERIFIED = False
+MASKED = True
 RING = "field"
 CHUNK = 192  # blocks of a task
 NUMBER, BLOCK = 16, 32  # bytes of a share: of a number, of 64 bits
@@ -238,15 +239,26 @@ def _shuffle(t: Traffic, rows: int, columns: int) -> int:
     """Seeds of orders from the first party of each set of t + 1, to all tasks; then a hop a set."""
     if not rows:
         return 0
-    width = SHUFFLE_CHUNK // rows if rows < SHUFFLE_CHUNK else 1
+    width = shuffle_width(rows, SHUFFLE_CHUNK)
     sets = t.all_sets()
     for first, *others in sets:
         for q in others:
             t.add(first, q, 16 * -(-columns // width))
+    return 1 + shuffle_hops(t, rows * columns)
+
+
+def shuffle_width(rows: int, chunk: int) -> int:
+    """Columns of a task."""
+    return chunk // rows if rows < chunk else 1
+
+
+def shuffle_hops(t: Traffic, n: int) -> int:
+    """A hop for each set of t + 1: its parties deal n numbers. Rounds."""
+    sets = t.all_sets()
     for members in sets:
         for q in members:
-            t.deal(q, rows * columns * NUMBER)
-    return 1 + len(sets)
+            t.deal(q, n * NUMBER)
+    return len(sets)
 
 
 def deal_input(t: Traffic, n: int, party: int) -> int:
@@ -254,6 +266,13 @@ def deal_input(t: Traffic, n: int, party: int) -> int:
     for task in t.tasks(n):
         t.deal(party, task.count * NUMBER)
     return 1
+
+
+def elements(name: str, a: Mapping[str, Any]) -> int:
+    """How many elements an instruction computes, if it has anything to compute at all."""
+    if not a.get("p", 1) or not a.get("len", 1):
+        return 0
+    return result_size(name, a) if is_product(name) else int(a["n"])
 
 
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
@@ -279,12 +298,10 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         "shuffle": lambda n: _shuffle(t, n, a["len"]),
         "input": lambda n: deal_input(t, n, a["party"]),
     }
-    if name.removesuffix("_add") in (*PRODUCTS, "trunc"):
+    if is_product(name) or name == "trunc":
         rules[name] = lambda n: _round(t, n, a["m"], bool(a["mode"]))
     if name not in rules:
         raise ValueError(f"shamir has no instruction {name}")
-    n = result_size(name, a) if name.removesuffix("_add") in PRODUCTS else a["n"]
-    if not a.get("p", 1) or not a.get("len", 1):
-        n = 0
+    n = elements(name, a)
     rounds = rules[name](n)
     return t.cost(rounds if n else 0)

@@ -10,13 +10,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from . import PRODUCTS, Cost, Setting, result_size
-from .shamir import BLOCK, NUMBER, Traffic, adder, adder_levels, deal_input, log2_up, tree_sizes
+from . import Cost, Setting, is_product, result_size
+from .shamir import (
+    BLOCK,
+    NUMBER,
+    Traffic,
+    adder,
+    adder_levels,
+    deal_input,
+    elements,
+    log2_up,
+    shuffle_hops,
+    shuffle_width,
+    tree_sizes,
+)
 
 PARTIES = 3
 VERIFIED = True
 RING = "field"
 LIMIT = 1 << 21  # bits of elements of which multiplications may wait to be verified
+SHUFFLE_CHUNK = 1 << 22  # elements of a task, where a column has fewer
 EXTENSION = 8  # bytes of an element of the field in which gates are checked
 
 
@@ -129,6 +142,15 @@ def _opening(t: _Traffic, n: int, planes: int, to: int | None) -> int:
     return 1
 
 
+def _shuffle(t: _Traffic, rows: int, columns: int) -> int:
+    """The hops, with a random column in each task; the rows before and behind each are verified."""
+    if not rows:
+        return 0
+    tasks = -(-columns // shuffle_width(rows, SHUFFLE_CHUNK))
+    t.length[NUMBER] += (t.sets + 1) * rows * tasks
+    return shuffle_hops(t, rows * (columns + tasks))
+
+
 def _instruction(name: str, a: Mapping[str, Any], parties: int) -> tuple[_Traffic, int]:
     """What an instruction sends, and its rounds."""
     t = _Traffic(parties)
@@ -146,27 +168,27 @@ def _instruction(name: str, a: Mapping[str, Any], parties: int) -> tuple[_Traffi
         "openb": lambda n: _opening(t, n, a["p"], None),
         "output": lambda n: _opening(t, n, 0, a["party"]),
         "outputb": lambda n: _opening(t, n, a["p"], a["party"]),
+        "shuffle": lambda n: _shuffle(t, n, a["len"]),
         "input": lambda n: deal_input(t, n, a["party"]),
     }
-    product = name.removesuffix("_add") in PRODUCTS
-    if product or name == "select_kept":
+    if is_product(name) or name == "select_kept":
         rules[name] = lambda n: _product(t, name, n, a)
     if name not in rules:
         raise ValueError(f"shamir-mal has no instruction {name}")
-    n = result_size(name, a) if product else a["n"]
-    if not a.get("p", 1):
-        n = 0
+    n = elements(name, a)
     rounds = rules[name](n)
     return t, rounds if n else 0
 
 
-def _due(name: str, a: Mapping[str, Any]) -> int:
+def _due(name: str, a: Mapping[str, Any], sets: int) -> int:
     """Bits of elements, as `smal_account` of runtime_c/protocols/shamir_mal.c counts them."""
-    if name.removesuffix("_add") in PRODUCTS:
+    if is_product(name):
         return result_size(name, a) * (1 + int(a["m"]))
     each = {"trunc": "m", "ltz": "bits", "eqz": "bits", "a2b": "bits", "b2a": "p", "and": "p"}
     if name in each:
         return int(a["n"]) * (int(a[each[name]]) + (name == "trunc"))
+    if name == "shuffle":
+        return int(a["n"]) * int(a["len"]) * (sets + 1)
     return int(a["n"]) if name.startswith("select") else 0
 
 
@@ -188,8 +210,8 @@ class Verification:
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, ...]:
         """What one execution adds, for `step`."""
-        length = _instruction(name, args, self.parties)[0].length
-        return length[NUMBER], length[BLOCK], _due(name, args)
+        t = _instruction(name, args, self.parties)[0]
+        return t.length[NUMBER], t.length[BLOCK], _due(name, args, t.sets)
 
     def step(self, opening: bool, added: tuple[int, ...]) -> Cost | None:
         """An instruction begins: what is verified first, if anything."""

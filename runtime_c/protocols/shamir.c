@@ -2,6 +2,7 @@
  * tasks. See shamir.h. */
 
 #include "shamir.h"
+#include "bilinear.h"
 
 #include <stdlib.h>
 
@@ -62,10 +63,17 @@ void shamir_lagrange(unsigned type, field *c, const field *points, unsigned m, f
     }
 }
 
+unsigned shamir_set(unsigned parties, unsigned i) {
+    const unsigned t = (parties - 1) / 2, core = 2 * t + 1;
+    for (unsigned set = 0; set < 1u << core; set++)
+        if ((unsigned)__builtin_popcount(set) == t + 1 && i-- == 0)
+            return set;
+    return 0;
+}
+
 static void fill_sets(shamir_state *s) {
-    for (unsigned set = 0; set < 1u << s->core; set++)
-        if ((unsigned)__builtin_popcount(set) == s->t + 1)
-            s->set[s->sets++] = (uint16_t)set;
+    for (unsigned set; (set = shamir_set(s->n, s->sets)) != 0;)
+        s->set[s->sets++] = (uint16_t)set;
 }
 
 void shamir_fill_table(const shamir_state *s, unsigned type, shamir_table *table) {
@@ -228,41 +236,13 @@ unsigned shamir_input_stored(unsigned me, unsigned owner) {
     return 1;
 }
 
-/* Elements of the result of a product. */
-static double outputs(const seq_call *c) {
-    const int64_t *a = c->arg;
-    switch (c->op) {
-    case SEQ_OP_MATMUL:
-    case SEQ_OP_MATMUL_ADD:
-        return (double)a[SEQ_ARG_MATMUL_M] * (double)a[SEQ_ARG_MATMUL_N];
-    case SEQ_OP_CONV2D:
-    case SEQ_OP_CONV2D_ADD:
-        return (double)a[SEQ_ARG_CONV2D_B] * (double)a[SEQ_ARG_CONV2D_O] *
-               (double)a[SEQ_ARG_CONV2D_OH] * (double)a[SEQ_ARG_CONV2D_OW];
-    case SEQ_OP_CONV2D_DX:
-    case SEQ_OP_CONV2D_DX_ADD:
-        return (double)a[SEQ_ARG_CONV2D_B] * (double)a[SEQ_ARG_CONV2D_C] *
-               (double)a[SEQ_ARG_CONV2D_H] * (double)a[SEQ_ARG_CONV2D_W];
-    default:
-        return (double)a[SEQ_ARG_CONV2D_O] * (double)a[SEQ_ARG_CONV2D_C] *
-               (double)a[SEQ_ARG_CONV2D_KH] * (double)a[SEQ_ARG_CONV2D_KW];
-    }
-}
-
 /* Bytes an element, from the scratch that tasks ask for. */
 static uint64_t shamir_scratch(const seq_env *env, const seq_call *c) {
     const int64_t *a = c->arg;
     const double parties = env->parties;
+    if (bilinear_is(c->op))
+        return (uint64_t)((64 + 32 * parties) * (double)shamir_map_of(c).n);
     switch (c->op) {
-    case SEQ_OP_MATMUL:
-    case SEQ_OP_MATMUL_ADD:
-    case SEQ_OP_CONV2D:
-    case SEQ_OP_CONV2D_ADD:
-    case SEQ_OP_CONV2D_DX:
-    case SEQ_OP_CONV2D_DX_ADD:
-    case SEQ_OP_CONV2D_DW:
-    case SEQ_OP_CONV2D_DW_ADD:
-        return (uint64_t)((64 + 32 * parties) * outputs(c));
     case SEQ_OP_LTZ:
     case SEQ_OP_EQZ:
     case SEQ_OP_A2B:

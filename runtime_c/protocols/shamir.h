@@ -282,13 +282,51 @@ int shamir_join_step(shamir_exchange *x, shamir_convert *c);
 /* As shamir_adder_step. */
 int shamir_convert_step(shamir_exchange *x, shamir_convert *c, int begin);
 
+/* Of a task of select or select_keep: d = a times the numbers that the bits b are; kept: these
+ * numbers, for other products, or NULL. */
+typedef struct {
+    const seq_reg *d, *kept, *b, *a;
+    size_t n;
+} shamir_selection;
+
+shamir_selection shamir_selection_of(const seq_task *t);
+
 /* What parties deal of numbers bit by bit: `width` planes of the `n` numbers at `value`, a plane
  * `words` blocks, least bits first. */
 void shamir_spread(const seq_env *env, shamir_block *d, size_t words, unsigned width,
                    const field *value, size_t n);
 
+/* ---- shuffles (shamir_shuffle.c) ---- */
+
+#define SHAMIR_ORDERS 0xFFFFFFFEu /* names keys of orders */
+
+/* One hop: a set of t + 1 parties applies an order that nobody else knows to `rows` rows of `width`
+ * elements, which lie side by side. */
+typedef struct {
+    size_t rows, width;
+    uint32_t *order;
+    field *mine, *dealt[SHAMIR_T + 1];
+} shamir_hop;
+
+/* rows and width are set. 0, or -1 if memory ran out. */
+int shamir_hop_alloc(seq_task *t, shamir_hop *h);
+/* The members of `set` deal what is at `from` in the order that comes from `key`, which others need
+ * not have. TASK_WAIT or TASK_ERROR. One round, (t + 1) t 16 bytes an element over all parties. */
+int shamir_hop_begin(shamir_exchange *x, shamir_hop *h, unsigned set, const prg_key *key,
+                     const field *from);
+/* In the next step: the rows in their new order. */
+void shamir_hop_end(shamir_exchange *x, shamir_hop *h, field *to);
+/* The task's columns of a register become the first ones of `rows`; put: the other way. */
+void shamir_hop_copy(const seq_task *t, const shamir_hop *h, field *rows, const seq_reg *matrix,
+                     int put);
+/* Tasks over ranges of columns, of `chunk` elements where a column has fewer. */
+void shamir_shuffle_tasks(seq_vm *vm, const seq_call *call, size_t chunk, unsigned rounds,
+                          task_step step, size_t state_bytes);
+
 /* ---- the protocol's functions, for shamir-mal too ---- */
 
+/* The i-th set of t + 1 parties of the core, as a mask of bits; 0 past the last. */
+unsigned shamir_set(unsigned parties, unsigned i);
 seq_status shamir_setup(const seq_env *env, const seq_keys *keys, void **state, seq_error *err);
 void shamir_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
                        size_t n);

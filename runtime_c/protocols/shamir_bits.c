@@ -406,25 +406,19 @@ void shamir_start_b2a(seq_vm *vm, const seq_call *call) {
                  sizeof(convert_state));
 }
 
-/* d = a * the numbers that the bits are; kept: these numbers, for other products. */
-typedef struct {
-    const seq_reg *d, *kept, *b, *a;
-    size_t n;
-} selection;
-
-static selection selection_of(const seq_task *t) {
+shamir_selection shamir_selection_of(const seq_task *t) {
     const seq_call *c = &t->call;
     if (c->op == SEQ_OP_SELECT)
-        return (selection){&c->reg[SEQ_ARG_SELECT_d], NULL, &c->reg[SEQ_ARG_SELECT_b],
-                           &c->reg[SEQ_ARG_SELECT_a], (size_t)c->arg[SEQ_ARG_SELECT_n]};
-    return (selection){&c->reg[SEQ_ARG_SELECT_KEEP_d], &c->reg[SEQ_ARG_SELECT_KEEP_k],
-                       &c->reg[SEQ_ARG_SELECT_KEEP_b], &c->reg[SEQ_ARG_SELECT_KEEP_a],
-                       (size_t)c->arg[SEQ_ARG_SELECT_KEEP_n]};
+        return (shamir_selection){&c->reg[SEQ_ARG_SELECT_d], NULL, &c->reg[SEQ_ARG_SELECT_b],
+                                  &c->reg[SEQ_ARG_SELECT_a], (size_t)c->arg[SEQ_ARG_SELECT_n]};
+    return (shamir_selection){&c->reg[SEQ_ARG_SELECT_KEEP_d], &c->reg[SEQ_ARG_SELECT_KEEP_k],
+                              &c->reg[SEQ_ARG_SELECT_KEEP_b], &c->reg[SEQ_ARG_SELECT_KEEP_a],
+                              (size_t)c->arg[SEQ_ARG_SELECT_KEEP_n]};
 }
 
 static int select_step(seq_task *t) {
     convert_state *s = t->state;
-    const selection it = selection_of(t);
+    const shamir_selection it = shamir_selection_of(t);
     const shamir_part *part = &s->convert.part;
     if (t->step_no == 0)
         return convert_begin(t, it.b, 1, it.n);

@@ -15,23 +15,17 @@ static seq_status smal_check_program(unsigned ring_bits, unsigned k, unsigned f,
     return SEQ_OK;
 }
 
-/* Keys of sets of two are those of pairs, and mine of 1 for each set: f(0) = 1 and f = 0 outside of
- * the set. */
+/* Keys of my sets, and my share of 1 for each: f(0) = 1 and f = 0 outside of the set. */
 static void setup_sets(smal_state *s, const seq_env *env, const seq_keys *keys) {
     const shamir_state *base = &s->base;
     while (1u << s->wraps <= base->sets)
         s->wraps++;
     for (unsigned set = 0; set < base->sets; set++) {
-        const unsigned members = base->set[set], others = members & ~(1u << env->me);
+        const unsigned members = base->set[set];
         if (!(members >> env->me & 1))
             continue;
-        const uint8_t *seed = keys->pair[__builtin_ctz(others)];
-        prg_key pair;
-        prg_init(&pair, seed);
-        prg_derive(&s->set[set], &pair, 0, UINT32_MAX);
-        prg_init(&pair, seed + 16);
-        prg_derive(&s->program[set], &pair, 0, UINT32_MAX);
-        prg_wipe(&pair, sizeof pair);
+        prg_init(&s->set[set], keys->group[set]);
+        prg_init(&s->program[set], keys->group[set] + 16);
         for (unsigned type = 0; type < SHAMIR_TYPES; type++) {
             field points[SHAMIR_T + 1] = {0}, coefficient[SHAMIR_T + 1];
             unsigned m = 1;
@@ -69,6 +63,7 @@ static void smal_teardown(void *state) {
     if (!s)
         return;
     smal_log_clear(&s->log);
+    smal_log_clear(&s->checked);
     prg_wipe(s, sizeof *s);
     free(s);
 }
@@ -80,6 +75,28 @@ prg_key *smal_keys(seq_task *t) {
         if (smal_member(t, set))
             prg_derive(&keys[set], &s->set[set], t->call.instance, t->call.sub | t->chunk << 16);
     return keys;
+}
+
+void smal_random(const seq_task *t, const prg_key *keys, unsigned type, uint32_t purpose, void *d,
+                 size_t n) {
+    const smal_state *s = smal_of(t);
+    const size_t size = shamir_size(type);
+    field drawn[SHAMIR_PIECE];
+    memset(d, 0, n * size);
+    for (unsigned set = 0; set < s->base.sets; set++) {
+        const field coefficient[2] = {1, s->share[type][set]};
+        if (!smal_member(t, set))
+            continue;
+        for (size_t at = 0; at < n; at += SHAMIR_PIECE) {
+            const size_t count = n - at < SHAMIR_PIECE ? n - at : SHAMIR_PIECE;
+            const void *in[2] = {(uint8_t *)d + at * size, drawn};
+            prg_words(&keys[set], purpose, at * size / 8, (uint64_t *)drawn, count * size / 8);
+            for (size_t i = 0; type == SHAMIR_NUMBER && i < count; i++)
+                drawn[i] = field_from_word(drawn[i] & FIELD_P);
+            shamir_combine(type, (uint8_t *)d + at * size, coefficient, in, 2, count);
+        }
+    }
+    prg_wipe(drawn, sizeof drawn);
 }
 
 _Static_assert(SEQ_ARG_LTZ_n == (int)SEQ_ARG_EQZ_n && SEQ_ARG_LTZ_n == (int)SEQ_ARG_A2B_n,
@@ -112,6 +129,9 @@ static uint64_t smal_scratch(const seq_env *env, const seq_call *c) {
         return (uint64_t)(2 * number * (double)a[SEQ_ARG_SELECT_n]);
     case SEQ_OP_SELECT_KEEP:
         return (uint64_t)(2 * number * (double)a[SEQ_ARG_SELECT_KEEP_n]);
+    case SEQ_OP_SHUFFLE:
+        return (uint64_t)(16 * (sets + 6) * (double)a[SEQ_ARG_SHUFFLE_n] *
+                          (double)(a[SEQ_ARG_SHUFFLE_len] + 1));
     default:
         return (uint64_t)(4 * number * (double)shamir_map_of(c).n);
     }
@@ -142,6 +162,9 @@ void smal_account(seq_vm *vm, const seq_call *call) {
         return;
     case SEQ_OP_SELECT_KEEP:
         s->due += (uint64_t)a[SEQ_ARG_SELECT_KEEP_n];
+        return;
+    case SEQ_OP_SHUFFLE:
+        s->due += (uint64_t)(a[SEQ_ARG_SHUFFLE_n] * a[SEQ_ARG_SHUFFLE_len]) * (s->base.sets + 1);
         return;
     default: {
         const shamir_map p = shamir_map_of(call);
@@ -318,7 +341,7 @@ const seq_protocol protocol_shamir_mal = {
     .title = "Shamir's secret sharing with verified multiplications",
     .adversary = "malicious with abort",
     .parties_min = 3,
-    .parties_max = SMAL_PARTIES,
+    .parties_max = SHAMIR_PARTIES,
     .threshold_num = 1,
     .threshold_den = 2,
     .field = 1,
@@ -326,6 +349,7 @@ const seq_protocol protocol_shamir_mal = {
     .bit_components = 4,
     .verified = 1,
     .check = smal_check_program,
+    .group = shamir_set,
     .setup = smal_setup,
     .teardown = smal_teardown,
     .input_stored = shamir_input_stored,
@@ -358,6 +382,7 @@ const seq_protocol protocol_shamir_mal = {
             START(AND) = smal_start_and,
             START(OPEN) = smal_start_open,
             START(OPENB) = smal_start_open,
+            START(SHUFFLE) = smal_start_shuffle,
             START(RANDBIT) = smal_start_randbit,
             START(INPUT) = shamir_start_input,
             START(OUTPUT) = smal_start_open,

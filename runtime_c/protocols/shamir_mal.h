@@ -10,13 +10,14 @@
 
 #include "shamir.h"
 
-#define SMAL_PARTIES 4                 /* in sets of two, whose keys are those of pairs */
 #define SMAL_LIMIT ((uint64_t)1 << 21) /* bits of elements; then the log is verified */
 #define SMAL_RING_BITS 112 /* numbers of these bits, multiplied by 2^j, are less than p */
 
+_Static_assert(SHAMIR_SETS <= SEQ_GROUPS, "sets have keys");
+
 typedef struct {
-    shamir_state base; /* first: shamir's functions find their keys here */
-    shamir_log log;
+    shamir_state base;       /* first: shamir's functions find their keys here */
+    shamir_log log, checked; /* checked: what there was when the check under way began */
     prg_key set[SHAMIR_SETS], program[SHAMIR_SETS]; /* of the sets that I am in */
     field share[SHAMIR_TYPES][SHAMIR_SETS];         /* mine of 1, if a set knows it */
     uint64_t due;   /* about what is in the log when all calls so far have ended */
@@ -28,7 +29,7 @@ static inline smal_state *smal_of(const seq_task *t) {
 }
 
 /* Purposes of streams of sets; those of checks count on from SMAL_CHECK. */
-enum { SMAL_MASK, SMAL_BITS, SMAL_CHECK };
+enum { SMAL_MASK, SMAL_BITS, SMAL_TAGS, SMAL_CHECK };
 
 static inline int smal_member(const seq_task *t, unsigned set) {
     return smal_of(t)->base.set[set] >> t->env->me & 1;
@@ -38,6 +39,10 @@ static inline int smal_member(const seq_task *t, unsigned set) {
 void smal_account(seq_vm *vm, const seq_call *call);
 /* Keys of a task, of the sets that I am in; NULL if memory ran out (an error is set). */
 prg_key *smal_keys(seq_task *t);
+
+/* Shares of n random elements that nobody knows, from stream `purpose` of these keys. */
+void smal_random(const seq_task *t, const prg_key *keys, unsigned type, uint32_t purpose, void *d,
+                 size_t n);
 
 /* Openings of 2^j a, a < 2^126 / 2^j, hidden by the sum of a uniform number of 127 bits from each
  * set. What is opened is c; X = sum of the low bits of these numbers + ~c mod 2^low has the bits of
@@ -86,5 +91,6 @@ void smal_start_and(seq_vm *vm, const seq_call *call);
 void smal_start_b2a(seq_vm *vm, const seq_call *call);
 void smal_start_select(seq_vm *vm, const seq_call *call);
 void smal_start_randbit(seq_vm *vm, const seq_call *call);
+void smal_start_shuffle(seq_vm *vm, const seq_call *call);
 
 #endif

@@ -268,23 +268,7 @@ void smal_start_b2a(seq_vm *vm, const seq_call *call) {
     shamir_start(vm, call, n, smal_convert_rounds(s->base.sets), b2a_step, sizeof(convert_state));
 }
 
-/* d = a * the number that the bit is; kept: this number. */
-typedef struct {
-    const seq_reg *d, *kept, *b, *a;
-    size_t n;
-} selection;
-
-static selection selection_of(const seq_task *t) {
-    const seq_call *c = &t->call;
-    if (c->op == SEQ_OP_SELECT)
-        return (selection){&c->reg[SEQ_ARG_SELECT_d], NULL, &c->reg[SEQ_ARG_SELECT_b],
-                           &c->reg[SEQ_ARG_SELECT_a], (size_t)c->arg[SEQ_ARG_SELECT_n]};
-    return (selection){&c->reg[SEQ_ARG_SELECT_KEEP_d], &c->reg[SEQ_ARG_SELECT_KEEP_k],
-                       &c->reg[SEQ_ARG_SELECT_KEEP_b], &c->reg[SEQ_ARG_SELECT_KEEP_a],
-                       (size_t)c->arg[SEQ_ARG_SELECT_KEEP_n]};
-}
-
-static int select_multiply(seq_task *t, const selection *it) {
+static int select_multiply(seq_task *t, const shamir_selection *it) {
     convert_state *s = t->state;
     const shamir_part *part = &s->convert.join.part;
     const field *a = (const field *)it->a->c[0] + part->first;
@@ -303,7 +287,7 @@ static int select_multiply(seq_task *t, const selection *it) {
 
 static int select_step(seq_task *t) {
     convert_state *s = t->state;
-    const selection it = selection_of(t);
+    const shamir_selection it = shamir_selection_of(t);
     const shamir_part *part = &s->convert.join.part;
     if (t->step_no == 0)
         return bits_begin(t, it.b, 1, it.n);

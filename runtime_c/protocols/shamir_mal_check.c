@@ -195,10 +195,42 @@ static int reduce_map(seq_task *t, smal_check *s, const shamir_record *r, field 
     return 0;
 }
 
+SHAMIR_KERNEL static void multiples(field *d, const field *x, field weight, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        d[i] = field_mul(x[i], weight);
+}
+
+/* Rows before and behind each hop, as random combinations of their columns: the sum of random
+ * multiples of the differences of their squares is 0. */
+static int reduce_shuffle(seq_task *t, smal_check *s, const shamir_record *r, field *x, field *y,
+                          size_t *first) {
+    const size_t rows = (size_t)r->arg[SEQ_ARG_SHUFFLE_n];
+    const size_t width = (size_t)r->arg[SEQ_ARG_SHUFFLE_len], hops = r->nx / (rows * width) - 1;
+    field *column = task_scratch(t, width * sizeof *column + 64);
+    field hop[SHAMIR_SETS], last = 0;
+    if (!column)
+        return -1;
+    draw_weights(s, column, first, width - 1);
+    column[width - 1] = 1; /* what is random hides the others */
+    draw_weights(s, hop, first, hops);
+    for (size_t k = 0; k <= hops; k++) {
+        const field next = k < hops ? hop[k] : 0;
+        t->env->ring->gemm(y + k * rows, (const field *)r->x + k * rows * width, column,
+                           &(ring_gemm){.m = rows, .k = width, .n = 1}, 0, t->env->pool);
+        multiples(x + k * rows, y + k * rows, field_sub(next, last), rows);
+        last = next;
+    }
+    return 0;
+}
+
 static int reduce_numbers(seq_task *t, smal_check *s, const shamir_record *r, size_t *at,
                           size_t *first) {
     side *d = &s->side[NUMBERS];
     field *x = (field *)d->x + *at, *y = (field *)d->y + *at;
+    if (r->op == SEQ_OP_SHUFFLE) {
+        *at += r->nx / (size_t)r->arg[SEQ_ARG_SHUFFLE_len];
+        return reduce_shuffle(t, s, r, x, y, first);
+    }
     if (r->op) {
         *at += smal_length(r->op, r->arg);
         return reduce_map(t, s, r, x, y, &d->z, first);
@@ -243,7 +275,7 @@ static void reduce_bits(const smal_check *s, side *d, const shamir_record *r, si
 }
 
 static int build(seq_task *t, smal_check *s) {
-    shamir_log *log = &smal_of(t)->log;
+    shamir_log *log = &smal_of(t)->checked;
     size_t count = 0, at[SIDES] = {0}, first = 0;
     for (shamir_record *r = log->records; r; r = r->next)
         count++;
@@ -295,22 +327,9 @@ static int halves(const smal_check *s, unsigned k) {
     return s->side[k].n && s->level <= s->side[k].levels;
 }
 
-/* Shares of `n` random elements that nobody knows. */
-static void draw_random(const seq_task *t, const smal_check *s, unsigned type, void *d, size_t n) {
-    const smal_state *state = smal_of(t);
-    memset(d, 0, n * shamir_size(type));
-    for (unsigned set = 0; set < state->base.sets; set++) {
-        field drawn[2];
-        const field coefficient[2] = {1, state->share[type][set]};
-        const void *in[2] = {d, drawn};
-        if (!smal_member(t, set))
-            continue;
-        prg_words(&s->keys[set], SMAL_CHECK + 4 * t->step_no + type, 0, (uint64_t *)drawn,
-                  n * shamir_size(type) / 8);
-        for (size_t i = 0; type == SHAMIR_NUMBER && i < n; i++)
-            drawn[i] = field_from_word(drawn[i] & FIELD_P);
-        shamir_combine(type, d, coefficient, in, 2, n);
-    }
+/* Shares of two random elements, one after the other of a step. */
+static void draw_random(const seq_task *t, const smal_check *s, unsigned type, void *d) {
+    smal_random(t, s->keys, type, SMAL_CHECK + 4 * t->step_no + type, d, 2);
 }
 
 /* All of the core say that they have what comes before the coin. */
@@ -329,7 +348,7 @@ static int send_ready(seq_task *t) {
 }
 
 static int open_coin(seq_task *t, smal_check *s) {
-    draw_random(t, s, SHAMIR_EXT, s->share, 2);
+    draw_random(t, s, SHAMIR_EXT, s->share);
     shamir_add(&s->x, (shamir_item){.kind = SHAMIR_OPEN,
                                     .type = SHAMIR_EXT,
                                     .count = 2,
@@ -351,7 +370,7 @@ static int multiply(seq_task *t, smal_check *s) {
         if (!halves(s, k))
             continue;
         if (s->level == d->levels) { /* n = 1 */
-            draw_random(t, s, d->type, d->random, 2);
+            draw_random(t, s, d->type, d->random);
             memcpy(d->x + size, d->x, size);
             memcpy(d->y + size, d->y, size);
             memcpy(d->x, d->random, size);
@@ -430,8 +449,10 @@ static int conclude(seq_task *t, smal_check *s) {
 
 /* Rounds: ready, coin; each level: to the kings, back, ready, coin; the end. */
 static int begin(seq_task *t, smal_check *s) {
-    const shamir_log *log = &smal_of(t)->log;
-    size_sides(s, log, t->env->me < shamir_of(t)->core);
+    smal_state *state = smal_of(t);
+    state->checked = state->log; /* the next instructions may begin before this ends */
+    memset(&state->log, 0, sizeof state->log);
+    size_sides(s, &state->checked, t->env->me < shamir_of(t)->core);
     task_alone(t, 3 + 4 * s->levels);
     shamir_keys(&s->x, t);
     if (!(s->keys = smal_keys(t)))

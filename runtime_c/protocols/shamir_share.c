@@ -396,7 +396,7 @@ static void return_products(shamir_exchange *x, shamir_product *p) {
     const size_t size = shamir_size(p->type);
     const unsigned me = x->t->env->me;
     extract(s, p, p->dealt);
-    if (me < s->core)
+    if (me < s->core && first_of(s, p, me + 1) > first_of(s, p, me))
         vm_cheat(x->t->env, p->type == SHAMIR_NUMBER ? "product" : "gates", p->opened,
                  (first_of(s, p, me + 1) - first_of(s, p, me)) * size);
     for (unsigned q = 0; q < s->core; q++)

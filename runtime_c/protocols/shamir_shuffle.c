@@ -9,16 +9,6 @@
 #include "shamir.h"
 
 #define SHUFFLE_CHUNK ((size_t)1 << 18) /* elements in one task, where a column has fewer */
-#define ORDERS 0xFFFFFFFEu              /* names keys of orders */
-
-typedef struct {
-    shamir_exchange x;
-    size_t rows, row, width, first; /* elements of a row; of them here, and from which on */
-    unsigned hop;
-    uint32_t *order;
-    field *now, *mine, *dealt[SHAMIR_T + 1];
-    uint8_t seed[SHAMIR_SETS][16]; /* of orders */
-} shuffle_state;
 
 static unsigned leader(unsigned set) {
     return (unsigned)__builtin_ctz(set);
@@ -28,29 +18,85 @@ static int member(unsigned set, unsigned party) {
     return set >> party & 1;
 }
 
-static size_t elements(const shuffle_state *s) {
-    return s->rows * s->width;
+/* ---- hops ---- */
+
+static size_t elements(const shamir_hop *h) {
+    return h->rows * h->width;
 }
 
-/* Between the task's columns of a matrix and rows side by side. */
-static void copy_rows(const shuffle_state *s, field *matrix, field *side, int put) {
-    for (size_t i = 0; i < s->rows; i++) {
-        field *place = matrix + i * s->row + s->first, *line = side + i * s->width;
-        memcpy(put ? place : line, put ? line : place, s->width * sizeof *side);
+int shamir_hop_alloc(seq_task *t, shamir_hop *h) {
+    const size_t bytes = elements(h) * sizeof(field) + 64;
+    h->order = task_scratch(t, h->rows * sizeof *h->order);
+    h->mine = task_scratch(t, bytes);
+    for (unsigned j = 0; j <= shamir_of(t)->t; j++)
+        if (!(h->dealt[j] = task_scratch(t, bytes)))
+            return -1;
+    return h->order && h->mine ? 0 : -1;
+}
+
+/* What I add to the value of each element, in the set's order; place: mine among its members. */
+static void reorder(const seq_task *t, shamir_hop *h, unsigned set, unsigned place,
+                    const prg_key *key, const field *from) {
+    field point[SHAMIR_T + 1], coefficient[SHAMIR_T + 1];
+    unsigned m = 0;
+    for (unsigned q = 0; q < SHAMIR_CORE; q++)
+        if (member(set, q))
+            point[m++] = q + 1;
+    shamir_lagrange(SHAMIR_NUMBER, coefficient, point, m, 0);
+    rep3_draw_order(key, h->order, h->rows);
+    task_known(h->order, h->rows * sizeof *h->order);
+    for (size_t i = 0; i < h->rows; i++) {
+        const void *in = from + h->order[i] * h->width;
+        shamir_combine(SHAMIR_NUMBER, h->mine + i * h->width, coefficient + place, &in, 1,
+                       h->width);
+    }
+    vm_cheat(t->env, "hop", h->mine, elements(h) * sizeof *h->mine);
+}
+
+int shamir_hop_begin(shamir_exchange *x, shamir_hop *h, unsigned set, const prg_key *key,
+                     const field *from) {
+    unsigned j = 0;
+    for (unsigned q = 0; q < SHAMIR_CORE; q++) {
+        if (!member(set, q))
+            continue;
+        if (q == x->t->env->me)
+            reorder(x->t, h, set, j, key, from);
+        shamir_add(x, (shamir_item){.kind = SHAMIR_DEAL,
+                                    .type = SHAMIR_NUMBER,
+                                    .who = q,
+                                    .count = elements(h),
+                                    .value = h->mine,
+                                    .out = h->dealt[j++]});
+    }
+    return shamir_deal(x) ? TASK_ERROR : TASK_WAIT;
+}
+
+void shamir_hop_end(shamir_exchange *x, shamir_hop *h, field *to) {
+    (void)shamir_take(x);
+    memcpy(to, h->dealt[0], elements(h) * sizeof *to);
+    for (unsigned j = 1; j <= shamir_of(x->t)->t; j++)
+        x->t->env->ring->add(to, to, h->dealt[j], elements(h));
+}
+
+void shamir_hop_copy(const seq_task *t, const shamir_hop *h, field *rows, const seq_reg *matrix,
+                     int put) {
+    const size_t row = (size_t)t->call.arg[SEQ_ARG_SHUFFLE_len];
+    const size_t bytes = (t->end - t->begin) * sizeof *rows;
+    for (size_t i = 0; i < h->rows; i++) {
+        field *place = (field *)matrix->c[0] + i * row + t->begin, *line = rows + i * h->width;
+        memcpy(put ? place : line, put ? line : place, bytes);
     }
 }
 
-static int shuffle_alloc(seq_task *t) {
-    shuffle_state *s = t->state;
-    const size_t bytes = elements(s) * sizeof(field) + 64;
-    s->order = task_scratch(t, s->rows * sizeof *s->order);
-    s->now = task_scratch(t, bytes);
-    s->mine = task_scratch(t, bytes);
-    for (unsigned j = 0; j <= shamir_of(t)->t; j++)
-        if (!(s->dealt[j] = task_scratch(t, bytes)))
-            return -1;
-    return s->order && s->now && s->mine ? 0 : -1;
-}
+/* ---- the shuffle ---- */
+
+typedef struct {
+    shamir_exchange x;
+    shamir_hop hop;
+    unsigned hops;
+    field *now;
+    uint8_t seed[SHAMIR_SETS][16]; /* of orders */
+} shuffle_state;
 
 /* The first party of each set tells the others what the order is drawn from, which depends on the
  * name of the order alone. */
@@ -61,7 +107,11 @@ static int send_seeds(seq_task *t) {
     uint64_t name;
     prg_key key;
     memcpy(&name, t->call.reg[SEQ_ARG_SHUFFLE_order].c[0], sizeof name);
-    prg_derive(&key, &sh->program, name, ORDERS);
+    prg_derive(&key, &sh->program, name, SHAMIR_ORDERS);
+    for (unsigned h = 0; h < sh->sets; h++)
+        if (leader(sh->set[h]) == me)
+            prg_words(&key, h, 0, (uint64_t *)s->seed[h], 2);
+    prg_wipe(&key, sizeof key);
     for (unsigned q = 0; q < sh->core; q++) {
         size_t out = 0, in = 0;
         for (unsigned h = 0; q != me && h < sh->sets; h++) {
@@ -73,16 +123,12 @@ static int send_seeds(seq_task *t) {
             return TASK_ERROR;
         if (in)
             task_expect(t, q, in);
-        for (unsigned h = 0; h < sh->sets; h++)
-            if (leader(sh->set[h]) == me) {
-                prg_words(&key, h, 0, (uint64_t *)s->seed[h], 2);
-                if (out && member(sh->set[h], q)) {
-                    memcpy(to, s->seed[h], 16);
-                    to += 16;
-                }
+        for (unsigned h = 0; out && h < sh->sets; h++)
+            if (leader(sh->set[h]) == me && member(sh->set[h], q)) {
+                memcpy(to, s->seed[h], 16);
+                to += 16;
             }
     }
-    prg_wipe(&key, sizeof key);
     return TASK_WAIT;
 }
 
@@ -101,88 +147,56 @@ static void take_seeds(seq_task *t) {
     }
 }
 
-/* What I add to the value of each element, in the set's order. */
-static void reorder(seq_task *t, unsigned set, unsigned place) {
+static int next_hop(seq_task *t) {
     shuffle_state *s = t->state;
-    field point[SHAMIR_T + 1], coefficient[SHAMIR_T + 1];
     prg_key key;
-    unsigned m = 0;
-    for (unsigned q = 0; q < SHAMIR_CORE; q++)
-        if (member(set, q))
-            point[m++] = q + 1;
-    shamir_lagrange(SHAMIR_NUMBER, coefficient, point, m, 0);
-    prg_init(&key, s->seed[s->hop]);
-    rep3_draw_order(&key, s->order, s->rows);
+    prg_init(&key, s->seed[s->hops]);
+    const int status = shamir_hop_begin(&s->x, &s->hop, shamir_of(t)->set[s->hops], &key, s->now);
     prg_wipe(&key, sizeof key);
-    task_known(s->order, s->rows * sizeof *s->order);
-    for (size_t i = 0; i < s->rows; i++) {
-        const void *in = s->now + s->order[i] * s->width;
-        shamir_combine(SHAMIR_NUMBER, s->mine + i * s->width, coefficient + place, &in, 1,
-                       s->width);
-    }
-}
-
-static int hop_begin(seq_task *t) {
-    shuffle_state *s = t->state;
-    const unsigned set = shamir_of(t)->set[s->hop], me = t->env->me;
-    unsigned j = 0;
-    for (unsigned q = 0; q < SHAMIR_CORE; q++) {
-        if (!member(set, q))
-            continue;
-        if (q == me)
-            reorder(t, set, j);
-        shamir_add(&s->x, (shamir_item){.kind = SHAMIR_DEAL,
-                                        .type = SHAMIR_NUMBER,
-                                        .who = q,
-                                        .count = elements(s),
-                                        .value = s->mine,
-                                        .out = s->dealt[j++]});
-    }
-    return shamir_deal(&s->x) ? TASK_ERROR : TASK_WAIT;
+    return status;
 }
 
 static int shuffle_step(seq_task *t) {
     shuffle_state *s = t->state;
-    const shamir_state *sh = shamir_of(t);
     if (t->step_no == 0) {
-        s->rows = (size_t)t->call.arg[SEQ_ARG_SHUFFLE_n];
-        s->row = (size_t)t->call.arg[SEQ_ARG_SHUFFLE_len];
-        s->first = t->begin;
-        s->width = t->end - t->begin;
-        if (shuffle_alloc(t))
+        s->hop.rows = (size_t)t->call.arg[SEQ_ARG_SHUFFLE_n];
+        s->hop.width = t->end - t->begin;
+        s->now = task_scratch(t, elements(&s->hop) * sizeof *s->now + 64);
+        if (!s->now || shamir_hop_alloc(t, &s->hop))
             return TASK_ERROR;
         shamir_keys(&s->x, t);
-        copy_rows(s, t->call.reg[SEQ_ARG_SHUFFLE_a].c[0], s->now, 0);
+        shamir_hop_copy(t, &s->hop, s->now, &t->call.reg[SEQ_ARG_SHUFFLE_a], 0);
         return send_seeds(t);
     }
     if (t->step_no == 1) {
         take_seeds(t);
-        return hop_begin(t);
+        return next_hop(t);
     }
-    shamir_take(&s->x);
-    memcpy(s->now, s->dealt[0], elements(s) * sizeof(field));
-    for (unsigned j = 1; j <= sh->t; j++)
-        t->env->ring->add(s->now, s->now, s->dealt[j], elements(s));
-    if (++s->hop < sh->sets)
-        return hop_begin(t);
-    copy_rows(s, t->call.reg[SEQ_ARG_SHUFFLE_d].c[0], s->now, 1);
+    shamir_hop_end(&s->x, &s->hop, s->now);
+    if (++s->hops < shamir_of(t)->sets)
+        return next_hop(t);
+    shamir_hop_copy(t, &s->hop, s->now, &t->call.reg[SEQ_ARG_SHUFFLE_d], 1);
     prg_wipe(s->seed, sizeof s->seed);
     return TASK_DONE;
 }
 
-void shamir_start_shuffle(seq_vm *vm, const seq_call *call) {
-    const shamir_state *s = vm_env(vm)->protocol;
+void shamir_shuffle_tasks(seq_vm *vm, const seq_call *call, size_t chunk, unsigned rounds,
+                          task_step step, size_t state_bytes) {
     const size_t rows = (size_t)call->arg[SEQ_ARG_SHUFFLE_n];
     const size_t columns = rows ? (size_t)call->arg[SEQ_ARG_SHUFFLE_len] : 0;
-    const size_t width = rows && rows < SHUFFLE_CHUNK ? SHUFFLE_CHUNK / rows : 1;
+    const size_t width = rows && rows < chunk ? chunk / rows : 1;
     if (rows * columns > SHAMIR_MAX_ELEMENTS) {
-        (void)vm_fail(vm, call, SEQ_ERR_AUTHOR, -1, "shamir shuffles at most %zu elements at once",
-                      SHAMIR_MAX_ELEMENTS);
+        (void)vm_fail(vm, call, SEQ_ERR_AUTHOR, -1, "%zu elements at once; %zu can be shuffled",
+                      rows * columns, SHAMIR_MAX_ELEMENTS);
         return;
     }
-    call_rounds(vm, call, columns ? 1 + s->sets : 0);
+    call_rounds(vm, call, columns ? rounds : 0);
     for (size_t c = 0; c * width < columns; c++)
         task_create(vm, call, (uint32_t)c, c * width,
-                    (c + 1) * width < columns ? (c + 1) * width : columns, shuffle_step,
-                    sizeof(shuffle_state));
+                    (c + 1) * width < columns ? (c + 1) * width : columns, step, state_bytes);
+}
+
+void shamir_start_shuffle(seq_vm *vm, const seq_call *call) {
+    const shamir_state *s = vm_env(vm)->protocol;
+    shamir_shuffle_tasks(vm, call, SHUFFLE_CHUNK, 1 + s->sets, shuffle_step, sizeof(shuffle_state));
 }

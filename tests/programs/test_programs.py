@@ -223,14 +223,15 @@ def test_executors_agree_in_the_field(case: Case, tmp_path: Path) -> None:
     arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
     expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
     case.check(expected.lines)
-    for protocol in ("emulate", "shamir"):
+    for protocol in ("emulate", "shamir", "shamir-mal"):
         lines, outputs = run(tmp_path, case.name, made, inputs, protocol)
         assert lines == expected.lines, protocol
         for name, array in outputs.items():
             np.testing.assert_array_equal(array, expected.outputs[name], f"{protocol} {name}")
-    table = source.summary(tmp_path / "shamir")
-    assert table["measured"]["rounds"] == table["predicted"]["rounds"]
-    assert table["measured"]["sent_bytes"] == table["predicted"]["sent_bytes"]
+    for protocol in ("shamir", "shamir-mal"):
+        table = source.summary(tmp_path / protocol)
+        assert table["measured"]["rounds"] == table["predicted"]["rounds"]
+        assert table["measured"]["sent_bytes"] == table["predicted"]["sent_bytes"]
 
 
 @pytest.mark.parametrize("case", VARIANTS, ids=lambda c: c.name)

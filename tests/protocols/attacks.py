@@ -20,14 +20,14 @@ from pathlib import Path
 
 import numpy as np
 
-from .machine import WITHOUT_SHUFFLE, Script, Words, room, signed
+from .machine import Script, Words, room, signed
 
 N = 260  # elements: blocks of 64 for every role, and a block that is not full
 PATIENCE = 5  # seconds of silence after which parties give a run up
 OUTCOMES = ("detected", "told", "ended", "right", "WRONG", "HANG", "CRASH")
 
 
-def program(ring: int, shuffles: bool = True) -> Script:
+def program(ring: int) -> Script:
     """Every interactive instruction; each party gets an output, all get some."""
     s, bits = Script(ring), room(ring)
     rng = np.random.default_rng(7)
@@ -60,8 +60,7 @@ def program(ring: int, shuffles: bool = True) -> Script:
     s.start(f"b2a d={words} a={bit} p=1 n={N}")
     s.start(f"open d={c} a={words} n={N}")
     s.output_clear(c, N)
-    if shuffles:
-        _shuffle(s, a, d)
+    _shuffle(s, a, d)
     return s
 
 
@@ -134,9 +133,8 @@ class Target:
     """A program under a protocol, and what happens when a party of it cheats."""
 
     def __init__(self, runner: Path, folder: Path, protocol: str, parties: int, ring: int):
-        shuffles = protocol not in WITHOUT_SHUFFLE
-        script = program(ring, shuffles)
-        self.rows, self.wide = script.outputs - 1 if shuffles else -1, -(-ring // 64)
+        script = program(ring)
+        self.rows, self.wide = script.outputs - 1, -(-ring // 64)
         path, *options = script.write(folder)
         self.command = [str(runner), path, protocol, str(parties), *options]
         self.command += ["--timeout", str(PATIENCE)]

@@ -28,9 +28,8 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "rep4": (4,),
     "shamir": (3, 4, 5, 10),
     "dealer": (3, 4, 10),
-    "shamir-mal": (3, 4),
+    "shamir-mal": (3, 4, 5),
 }
-WITHOUT_SHUFFLE = {"shamir-mal"}
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
     "rep3": (64, 128),
