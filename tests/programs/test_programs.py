@@ -121,6 +121,12 @@ def check_trained(lines: list[str]) -> None:
     assert 0 < loss < 4 and 0 <= accuracy <= 100
 
 
+def check_two_digits(lines: list[str]) -> None:
+    assert re.fullmatch(r"epoch 0: mean loss [\d.]+", lines[-2])
+    assert re.fullmatch(r"accuracy [\d.]+ %", lines[-1])
+    assert 0 <= numbers(lines)[0] <= 100.01
+
+
 CASES = [
     Case(
         "millionaires",
@@ -139,6 +145,7 @@ CASES = [
     Case("cifar_alexnet", lambda: pictures(4, 2), check_trained, ("--batch", "2")),
     Case("cifar_small_alexnet", lambda: pictures(2, 2), check_trained, ("--batch", "2")),
     Case("mnist_lenet", lambda: digits(12, 4), check_trained, ("--batch", "4", "--watch")),
+    Case("mnist_two_digits", lambda: digits(48, 8), check_two_digits, ("--batch", "16", "--save")),
 ]
 
 FIELD_CASES = [*CASES[:4], *(case for case in CASES if case.name == "mnist_strided")]
@@ -151,6 +158,8 @@ VARIANTS = [
          ("--batch", "8", "--optimizer", "amsgrad", "--lr", "0.001", "--schedule", "step")),
     Case("mnist_dense", lambda: digits_of_two(36, 4), check_trained,
          ("--batch", "8", "--shuffle", "secret", "--test-batch", "3")),
+    Case("mnist_two_digits", lambda: digits_of_two(36, 4), check_two_digits,
+         ("--first", "1", "--second", "0", "--batch", "8", "--shuffle", "secret")),
     Case("cifar_small_alexnet", lambda: pictures(4, 2), check_trained,
          ("--batch", "2", "--augment", "secret", "--shuffle", "none")),
     Case("cifar_alexnet", lambda: pictures(16, 2), check_trained,
@@ -267,6 +276,41 @@ def test_a_saved_model_is_loaded_by_the_next_run(tmp_path: Path) -> None:
     assert set(saved) == set(loaded) and len(saved) == 8
     for name, array in saved.items():
         np.testing.assert_array_equal(array, loaded[name])
+
+
+def test_two_digits_are_trained_as_if_there_were_no_others(tmp_path: Path) -> None:
+    """A step over all rows against the step of plain logistic regression over those of the two
+    digits, the accuracy over these alone; opened are the loss, the accuracy and the model."""
+    case = Case("mnist_two_digits", lambda: digits(200, 100), check_two_digits)
+    arrays = {f"{key}.{name}": array for key, part in case.inputs().items()
+              for name, array in part.items()}  # type: ignore[union-attr]  # fmt: skip
+    given = {(0, key[2:]): array for key, array in arrays.items()}
+    program = source.load(ROOT / "programs" / "mnist_two_digits.py")
+    found = []
+    for epochs in (0, 1):
+        shapes = {key: a.shape for key, a in given.items()}
+        graph = program.trace(
+            shapes=shapes, epochs=epochs, batch=200, lr=0.5, momentum=0.0, shuffle="none", save=True
+        )
+        found.append(reference.run(autodiff.run(graph), given, public_seed=b"\0" * 16))
+    assert [len(result.openings) for result in found] == [3, 4]
+
+    def of(part: str) -> Arrays:
+        x, y = arrays[f"0:{part}.x"], arrays[f"0:{part}.y"]
+        kept = (y == 4) | (y == 9)
+        return {"x": x[kept].reshape(-1, 784), "t": (y[kept] == 9) * 1.0}
+
+    train, test = of("train"), of("test")
+    w, b = (found[0].outputs[f"model.1.{name}"] for name in ("weight", "bias"))
+    s = 1 / (1 + np.exp(-(train["x"] @ w[0] + b)))
+    loss = -np.where(train["t"] > 0, np.log(s), np.log(1 - s)).mean()
+    w = w[0] - 0.5 * ((s - train["t"]) @ train["x"]) / len(s)
+    b = b - 0.5 * (s - train["t"]).mean()
+    np.testing.assert_allclose(found[1].outputs["model.1.weight"][0], w, atol=1e-3)
+    np.testing.assert_allclose(found[1].outputs["model.1.bias"], b, atol=1e-3)
+    accuracy = (((test["x"] @ w + b) > 0) == test["t"]).mean() * 100
+    np.testing.assert_allclose(numbers(found[1].lines[:1])[1], loss, atol=1e-3)
+    np.testing.assert_allclose(numbers(found[1].lines), [accuracy], atol=0.02)
 
 
 def test_every_program_is_here() -> None:
