@@ -343,13 +343,11 @@ static void task_run(vm_task *t) {
     }
 }
 
-/* Whether the channels lag behind, or chunks that wait hold much scratch: chunks of long vectors
- * then begin later, so that both stay bounded however long the vectors are. All parties begin tasks
- * in the same order, and one without a waiting task begins its next: the first one that is not done
- * somewhere begins everywhere, and none waits for ever. */
+/* Whether the channels lag behind: chunks of long vectors then begin later, so that what is
+ * computed and not yet sent stays bounded. All parties begin tasks in the same order, so the first
+ * one that is not done anywhere has begun everywhere, and none waits for ever. */
 static int crowded(const seq_vm *vm) {
-    return (vm->net != NULL && net_queued(vm->net) > NET_QUEUE_FEW) ||
-           (vm->waiting != NULL && vm->scratch > SCRATCH_MUCH);
+    return vm->net != NULL && net_queued(vm->net) > NET_QUEUE_FEW;
 }
 
 void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
