@@ -14,7 +14,7 @@ from typing import Any
 
 from ..isa.table import BY_NAME
 from . import Cost, Setting, result_size
-from .rep3 import P1, P2, Traffic, blocks
+from .rep3 import P1, P2, P3, Traffic, blocks
 
 PARTIES = 3
 VERIFIED = True
@@ -25,7 +25,9 @@ LIMIT = 96 << 20  # bytes of the log, about, after which it is verified
 CHUNK = 3 * 512  # blocks in one task of an opening
 KAPPA = 6  # variables bound in the first round
 LANES = 8  # neighbours in a row that are neighbours in memory, too
-_PRODUCT, _DEALT = 80, 27  # about the bytes in the log of a word of a product, of a dealt word
+# About the bytes in the log of a word of a product, of one with what P2 and P3 know, of a dealt
+# word; of a truncation, and of what nearest rounding needs besides its gates.
+_PRODUCT, _THIRD, _DEALT, _TRUNC, _NEAREST = 48, 27, 16, 97, 59
 
 
 def _levels(nodes: int) -> int:
@@ -58,11 +60,19 @@ class _Call:
     def __post_init__(self) -> None:
         self.traffic = Traffic(self.n)
 
-    def product(self, per_element: int = 1) -> None:
+    def product(self) -> None:
         """Everybody sends a word, and proves it."""
-        self.traffic.ring(-1, WORD * per_element * self.n)
-        self.words = [w + per_element * self.n for w in self.words]
-        self.due += _PRODUCT * per_element * self.n
+        self.traffic.ring(-1, WORD * self.n)
+        self.words = [w + self.n for w in self.words]
+        self.due += _PRODUCT * self.n
+
+    def third(self, words: int = 1) -> None:
+        """Products of dealt words and words that P2 and P3 know: these two send to P1."""
+        for p in (P2, P3):
+            self.traffic.role(p, P1, WORD * words, 0)
+            for r, (_, elements) in enumerate(self.traffic.thirds()):
+                self.words[(r + p) % 3] += words * elements
+        self.due += _THIRD * words * self.n
 
     def gates(self, count: int) -> None:
         """Everybody sends a bit for each gate, and proves it."""
@@ -81,15 +91,14 @@ class _Call:
         """Of a fresh sharing, by m > 0 bits."""
         due = self.due
         self.deal(2 + nearest, 64)
-        self.product()
+        self.third()
         self.rounds += 2
         if nearest:
             self.gates(_adder_gates(m, False))
             self.deal(1)
-            self.product()
+            self.third()
             self.rounds += 3 + _levels(m)
-        per = 3 * _DEALT + _PRODUCT + (2 * _DEALT + _PRODUCT + 5 * m if nearest else 0)
-        self.due = due + per * self.n
+        self.due = due + (_TRUNC + (_NEAREST + 2 * m if nearest else 0)) * self.n
 
     def sum(self, bits: int, gates: int, levels: int) -> None:
         """Bits of a sum that P1 knows, and gates."""
@@ -137,10 +146,10 @@ def _bits(name: str, args: Mapping[str, Any]) -> _Call:
     bits = args["bits"]
     if name == "eqz":
         call.sum(bits, bits - 1, _levels(bits))
-        call.due = 2 * call.n * bits
+        call.due = 5 * call.n * bits // 4
     else:
         call.sum(bits, _adder_gates(bits - 1, name == "a2b"), 1 + _levels(bits - 1))
-        call.due = (8 if name == "a2b" else 4) * call.n * bits
+        call.due = (10 if name == "a2b" else 5) * call.n * bits // 2
     return call
 
 
@@ -149,7 +158,7 @@ def _words_of_bits(name: str, args: Mapping[str, Any]) -> _Call:
     call = _Call(args["n"] if planes else 0)
     if name != "select_kept":
         call.deal(planes)
-        call.product(planes)
+        call.third(planes)
         call.rounds = 2
     if name != "b2a":
         call.product()

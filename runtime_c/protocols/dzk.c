@@ -53,48 +53,74 @@ static int by_order(const void *a, const void *b) {
     return x[0] != y[0] ? (x[0] < y[0] ? -1 : 1) : x[1] != y[1] ? (x[1] < y[1] ? -1 : 1) : 0;
 }
 
-/* Room for the flat arrays of one role, kept from check to check. */
-static int flat_room(dzk_log *log, unsigned ring, unsigned role, size_t words) {
-    if (log->flat_words[ring][role] >= words)
-        return 0;
-    for (unsigned k = 0; k < (role == DZK_P ? 4 : 3); k++) {
-        if (log->flat[ring][role][k])
-            prg_wipe(log->flat[ring][role][k], log->flat_words[ring][role] * 8);
-        free(log->flat[ring][role][k]);
-        log->flat[ring][role][k] = NULL;
-    }
-    log->flat_words[ring][role] = 0;
-    for (unsigned k = 0; k < (role == DZK_P ? 4 : 3); k++)
-        if (!(log->flat[ring][role][k] = aligned_alloc(64, (words + 8) / 8 * 64)))
-            return -1;
-    log->flat_words[ring][role] = words;
+/* Segments of one role in the order that all parties have, and how far they have been read. */
+typedef struct {
+    dzk_segment **sorted;
+    size_t count, next, used; /* segments; the first one that is not used up, its words used */
+} reader;
+
+static int reader_init(seq_task *t, reader *r, const dzk_log *log, unsigned ring, unsigned role) {
+    *r = (reader){0};
+    for (dzk_segment *s = log->segments[ring][role]; s; s = s->next)
+        r->count++;
+    if (!(r->sorted = task_scratch(t, r->count * sizeof *r->sorted + 8)))
+        return -1;
+    size_t i = 0;
+    for (dzk_segment *s = log->segments[ring][role]; s; s = s->next)
+        r->sorted[i++] = s;
+    qsort(r->sorted, r->count, sizeof *r->sorted, by_order);
     return 0;
 }
 
-/* The segments of one role, in the order that all parties have, as zero-padded arrays. */
-static int flatten(proof *p, dzk_log *log, unsigned ring, unsigned role) {
-    const size_t words = p->rows * p->row;
-    size_t count = 0, at = 0;
-    for (dzk_segment *s = log->segments[ring][role]; s; s = s->next)
-        count++;
-    dzk_segment **sorted = malloc(count * sizeof *sorted + 8);
-    if (!sorted || flat_room(log, ring, role, words) < 0) {
-        free(sorted);
+/* A tile that no segment has in one piece: copies, then zeros. */
+static int copy_tile(reader *r, dzk_log *log, const uint64_t *tile[4], unsigned arrays,
+                     size_t words) {
+    uint64_t *d[4];
+    for (unsigned k = 0; k < arrays; k++)
+        if (!(tile[k] = d[k] = dzk_log_words(log, words)))
+            return -1;
+    for (size_t at = 0, n; at < words; at += n) {
+        const dzk_segment *s = r->next < r->count ? r->sorted[r->next] : NULL;
+        const size_t left = s ? s->n - r->used : words - at;
+        n = left < words - at ? left : words - at;
+        for (unsigned k = 0; k < arrays; k++) {
+            if (s && s->x[k])
+                memcpy(d[k] + at, s->x[k] + r->used, n * 8);
+            else
+                memset(d[k] + at, 0, n * 8);
+        }
+        r->used += n;
+        if (s && r->used == s->n)
+            r->next++, r->used = 0;
+    }
+    return 0;
+}
+
+/* The arrays of one role, tile by tile: where they are in the log, if they can be read there. */
+static int find_tiles(seq_task *t, proof *p, dzk_log *log, unsigned ring, unsigned role) {
+    const size_t words = p->rows * DZK_LANES, tiles = p->row / DZK_LANES;
+    const unsigned arrays = role == DZK_P ? 4 : 3;
+    const uint64_t **tile[4], *one[4];
+    reader r;
+    if (reader_init(t, &r, log, ring, role) < 0)
         return -1;
+    for (unsigned k = 0; k < arrays; k++)
+        if (!(p->x[role][k] = tile[k] = task_scratch(t, tiles * sizeof **tile + 8)))
+            return -1;
+    for (size_t i = 0; i < tiles; i++) {
+        const dzk_segment *s = r.next < r.count ? r.sorted[r.next] : NULL;
+        if (s && s->n - r.used >= words) {
+            for (unsigned k = 0; k < arrays; k++)
+                one[k] = s->x[k] ? s->x[k] + r.used : dzk_zeros;
+            r.used += words;
+            if (r.used == s->n)
+                r.next++, r.used = 0;
+        } else if (copy_tile(&r, log, one, arrays, words) < 0) {
+            return task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for a proof");
+        }
+        for (unsigned k = 0; k < arrays; k++)
+            tile[k][i] = one[k];
     }
-    count = 0;
-    for (dzk_segment *s = log->segments[ring][role]; s; s = s->next)
-        sorted[count++] = s;
-    qsort(sorted, count, sizeof *sorted, by_order);
-    memcpy(p->flat[role], log->flat[ring][role], sizeof p->flat[role]);
-    for (size_t i = 0; i < count; i++) {
-        for (unsigned k = 0; k < (role == DZK_P ? 4 : 3); k++)
-            memcpy(p->flat[role][k] + at, sorted[i]->x[k], sorted[i]->n * 8);
-        at += sorted[i]->n;
-    }
-    for (unsigned k = 0; k < (role == DZK_P ? 4 : 3); k++)
-        memset(p->flat[role][k] + at, 0, (words - at) * 8);
-    free(sorted);
     return 0;
 }
 
@@ -157,8 +183,8 @@ static int take_log(seq_task *t, dzk_run *run, dzk_log *log) {
         if (p->log2 > run->log2)
             run->log2 = p->log2;
         for (unsigned role = 0; n && role < 3; role++)
-            if (flatten(p, log, ring, role) < 0)
-                return task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for a proof");
+            if (find_tiles(t, p, log, ring, role) < 0)
+                return TASK_ERROR;
         for (unsigned k = 0; p->length && k < 4; k++)
             if (!(p->vector[k] = task_scratch(t, (p->length + DZK_LANES * each) * p->f.words * 8)))
                 return TASK_ERROR;
@@ -176,8 +202,6 @@ static int take_log(seq_task *t, dzk_run *run, dzk_log *log) {
             return TASK_ERROR;
     }
     run->matrices = log->matrices;
-    log->matrices = NULL;
-    dzk_log_clear(log);
     run->rounds = 2 + run->log2;
     if (run->log2 > DZK_MAX_LENGTH)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "too much to be proven at once");
@@ -230,7 +254,7 @@ static int claims(seq_task *t, proof *p) {
     if (!beta || !g)
         return TASK_ERROR;
     for (unsigned side = 0; side < 2; side++) {
-        dzk_weighted_rows(&p->f, g, p->flat[side ? DZK_W : DZK_V][2], p->rows, p->row, p->weight);
+        dzk_weighted_rows(&p->f, g, p->x[side ? DZK_W : DZK_V][2], p->rows, p->row, p->weight);
         dzk_inner(&p->f, p->claim[side], g, beta, p->rows);
     }
     return 0;
@@ -409,30 +433,31 @@ static void draw_weights(dzk_run *run, const proof *p, uint64_t *d, size_t n, ui
         dzk_point(&p->f, d + i * p->f.words, random[i]);
 }
 
+/* Words that add_matrix needs for a statement. */
+static size_t room_of(const proof *p, const dzk_matrix *m) {
+    const shape s = shape_of(m);
+    const size_t weights = s.rows + s.cols + (m->op == SEQ_OP_SHUFFLE ? s.rows : 0);
+    const size_t most = max_size(max_size(s.rows, s.cols), s.inner);
+    return (weights + 2 * most + 1) * p->f.words + max_size(s.rows, s.cols);
+}
+
 /* Adds a matrix statement to the vectors from element `at` on, and to the claims. */
-static int add_matrix(dzk_run *run, proof *p, const dzk_matrix *m, size_t at) {
+static void add_matrix(dzk_run *run, proof *p, const dzk_matrix *m, size_t at, uint64_t *room) {
     const size_t e = p->f.words;
-    contraction k = {.p = p, .m = m, .s = shape_of(m)};
+    contraction k = {.p = p, .m = m, .s = shape_of(m), .u = room};
     const size_t most = max_size(max_size(k.s.rows, k.s.cols), k.s.inner);
-    const size_t points = 2 * k.s.rows + k.s.cols;
-    uint64_t *room = malloc((points + 2 * most + 2) * e * 8 + most * 8);
-    if (!room)
-        return -1;
-    k.u = room;
     k.v = k.u + k.s.rows * e;
-    contraction second = k;
-    second.u = k.v + k.s.cols * e;
-    k.planes = second.u + k.s.rows * e;
+    k.planes = k.v + k.s.cols * e;
     k.made = k.planes + most * e;
-    uint64_t *z = k.made + most * e, *random = z + 2 * e;
+    uint64_t *z = k.made + most * e, *random = z + e;
     draw_weights(run, p, k.u, k.s.rows, random);
     draw_weights(run, p, k.v, k.s.cols, random);
     if (m->op == SEQ_OP_SHUFFLE) {
+        contraction second = k;
+        second.u = random + max_size(k.s.rows, k.s.cols);
         draw_weights(run, p, second.u, k.s.rows, random);
         add_shuffle(&k, &second, p, at, z);
-        prg_wipe(k.planes, (2 * most + 2) * e * 8);
-        free(room);
-        return 0;
+        return;
     }
     const size_t n = k.s.inner * e;
     uint64_t *p_p = p->vector[0] + at * e, *p_q = p->vector[1] + at * e;
@@ -451,9 +476,6 @@ static int add_matrix(dzk_run *run, proof *p, const dzk_matrix *m, size_t at) {
     }
     dzk_inner(&p->f, z, p_q, p_q + n, k.s.inner); /* V takes its own product X_i Y_i away */
     dzk_subtract(&p->f, p->claim[0], z);
-    prg_wipe(k.planes, (2 * most + 2) * e * 8);
-    free(room);
-    return 0;
 }
 
 static int matrix_order(const void *a, const void *b) {
@@ -467,21 +489,23 @@ static int add_matrices(seq_task *t, dzk_run *run) {
     size_t count = 0, at = 2 * p->count;
     for (dzk_matrix *m = run->matrices; m; m = m->next)
         count++;
+    size_t words = 0;
     dzk_matrix **sorted = task_scratch(t, count * sizeof *sorted + 8);
     if (!sorted)
         return TASK_ERROR;
     count = 0;
-    for (dzk_matrix *m = run->matrices; m; m = m->next)
+    for (dzk_matrix *m = run->matrices; m; m = m->next) {
+        words = max_size(words, room_of(p, m));
         sorted[count++] = m;
+    }
+    uint64_t *room = task_scratch(t, words * 8);
+    if (!room)
+        return TASK_ERROR;
     qsort(sorted, count, sizeof *sorted, matrix_order);
     for (size_t i = 0; i < count; i++) {
-        if (add_matrix(run, p, sorted[i], at) < 0)
-            return task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for a proof");
+        add_matrix(run, p, sorted[i], at, room);
         at += 2 * shape_of(sorted[i]).inner;
     }
-    for (size_t i = 0; i < count; i++)
-        dzk_matrix_free(sorted[i]);
-    run->matrices = NULL;
     return 0;
 }
 
@@ -519,8 +543,7 @@ static int prove(dzk_run *run, proof *p, unsigned i, uint64_t *d) {
     const size_t e = p->f.words;
     if (i == 0) {
         uint64_t *g = d - e; /* the caller leaves room for the constant coefficient */
-        if (dzk_evaluate(&p->f, g, (uint64_t *const *)p->flat[DZK_P], p->kappa, p->row, p->weight) <
-            0)
+        if (dzk_evaluate(&p->f, g, p->x[DZK_P], p->kappa, p->row, p->weight) < 0)
             return -1;
         dzk_coefficients(&p->f, g, p->kappa);
     } else if (i + 1 < run->rounds) {
@@ -628,7 +651,7 @@ static int absorb_first(seq_task *t, proof *p, const uint64_t *const r[3]) {
         if (!lambda)
             return TASK_ERROR;
         uint64_t *d[2] = {p->vector[role == DZK_P ? 0 : role + 1], p->vector[1]};
-        uint64_t *const *x = p->flat[role];
+        const dzk_tiles *x = p->x[role];
         dzk_compress(&p->f, d[0], x[role == DZK_W ? 1 : 0], p->rows, p->row, lambda);
         dzk_compress(&p->f, d[0] + p->count * e, x[role == DZK_W ? 0 : 1], p->rows, p->row, lambda);
         if (role != DZK_W)
@@ -720,9 +743,11 @@ static int absorb_round(seq_task *t, dzk_run *run, unsigned i) {
         }
     }
     run->known += count;
-    if (i == 0) {
-        return add_matrices(t, run);
-    }
+    if (i)
+        return 0;
+    if (add_matrices(t, run) < 0)
+        return TASK_ERROR;
+    dzk_log_clear(run->log);
     return 0;
 }
 

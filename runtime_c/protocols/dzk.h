@@ -19,7 +19,7 @@ enum { DZK_P, DZK_V, DZK_W };            /* what I am for its prover */
 #define DZK_MAX_ROUNDS 64
 
 /* Statements of one prover that one step of a task adds: n words (of 64 statements each in the
- * ring of bits). P: x = {a, b, a', b'}; V: {a, b, c}; W: {a', b', c'}. */
+ * ring of bits). P: x = {a, b, a', b'}; V: {a, b, c}; W: {a', b', c'}; NULL: zeros. */
 typedef struct dzk_segment {
     struct dzk_segment *next;
     uint64_t order[2]; /* (instance, sub), (chunk, number within the task) */
@@ -53,8 +53,6 @@ typedef struct dzk_block {
 
 typedef struct {
     dzk_block *blocks;
-    uint64_t *flat[DZK_RINGS][3][4]; /* of the last check; see dzk_proof */
-    size_t flat_words[DZK_RINGS][3];
     dzk_segment *segments[DZK_RINGS][3];
     size_t words[DZK_RINGS][3];
     dzk_matrix *matrices;
@@ -65,16 +63,24 @@ typedef struct {
 /* stat: 40; 4 or 8 for tests that want cheaters to succeed now and then. */
 void dzk_log_init(dzk_log *log, unsigned stat);
 void dzk_log_free(dzk_log *log);  /* wipes it */
-void dzk_log_clear(dzk_log *log); /* all segments are gone; memory is kept */
-void dzk_matrix_free(dzk_matrix *m);
-/* A segment of n words, not set; number: unique among those that this task adds for this ring and
- * role. NULL if memory ran out (an error is set). */
+void dzk_log_clear(dzk_log *log); /* everything is gone; memory is kept */
+/* A segment of n words; number: unique among those that this task adds for this ring and role.
+ * arrays: a bit for each one that gets memory, not set; others are zeros, or what the caller puts
+ * there: arrays of other segments that are the same. NULL if memory ran out (an error is set). */
+enum { DZK_FIRST = 1, DZK_SECOND = 2, DZK_CLAIM = 4, DZK_LAST = 8 };
 dzk_segment *dzk_add(seq_task *t, dzk_log *log, unsigned ring, unsigned role, unsigned number,
-                     size_t n);
+                     size_t n, unsigned arrays);
+/* The segments of a product, of which everybody proves n words: what V and W know but c and c' is
+ * what I prove my own statements of. 0, or -1 if memory ran out (an error is set). */
+int dzk_add_product(seq_task *t, dzk_log *log, unsigned ring, unsigned number, size_t n,
+                    dzk_segment *s[3]);
 dzk_matrix *dzk_add_matrix(seq_task *t, dzk_log *log, size_t nx, size_t ny, size_t nz);
 int dzk_empty(const dzk_log *log);
+/* n words, 64-byte aligned, not set, that live until the log is empty; NULL if memory ran out. */
+void *dzk_log_words(dzk_log *log, size_t n);
 
-/* A check of everything in the log, which it empties at once. Steps from t->step_no == 0 on;
+/* A check of everything in the log, which it empties; nothing may be added meanwhile. Steps from
+ * t->step_no == 0 on;
  * TASK_DONE when all three proofs are accepted by everybody, an error (cheating detected) when one
  * is not. run: zeroed. next, prev: the pairs' keys of the whole run. */
 typedef struct dzk_run dzk_run;
@@ -105,23 +111,26 @@ void dzk_halves(const dzk_field *f, uint64_t *g, const uint64_t *p, const uint64
 /* p[m] += r (p[half + m] - p[m]) for m < half, r a point. */
 void dzk_bind(const dzk_field *f, uint64_t *p, size_t half, const uint64_t *r);
 
-/* Base elements as `rows` rows of `words` words, a multiple of DZK_LANES: words DZK_LANES at a time
- * of all rows, x[l][m] at (m / DZK_LANES rows + l) DZK_LANES + m % DZK_LANES, so that what is
- * worked on together is together. d[m] = sum over l of lambda[l] x[l][m]; elements in a row: words,
- * or 64 words for bits. */
+/* Base elements as `rows` rows of `words` words, a multiple of DZK_LANES, come in tiles of
+ * DZK_LANES columns: x[l][m] is word l DZK_LANES + m % DZK_LANES of tile m / DZK_LANES, so that
+ * what is worked on together is together, wherever the tiles are. d[m] = sum over l of lambda[l]
+ * x[l][m]; elements in a row: words, or 64 words for bits. */
 #define DZK_LANES 8
-void dzk_compress(const dzk_field *f, uint64_t *d, const uint64_t *x, size_t rows, size_t words,
+typedef const uint64_t *const *dzk_tiles;
+extern const uint64_t
+    dzk_zeros[DZK_LANES << DZK_MAX_KAPPA]; /* a tile, known without a look at it */
+void dzk_compress(const dzk_field *f, uint64_t *d, dzk_tiles x, size_t rows, size_t words,
                   const uint64_t *lambda);
 /* Words: p[m] *= the point named by weight[m]. Bits are weighed in groups of `degree`, the bit i of
  * a group by its point times x^i (dzk_gf.h), here and below: n is a multiple of 64. */
 void dzk_weigh(const dzk_field *f, uint64_t *p, const uint64_t *weight, size_t n);
 /* g[x] += sum over m of weight[m] (a b' + a' b)[x][m] for the 3^kappa points x of {0, 1,
  * inf}^kappa, where arrays have 2^kappa rows. 0, or -1 if memory ran out. */
-int dzk_evaluate(const dzk_field *f, uint64_t *g, uint64_t *const x[4], unsigned kappa,
+int dzk_evaluate(const dzk_field *f, uint64_t *g, const dzk_tiles x[4], unsigned kappa,
                  size_t words, const uint64_t *weight);
 /* g[l] = sum over m of weight[m] c[l][m]. */
-void dzk_weighted_rows(const dzk_field *f, uint64_t *g, const uint64_t *c, size_t rows,
-                       size_t words, const uint64_t *weight);
+void dzk_weighted_rows(const dzk_field *f, uint64_t *g, dzk_tiles c, size_t rows, size_t words,
+                       const uint64_t *weight);
 /* From values on {0, 1, inf}^kappa to coefficients. */
 void dzk_coefficients(const dzk_field *f, uint64_t *g, unsigned kappa);
 /* The tensor of pairs (1, u_j) (base 2) or triples (1, u_j, v_j) over j < kappa: d[e]. */
@@ -137,7 +146,7 @@ typedef struct {
     size_t length;        /* of the vectors; 0: nothing to prove */
     size_t left;          /* now */
     unsigned log2;        /* of the length, rounded up: so many times it is halved */
-    uint64_t *flat[3][4]; /* by role: base arrays as in a segment */
+    dzk_tiles x[3][4];    /* by role: base arrays as in a segment */
     uint64_t *weight;     /* `weights` words */
     size_t weights;       /* one for each element of a row; of bits: for `degree` */
     uint64_t *tau;        /* kappa elements */

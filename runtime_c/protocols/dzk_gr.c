@@ -115,6 +115,41 @@ TARGET void gr_tile(uint64_t *z, size_t zs, const uint64_t *a, size_t step, size
         _mm512_storeu_si512(z + r * zs + 8 * c, sum[r][c]);
 }
 
+/* Coefficients 8 k .. 8 k + 7 of four points, as numbers of four bits. */
+INLINE __m512i choices(const uint64_t *weight, unsigned k) {
+    const __m512i at = _mm512_add_epi64(_mm512_set1_epi64((long long)(8 * k)),
+                                        _mm512_set_epi64(7, 6, 5, 4, 3, 2, 1, 0));
+    __m512i number = _mm512_setzero_si512();
+    UNROLL for (unsigned m = 0; m < 4; m++) {
+        const __m512i point = _mm512_srlv_epi64(_mm512_set1_epi64((long long)weight[m]), at);
+        const __m512i bit = _mm512_and_si512(point, _mm512_set1_epi64(1));
+        number = _mm512_or_si512(number, _mm512_slli_epi64(bit, m));
+    }
+    return number;
+}
+
+/* Four points at a time: a coefficient is the sum of those words whose point has that bit, one of
+ * 16 sums [Arlazarov1970]. */
+TARGET void gr_sums(uint64_t *z, const uint64_t *x, size_t across, size_t rows,
+                    const uint64_t *weight, size_t n) {
+    __m512i choice[GR_MOST / 4][PARTS];
+    for (size_t g = 0; g < n / 4; g++)
+        UNROLL for (unsigned k = 0; k < PARTS; k++) choice[g][k] = choices(weight + 4 * g, k);
+    for (size_t r = 0; r < rows; r++, x += across, z += GR_DEGREE) {
+        __m512i sum[PARTS];
+        UNROLL for (int k = 0; k < PARTS; k++) sum[k] = _mm512_loadu_si512(z + 8 * k);
+        for (size_t g = 0; g < n / 4; g++) {
+            __m512i lo = _mm512_maskz_set1_epi64(0xAA, (long long)x[4 * g]), hi;
+            lo = _mm512_mask_add_epi64(lo, 0xCC, lo, _mm512_set1_epi64((long long)x[4 * g + 1]));
+            lo = _mm512_mask_add_epi64(lo, 0xF0, lo, _mm512_set1_epi64((long long)x[4 * g + 2]));
+            hi = _mm512_add_epi64(lo, _mm512_set1_epi64((long long)x[4 * g + 3]));
+            UNROLL for (int k = 0; k < PARTS; k++) sum[k] =
+                _mm512_add_epi64(sum[k], _mm512_permutex2var_epi64(lo, choice[g][k], hi));
+        }
+        UNROLL for (int k = 0; k < PARTS; k++) _mm512_storeu_si512(z + 8 * k, sum[k]);
+    }
+}
+
 #else
 int gr_fast(unsigned degree) {
     (void)degree;
@@ -129,5 +164,9 @@ void gr_weigh(uint64_t *p, const uint64_t *weight, size_t n) {
 void gr_tile(uint64_t *z, size_t zs, const uint64_t *a, size_t step, size_t across,
              const uint64_t *b, size_t bs, size_t n) {
     (void)z, (void)zs, (void)a, (void)step, (void)across, (void)b, (void)bs, (void)n;
+}
+void gr_sums(uint64_t *z, const uint64_t *x, size_t across, size_t rows, const uint64_t *weight,
+             size_t n) {
+    (void)z, (void)x, (void)across, (void)rows, (void)weight, (void)n;
 }
 #endif

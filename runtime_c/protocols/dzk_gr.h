@@ -20,5 +20,10 @@ void gr_weigh(uint64_t *p, const uint64_t *weight, size_t n);
 #define GR_ROWS 8
 void gr_tile(uint64_t *z, size_t zs, const uint64_t *a, size_t step, size_t across,
              const uint64_t *b, size_t bs, size_t n);
+/* z[r] += sum over m < n of x[r][m] times the point weight[m]: rows of x are `across` words apart,
+ * those of z elements; n is a multiple of 4 and at most GR_MOST. */
+#define GR_MOST 32
+void gr_sums(uint64_t *z, const uint64_t *x, size_t across, size_t rows, const uint64_t *weight,
+             size_t n);
 
 #endif

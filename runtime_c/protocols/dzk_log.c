@@ -13,8 +13,7 @@ void dzk_log_init(dzk_log *log, unsigned stat) {
 
 enum { BLOCK_WORDS = 1 << 20 };
 
-/* n words, 64-byte aligned, not set; NULL if memory ran out. */
-static void *log_words(dzk_log *log, size_t n) {
+void *dzk_log_words(dzk_log *log, size_t n) {
     n = (n + 7) / 8 * 8;
     dzk_block **link = &log->blocks;
     while (*link && (*link)->words - (*link)->used < n)
@@ -40,42 +39,15 @@ void dzk_log_clear(dzk_log *log) {
         b->used = 0;
     memset(log->segments, 0, sizeof log->segments);
     memset(log->words, 0, sizeof log->words);
-}
-
-void dzk_matrix_free(dzk_matrix *m) {
-    const size_t n[3] = {m->nx, m->ny, m->nz};
-    uint64_t **const arrays[3] = {m->x, m->y, m->c};
-    for (unsigned k = 0; k < 3; k++)
-        for (unsigned c = 0; c < 2; c++) {
-            if (arrays[k][c])
-                prg_wipe(arrays[k][c], n[k] * 8);
-            free(arrays[k][c]);
-        }
-    for (unsigned c = 0; c < 2; c++) {
-        if (m->moved[c])
-            prg_wipe(m->moved[c], (size_t)m->arg[SEQ_ARG_SHUFFLE_n] * sizeof *m->moved[c]);
-        free(m->moved[c]);
-    }
-    free(m);
+    log->matrices = NULL;
 }
 
 void dzk_log_free(dzk_log *log) {
-    for (unsigned ring = 0; ring < DZK_RINGS; ring++)
-        for (unsigned role = 0; role < 3; role++)
-            for (unsigned k = 0; k < 4; k++) {
-                if (log->flat[ring][role][k])
-                    prg_wipe(log->flat[ring][role][k], log->flat_words[ring][role] * 8);
-                free(log->flat[ring][role][k]);
-            }
     for (dzk_block *b = log->blocks, *next; b; b = next) {
         next = b->next;
         prg_wipe(b->data, b->words * 8);
         free(b->data);
         free(b);
-    }
-    for (dzk_matrix *m = log->matrices, *next; m; m = next) {
-        next = m->next;
-        dzk_matrix_free(m);
     }
     memset(log, 0, sizeof *log);
 }
@@ -86,14 +58,14 @@ static void order_of(uint64_t order[2], const seq_task *t, unsigned number) {
 }
 
 dzk_segment *dzk_add(seq_task *t, dzk_log *log, unsigned ring, unsigned role, unsigned number,
-                     size_t n) {
-    const unsigned arrays = role == DZK_P ? 4 : 3;
-    dzk_segment *s = log_words(log, (sizeof *s + 7) / 8);
+                     size_t n, unsigned arrays) {
+    dzk_segment *s = dzk_log_words(log, (sizeof *s + 7) / 8);
     int failed = !s;
     if (s)
         memset(s, 0, sizeof *s);
-    for (unsigned k = 0; s && k < arrays; k++)
-        failed |= !(s->x[k] = log_words(log, n));
+    for (unsigned k = 0; s && k < 4; k++)
+        if (arrays >> k & 1)
+            failed |= !(s->x[k] = dzk_log_words(log, n));
     if (failed) {
         (void)task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for what is to be verified");
         return NULL;
@@ -106,17 +78,30 @@ dzk_segment *dzk_add(seq_task *t, dzk_log *log, unsigned ring, unsigned role, un
     return s;
 }
 
+int dzk_add_product(seq_task *t, dzk_log *log, unsigned ring, unsigned number, size_t n,
+                    dzk_segment *s[3]) {
+    const unsigned all = DZK_FIRST | DZK_SECOND | DZK_CLAIM | DZK_LAST;
+    for (unsigned role = 0; role < 3; role++)
+        if (!(s[role] = dzk_add(t, log, ring, role, number, n, role == DZK_P ? all : DZK_CLAIM)))
+            return TASK_ERROR;
+    for (unsigned k = 0; k < 2; k++) {
+        s[DZK_V]->x[k] = s[DZK_P]->x[2 + k];
+        s[DZK_W]->x[k] = s[DZK_P]->x[k];
+    }
+    return 0;
+}
+
 dzk_matrix *dzk_add_matrix(seq_task *t, dzk_log *log, size_t nx, size_t ny, size_t nz) {
-    dzk_matrix *m = calloc(1, sizeof *m);
+    dzk_matrix *m = dzk_log_words(log, (sizeof *m + 7) / 8);
     int failed = !m;
+    if (m)
+        memset(m, 0, sizeof *m);
     for (unsigned c = 0; m && c < 2; c++) {
-        failed |= !(m->x[c] = malloc(nx * 8 + 8));
-        failed |= !(m->y[c] = malloc(ny * 8 + 8));
-        failed |= !(m->c[c] = malloc(nz * 8 + 8));
+        failed |= !(m->x[c] = dzk_log_words(log, nx));
+        failed |= !(m->y[c] = dzk_log_words(log, ny));
+        failed |= !(m->c[c] = dzk_log_words(log, nz));
     }
     if (failed) {
-        if (m)
-            dzk_matrix_free(m);
         (void)task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for what is to be verified");
         return NULL;
     }

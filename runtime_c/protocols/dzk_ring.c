@@ -199,11 +199,16 @@ enum { LANES = DZK_LANES, PIECE = 4 * LANES }; /* columns that are evaluated at 
 
 #define INLINE static inline __attribute__((always_inline))
 
-void dzk_compress(const dzk_field *f, uint64_t *d, const uint64_t *x, size_t rows, size_t words,
+const uint64_t dzk_zeros[DZK_LANES << DZK_MAX_KAPPA];
+
+void dzk_compress(const dzk_field *f, uint64_t *d, dzk_tiles tiles, size_t rows, size_t words,
                   const uint64_t *lambda) {
-    const size_t e = f->words;
-    for (size_t at = 0; at < words; at += LANES, x += rows * LANES) {
-        if (f->ring == DZK_BITS) {
+    const size_t e = f->words, each = f->ring == DZK_BITS ? 64 : e;
+    for (size_t at = 0; at < words; at += LANES) {
+        const uint64_t *x = tiles[at / LANES];
+        if (x == dzk_zeros) {
+            memset(d + at * each, 0, LANES * each * 8);
+        } else if (f->ring == DZK_BITS) {
             gf_compress(d + 64 * at, x, rows, LANES, lambda);
         } else if (gr_fast(f->degree)) {
             memset(d + at * e, 0, LANES * e * 8);
@@ -234,7 +239,6 @@ void dzk_weigh(const dzk_field *f, uint64_t *p, const uint64_t *weight, size_t n
 }
 
 enum { LOW = DZK_MAX_KAPPA / 2, LOW_ROWS = 1 << LOW, LOW_POINTS = 27 };
-enum { SUM_ROWS = (DZK_MAX_POINTS + GR_ROWS - 1) / GR_ROWS * GR_ROWS };
 _Static_assert(DZK_MAX_POINTS == LOW_POINTS * LOW_POINTS, "half of the variables are low");
 
 typedef uint64_t lane __attribute__((vector_size(8 * LANES)));
@@ -242,7 +246,7 @@ typedef uint64_t lane __attribute__((vector_size(8 * LANES)));
 typedef struct {
     lane upper[4][LOW_POINTS * LOW_ROWS]; /* extended in the upper variables */
     lane x[4][LOW_POINTS], spare[LOW_POINTS];
-    uint64_t f[SUM_ROWS * PIECE], w[PIECE * DZK_MAX_DEGREE], g[SUM_ROWS * DZK_MAX_DEGREE];
+    uint64_t f[DZK_MAX_POINTS * PIECE];
 } evaluation;
 
 /* Rows from {0, 1}^vars to {0, 1, inf}^vars, vars <= LOW. */
@@ -265,77 +269,76 @@ INLINE void extend(lane *x, lane *spare, unsigned vars, int bits) {
         x[k] = from[k];
 }
 
-/* f = (a b' + a' b) at all points of LANES columns, whose rows begin at x[k][at]. */
-INLINE void evaluate(evaluation *e, uint64_t *f, uint64_t *const x[4], size_t at, unsigned kappa,
-                     int bits) {
+/* f = (a b' + a' b), or a b' if `one`, at all points of the columns of a tile. */
+INLINE void evaluate(evaluation *e, uint64_t *f, const dzk_tiles x[4], size_t tile, unsigned kappa,
+                     int bits, int one) {
     const unsigned low = kappa < LOW ? kappa : LOW, up = kappa - low;
     size_t low_points = 1, up_points = 1;
     for (unsigned j = 0; j < kappa; j++)
         *(j < low ? &low_points : &up_points) *= 3;
-    for (unsigned k = 0; k < 4; k++)
+    for (unsigned k = 0; k < 4; k += one ? 3 : 1)
         for (size_t l = 0; l < (size_t)1 << low; l++) {
             for (size_t h = 0; h < (size_t)1 << up; h++)
-                memcpy(&e->x[0][h], x[k] + at + (h << low | l) * LANES, sizeof(lane));
+                memcpy(&e->x[0][h], x[k][tile] + (h << low | l) * LANES, sizeof(lane));
             extend(e->x[0], e->spare, up, bits);
             for (size_t h = 0; h < up_points; h++)
                 e->upper[k][h << low | l] = e->x[0][h];
         }
     for (size_t h = 0; h < up_points; h++) {
-        for (unsigned k = 0; k < 4; k++) {
+        for (unsigned k = 0; k < 4; k += one ? 3 : 1) {
             for (size_t l = 0; l < (size_t)1 << low; l++)
                 e->x[k][l] = e->upper[k][h << low | l];
             extend(e->x[k], e->spare, low, bits);
         }
         for (size_t l = 0; l < low_points; l++) {
             const lane a = e->x[0][l], b = e->x[1][l], a2 = e->x[2][l], b2 = e->x[3][l];
-            const lane sum = bits ? (a & b2) ^ (a2 & b) : a * b2 + a2 * b;
+            const lane sum = one ? a * b2 : bits ? (a & b2) ^ (a2 & b) : a * b2 + a2 * b;
             memcpy(f + (h * low_points + l) * PIECE, &sum, sizeof sum);
         }
     }
 }
 
-REP3_KERNEL static void evaluate_words(evaluation *e, uint64_t *f, uint64_t *const x[4], size_t at,
-                                       unsigned kappa) {
-    if (kappa == 2 * LOW)
-        evaluate(e, f, x, at, 2 * LOW, 0); /* sizes are constants */
+/* Sizes are constants where much is to be done. */
+REP3_KERNEL static void evaluate_words(evaluation *e, uint64_t *f, const dzk_tiles x[4],
+                                       size_t tile, unsigned kappa) {
+    const int one = x[1][tile] == dzk_zeros && x[2][tile] == dzk_zeros;
+    if (kappa == 2 * LOW && one)
+        evaluate(e, f, x, tile, 2 * LOW, 0, 1);
+    else if (kappa == 2 * LOW)
+        evaluate(e, f, x, tile, 2 * LOW, 0, 0);
     else
-        evaluate(e, f, x, at, kappa, 0);
+        evaluate(e, f, x, tile, kappa, 0, 0);
 }
 
-REP3_KERNEL static void evaluate_bits(evaluation *e, uint64_t *f, uint64_t *const x[4], size_t at,
+REP3_KERNEL static void evaluate_bits(evaluation *e, uint64_t *f, const dzk_tiles x[4], size_t tile,
                                       unsigned kappa) {
     if (kappa == 2 * LOW)
-        evaluate(e, f, x, at, 2 * LOW, 1); /* sizes are constants */
+        evaluate(e, f, x, tile, 2 * LOW, 1, 0);
     else
-        evaluate(e, f, x, at, kappa, 1);
+        evaluate(e, f, x, tile, kappa, 1, 0);
 }
 
-/* The weights of a piece as elements, one a row. */
-static void spell_weights(const dzk_field *f, uint64_t *w, const uint64_t *weight, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        dzk_point(f, w + i * f->words, weight[i]);
-}
-
-/* g[row] += sum over m < n of x[row][m] w[m], n at most the stride of x's rows. */
-static void add_weighted(const dzk_field *f, uint64_t *g, const uint64_t *x, size_t rows, size_t n,
-                         const uint64_t *w) {
-    const size_t e = f->words;
-    if (!gr_fast(f->degree) || rows % GR_ROWS) {
-        f->base->gemm(g, x, w, &(ring_gemm){rows, n, e, 0, 0}, 1, f->pool);
+/* g[row] += sum over m < n of x[row][m] times the point weight[m]; rows of x are `across` words
+ * apart, what is past n in them may be anything. */
+static void add_weighted(const dzk_field *f, uint64_t *g, const uint64_t *x, size_t rows,
+                         size_t across, const uint64_t *weight, size_t n) {
+    uint64_t w[PIECE * DZK_MAX_DEGREE];
+    if (gr_fast(f->degree)) {
+        gr_sums(g, x, across, rows, weight, n);
         return;
     }
-    for (size_t row = 0; row < rows; row += GR_ROWS)
-        for (size_t c = 0; c < e; c += GR_HALF)
-            gr_tile(g + row * e + c, e, x + row * n, 1, n, w + c, e, n);
+    memset(w, 0, across * f->words * 8);
+    for (size_t i = 0; i < n; i++)
+        dzk_point(f, w + i * f->words, weight[i]);
+    f->base->gemm(g, x, w, &(ring_gemm){rows, across, f->words, 0, 0}, 1, f->pool);
 }
 
-int dzk_evaluate(const dzk_field *f, uint64_t *g, uint64_t *const x[4], unsigned kappa,
+int dzk_evaluate(const dzk_field *f, uint64_t *g, const dzk_tiles x[4], unsigned kappa,
                  size_t words, const uint64_t *weight) {
     const int bits = f->ring == DZK_BITS;
     size_t points = 1;
     for (unsigned j = 0; j < kappa; j++)
         points *= 3;
-    const size_t padded = (points + GR_ROWS - 1) / GR_ROWS * GR_ROWS;
     evaluation *e = aligned_alloc(64, (sizeof *e + 63) / 64 * 64);
     if (!e)
         return -1;
@@ -343,34 +346,29 @@ int dzk_evaluate(const dzk_field *f, uint64_t *g, uint64_t *const x[4], unsigned
     for (size_t at = 0, n; at < words; at += n) {
         n = words - at < PIECE ? words - at : PIECE;
         for (size_t i = 0; i < n; i += LANES)
-            (bits ? evaluate_bits : evaluate_words)(e, e->f + i, x, (at + i) << kappa, kappa);
+            (bits ? evaluate_bits : evaluate_words)(e, e->f + i, x, (at + i) / LANES, kappa);
         if (bits) {
             for (size_t l = 0; l < points; l++)
                 g[l] ^= gf_weighted(f->degree, e->f + l * PIECE, n, weight + 64 / f->degree * at);
         } else {
-            memset(e->w, 0, sizeof e->w); /* columns past the last are what they were */
-            spell_weights(f, e->w, weight + at, n);
-            add_weighted(f, e->g, e->f, padded, PIECE, e->w);
+            add_weighted(f, g, e->f, points, PIECE, weight + at, n);
         }
     }
-    for (size_t l = 0; !bits && l < points; l++)
-        dzk_accumulate(f, g + l * f->words, e->g + l * f->words);
     prg_wipe(e, sizeof *e);
     free(e);
     return 0;
 }
 
-void dzk_weighted_rows(const dzk_field *f, uint64_t *g, const uint64_t *c, size_t rows,
-                       size_t words, const uint64_t *weight) {
-    uint64_t w[LANES * DZK_MAX_DEGREE];
+void dzk_weighted_rows(const dzk_field *f, uint64_t *g, dzk_tiles tiles, size_t rows, size_t words,
+                       const uint64_t *weight) {
     memset(g, 0, rows * f->words * 8);
-    for (size_t at = 0; at < words; at += LANES, c += rows * LANES) {
+    for (size_t at = 0; at < words; at += LANES) {
+        const uint64_t *c = tiles[at / LANES];
         if (f->ring == DZK_BITS) {
             for (size_t l = 0; l < rows; l++)
                 g[l] ^= gf_weighted(f->degree, c + l * LANES, LANES, weight + 64 / f->degree * at);
         } else {
-            spell_weights(f, w, weight + at, LANES);
-            add_weighted(f, g, c, rows, LANES, w);
+            add_weighted(f, g, c, rows, LANES, weight + at, LANES);
         }
     }
 }

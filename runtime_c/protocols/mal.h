@@ -29,8 +29,9 @@ static inline mal_state *mal_of(const seq_task *t) {
 
 /* Purposes of masks; see REP3_S2. */
 enum {
-    MAL_ZERO,     /* every pair: sharings of zero of a product; + number of the product */
-    MAL_DEAL = 8, /* F13: P3's part of a dealt word; + number */
+    MAL_ZERO,      /* every pair: sharings of zero of a product; + number of the product */
+    MAL_THIRD = 4, /* F23: masks of P2's and of P3's part of a mal_third: + number, + 2 more */
+    MAL_DEAL = 8,  /* F13: P3's part of a dealt word; + number */
     MAL_INPUT = REP3_INPUT,
     MAL_TAG = 32,        /* a pair: weights of the tag of an opening */
     MAL_CARRY = 0x10000, /* F13: P3's part of carry i */
@@ -58,8 +59,8 @@ uint64_t *mal_words(seq_task *t, size_t n); /* scratch, zeroed; NULL: an error i
 static inline int mal_knows(const mal_part *part, unsigned side) {
     return part->role != (side ? (unsigned)REP3_P3 : (unsigned)REP3_P2);
 }
-/* What the role knows of a dealt value, as components: P1 (v, w), P2 (w, 0), P3 (0, v). */
-void mal_components(const mal_part *part, uint64_t *const dealt[2], uint64_t *zero,
+/* What the role knows of a dealt value, as components: P1 (v, w), P2 (w, third), P3 (third, v). */
+void mal_components(const mal_part *part, uint64_t *const dealt[2], const uint64_t *third,
                     const uint64_t *c[2]);
 
 /* ---- products of words: one message to the previous party ---- */
@@ -76,6 +77,19 @@ typedef struct {
 /* z[0], and the message at `send`; x and y may be overwritten then. */
 int mal_product_send(seq_task *t, const mal_part *part, mal_product *p, uint8_t *send);
 void mal_product_take(mal_product *p, const uint8_t *received); /* z[1] */
+
+/* The product of a dealt word and one that P2 and P3 know: both send P1 their part of it. */
+typedef struct {
+    unsigned number;    /* below 2: of these among those of the task */
+    size_t n, address;  /* as above */
+    uint64_t *dealt[2]; /* v and w, where known */
+    uint64_t *third;    /* P2, P3 */
+    uint64_t *z[2];     /* result */
+    dzk_segment *v, *w; /* P1: statements of P2's and of P3's message */
+} mal_third;
+
+int mal_third_send(seq_task *t, const mal_part *part, mal_third *p); /* TASK_WAIT */
+void mal_third_take(seq_task *t, const mal_part *part, mal_third *p);
 
 /* ---- words dealt by P1 ---- */
 

@@ -4,7 +4,8 @@
 
 #include <stdlib.h>
 
-enum { PRODUCT_FIRST, PRODUCT_WRAP, PRODUCT_BIT }; /* numbers of the products of a task */
+enum { PRODUCT_FIRST }; /* numbers of the products of a task */
+enum { THIRD_WRAP, THIRD_BIT };
 enum { DEAL_TOP, DEAL_CARRIES, DEAL_HALF, DEAL_BIT };
 
 REP3_KERNEL static void add_words(uint64_t *restrict d, const uint64_t *restrict a, size_t n) {
@@ -31,7 +32,7 @@ static uint8_t *ring_message(seq_task *t, size_t bytes) {
     return task_send(t, rep3_prev(t->env->me), bytes);
 }
 
-/* ---- bits to words: a bit b = b1 ^ b2 ^ b3 is u + v - 2 u v for u = b1 ^ b2, dealt, and v = b3
+/* ---- bits to words: a bit b = b1 ^ b2 ^ b3 is u + t - 2 u t for u = b1 ^ b2, dealt, and t = b3
  * ----
  */
 
@@ -40,8 +41,7 @@ typedef struct {
     size_t address;     /* of their masks: no other task's */
     uint64_t *bit[2];   /* my components of the bits, as words */
     uint64_t *dealt[2]; /* u */
-    uint64_t *zero;
-    mal_product product; /* u v */
+    mal_third product;  /* u t */
 } bit_work;
 
 /* From planes `stride` words apart, count bits each. */
@@ -49,11 +49,10 @@ static int bit_begin(seq_task *t, const mal_part *part, bit_work *b, const uint6
                      size_t planes, size_t stride) {
     b->n = planes * part->count;
     b->address = planes * part->first;
-    b->zero = mal_words(t, b->n);
     for (unsigned k = 0; k < 2; k++) {
         b->bit[k] = mal_words(t, b->n);
         b->dealt[k] = mal_words(t, b->n);
-        if (!b->zero || !b->bit[k] || !b->dealt[k])
+        if (!b->bit[k] || !b->dealt[k])
             return TASK_ERROR;
         for (size_t p = 0; p < planes; p++)
             mal_expand(b->bit[k] + p * part->count, c[k] + p * stride, part->count);
@@ -87,39 +86,24 @@ static int bit_send_deal(seq_task *t, const mal_part *part, bit_work *b) {
     return TASK_WAIT;
 }
 
-/* The product of dealt words and words known to P2 and P3 (third; P1: NULL). */
-static int third_product(seq_task *t, const mal_part *part, mal_product *p,
-                         uint64_t *const dealt[2], const uint64_t *third, uint64_t *zero) {
-    mal_components(part, dealt, zero, p->x);
-    p->y[0] = part->role == REP3_P3 ? third : zero;
-    p->y[1] = part->role == REP3_P2 ? third : zero;
-    uint8_t *send = ring_message(t, p->n * 8);
-    for (unsigned c = 0; c < 2; c++)
-        p->z[c] = mal_words(t, p->n);
-    if (!send || !p->z[0] || !p->z[1] || mal_product_send(t, part, p, send) < 0)
-        return TASK_ERROR;
-    return TASK_WAIT;
-}
-
 static int bit_send_product(seq_task *t, const mal_part *part, bit_work *b) {
     uint8_t *dealt = (uint8_t *)(uintptr_t)task_received(t, rep3_prev(t->env->me));
     if (part->role == REP3_P2 && bit_deal(t, part, b, dealt) < 0)
         return TASK_ERROR;
-    b->product = (mal_product){.number = PRODUCT_BIT, .n = b->n, .address = b->address};
-    return third_product(t, part, &b->product, b->dealt, b->bit[part->role == REP3_P2 ? 1 : 0],
-                         b->zero);
+    b->product = (mal_third){.number = THIRD_BIT,
+                             .n = b->n,
+                             .address = b->address,
+                             .dealt = {b->dealt[0], b->dealt[1]},
+                             .third = b->bit[part->role == REP3_P2 ? 1 : 0]};
+    return mal_third_send(t, part, &b->product);
 }
 
 /* Component c of the words of bits: u or v, minus twice the product. */
 static void bit_result(const mal_part *part, const bit_work *b, unsigned c, uint64_t *d) {
     const uint64_t *u[2];
-    mal_components(part, b->dealt, NULL, u);
-    memcpy(d, u[c] ? u[c] : b->bit[part->role == REP3_P2 ? 1 : 0], b->n * 8);
+    mal_components(part, b->dealt, b->bit[part->role == REP3_P2 ? 1 : 0], u);
+    memcpy(d, u[c], b->n * 8);
     add_scaled(d, b->product.z[c], (uint64_t)-2, b->n);
-}
-
-static void bit_take(seq_task *t, bit_work *b) {
-    mal_product_take(&b->product, task_received(t, rep3_next(t->env->me)));
 }
 
 /* ---- truncation ---- */
@@ -135,11 +119,10 @@ typedef struct {
     mal_sum sum;
     uint64_t *top[2], *carries[2], *half[2]; /* dealt words */
     uint64_t
-        *bit[4][2]; /* the bits that they are made of, as words: top, carry m, carry 64, half */
-    uint64_t *wrap; /* P2, P3: the top bit of r */
-    uint64_t *zero;
-    mal_product product; /* wrap * top */
-    mal_gates gates;     /* nearest: the borrow */
+        *bit[4][2];    /* the bits that they are made of, as words: top, carry m, carry 64, half */
+    uint64_t *wrap;    /* P2, P3: the top bit of r */
+    mal_third product; /* wrap * top */
+    mal_gates gates;   /* nearest: the borrow */
     bit_work borrow;
 } trunc_state;
 
@@ -147,12 +130,12 @@ static size_t trunc_deal_words(const trunc_state *s) {
     return s->part.count * (2 + s->nearest) + 64 * s->part.words;
 }
 
-/* Room for what I know, not set, and zeros. */
+/* Room for what I know, not set. */
 static int trunc_alloc(seq_task *t) {
     trunc_state *s = t->state;
     const size_t n = s->part.count;
     s->sum.bits = s->sum.carries = 64;
-    if (!(s->zero = mal_words(t, n)) || !(s->wrap = task_scratch(t, n * 8 + 64)))
+    if (!(s->wrap = task_scratch(t, n * 8 + 64)))
         return TASK_ERROR;
     for (unsigned side = 0; side < 2; side++) {
         uint64_t **all[] = {&s->x[side],      &s->top[side],    &s->carries[side],
@@ -242,9 +225,12 @@ static int trunc_product(seq_task *t) {
     uint64_t *dealt = (uint64_t *)(uintptr_t)task_received(t, rep3_prev(t->env->me));
     if (s->part.role == REP3_P2 && trunc_deal_all(t, dealt) < 0)
         return TASK_ERROR;
-    s->product =
-        (mal_product){.number = PRODUCT_WRAP, .n = s->part.count, .address = s->part.first};
-    return third_product(t, &s->part, &s->product, s->top, s->wrap, s->zero);
+    s->product = (mal_third){.number = THIRD_WRAP,
+                             .n = s->part.count,
+                             .address = s->part.first,
+                             .dealt = {s->top[0], s->top[1]},
+                             .third = s->wrap};
+    return mal_third_send(t, &s->part, &s->product);
 }
 
 /* The result: floor(A / 2^m) - floor(r / 2^m) + 2^(64-m) wrap (1 - top) - 2^(62-m). */
@@ -253,7 +239,7 @@ static void trunc_result(seq_task *t) {
     const size_t n = s->part.count;
     const unsigned m = s->m;
     const uint64_t unit = (uint64_t)1 << (64 - m);
-    mal_product_take(&s->product, task_received(t, rep3_next(t->env->me)));
+    mal_third_take(t, &s->part, &s->product);
     uint64_t *part[2] = {s->top[0], s->top[1]}; /* no longer needed */
     for (unsigned side = 0; side < 2; side++) {
         if (!mal_knows(&s->part, side))
@@ -329,11 +315,14 @@ static int borrow_step(seq_task *t, unsigned step) {
     }
     if (step == levels + 2)
         return bit_send_product(t, &s->part, &s->borrow);
-    bit_take(t, &s->borrow);
-    for (unsigned k = 0; k < 2; k++) {
-        bit_result(&s->part, &s->borrow, k, s->zero);
-        add_scaled((uint64_t *)s->d.c[k] + s->part.first, s->zero, (uint64_t)-1, s->part.count);
+    mal_third_take(t, &s->part, &s->borrow.product);
+    uint64_t *carry = mal_words(t, s->part.count);
+    for (unsigned k = 0; carry && k < 2; k++) {
+        bit_result(&s->part, &s->borrow, k, carry);
+        add_scaled((uint64_t *)s->d.c[k] + s->part.first, carry, (uint64_t)-1, s->part.count);
     }
+    if (!carry)
+        return TASK_ERROR;
     return TASK_DONE;
 }
 
@@ -629,7 +618,7 @@ static int b2a_step(seq_task *t) {
     }
     if (t->step_no == 1)
         return bit_send_product(t, &s->part, &s->bits);
-    bit_take(t, &s->bits);
+    mal_third_take(t, &s->part, &s->bits.product);
     uint64_t *word = mal_words(t, s->bits.n);
     if (!word)
         return TASK_ERROR;
@@ -687,7 +676,7 @@ static int select_step(seq_task *t) {
         mal_product_take(&s->product, task_received(t, rep3_next(t->env->me)));
         return TASK_DONE;
     }
-    bit_take(t, &s->bits);
+    mal_third_take(t, &s->part, &s->bits.product);
     for (unsigned k = 0; k < 2; k++) {
         s->word[k] = keep ? (uint64_t *)reg[SEQ_ARG_SELECT_KEEP_k].c[k] + s->part.first
                           : mal_words(t, s->part.count);
@@ -722,14 +711,19 @@ void mal_start_select(seq_vm *vm, const seq_call *call) {
 
 /* ---- what calls leave to be verified ---- */
 
-/* Bytes of a word's, and of 64 bits', statement for all three provers; of one prover's alone. */
-enum { PRODUCT_BYTES = 80, DEALT_BYTES = 27 };
+/* Bytes of a statement's word in the log of a party, on average: of a product, of a product with
+ * what P2 and P3 know, of a dealt word; of a truncation, and of what nearest rounding needs besides
+ * its gates. */
+enum {
+    PRODUCT_BYTES = 48,
+    THIRD_BYTES = 27,
+    DEALT_BYTES = 16,
+    TRUNC_BYTES = 97,
+    NEAREST_BYTES = 59
+};
 
 static uint64_t rounding_bytes(int64_t m, int64_t mode) {
-    if (m == 0)
-        return 0;
-    const uint64_t probabilistic = 3 * DEALT_BYTES + PRODUCT_BYTES;
-    return mode ? probabilistic + 2 * DEALT_BYTES + PRODUCT_BYTES + 5 * (uint64_t)m : probabilistic;
+    return m == 0 ? 0 : TRUNC_BYTES + (mode ? NEAREST_BYTES + 2 * (uint64_t)m : 0);
 }
 
 void mal_account(seq_vm *vm, const seq_call *c) {
@@ -746,25 +740,25 @@ void mal_account(seq_vm *vm, const seq_call *c) {
                   (PRODUCT_BYTES + rounding_bytes(a[SEQ_ARG_TRUNC_m], a[SEQ_ARG_TRUNC_mode]));
         return;
     case SEQ_OP_LTZ: /* sums, then an adder */
-        s->due += (uint64_t)(a[SEQ_ARG_LTZ_n] * a[SEQ_ARG_LTZ_bits] * 4);
+        s->due += (uint64_t)(a[SEQ_ARG_LTZ_n] * a[SEQ_ARG_LTZ_bits]) * 5 / 2;
         return;
     case SEQ_OP_A2B:
-        s->due += (uint64_t)(a[SEQ_ARG_A2B_n] * a[SEQ_ARG_A2B_bits] * 8);
+        s->due += (uint64_t)(a[SEQ_ARG_A2B_n] * a[SEQ_ARG_A2B_bits]) * 5;
         return;
     case SEQ_OP_EQZ:
-        s->due += (uint64_t)(a[SEQ_ARG_EQZ_n] * a[SEQ_ARG_EQZ_bits] * 2);
+        s->due += (uint64_t)(a[SEQ_ARG_EQZ_n] * a[SEQ_ARG_EQZ_bits]) * 5 / 4;
         return;
     case SEQ_OP_AND:
         s->due += (uint64_t)(a[SEQ_ARG_AND_n] * a[SEQ_ARG_AND_p]) * PRODUCT_BYTES / 64;
         return;
     case SEQ_OP_B2A:
-        s->due += (uint64_t)(a[SEQ_ARG_B2A_n] * a[SEQ_ARG_B2A_p]) * (PRODUCT_BYTES + DEALT_BYTES);
+        s->due += (uint64_t)(a[SEQ_ARG_B2A_n] * a[SEQ_ARG_B2A_p]) * (THIRD_BYTES + DEALT_BYTES);
         return;
     case SEQ_OP_SELECT:
-        s->due += (uint64_t)a[SEQ_ARG_SELECT_n] * (2 * PRODUCT_BYTES + DEALT_BYTES);
+        s->due += (uint64_t)a[SEQ_ARG_SELECT_n] * (PRODUCT_BYTES + THIRD_BYTES + DEALT_BYTES);
         return;
     case SEQ_OP_SELECT_KEEP:
-        s->due += (uint64_t)a[SEQ_ARG_SELECT_KEEP_n] * (2 * PRODUCT_BYTES + DEALT_BYTES);
+        s->due += (uint64_t)a[SEQ_ARG_SELECT_KEEP_n] * (PRODUCT_BYTES + THIRD_BYTES + DEALT_BYTES);
         return;
     case SEQ_OP_SELECT_KEPT:
         s->due += (uint64_t)a[SEQ_ARG_SELECT_KEPT_n] * PRODUCT_BYTES;

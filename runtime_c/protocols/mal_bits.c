@@ -54,7 +54,9 @@ static int sum_statements(seq_task *t, const mal_part *part, const mal_sum *s,
                           uint64_t *const x[2]) {
     static const unsigned as[3] = {[REP3_P1] = DZK_P, [REP3_P2] = DZK_W, [REP3_P3] = DZK_V};
     const size_t n = part->words, all = s->carries * n;
-    dzk_segment *seg = dzk_add(t, &mal_of(t)->log, DZK_BITS, as[part->role], 0, all);
+    const unsigned arrays = DZK_FIRST | DZK_SECOND | DZK_CLAIM | DZK_LAST; /* P: both pairs */
+    dzk_segment *seg = dzk_add(t, &mal_of(t)->log, DZK_BITS, as[part->role], 0, all,
+                               part->role == REP3_P1 ? arrays : arrays & ~(unsigned)DZK_LAST);
     uint64_t *spare = mal_words(t, n);
     if (!seg || !spare)
         return TASK_ERROR;
@@ -127,32 +129,27 @@ REP3_KERNEL static void xor_and(uint64_t *restrict d, const uint64_t *a, const u
 
 int mal_gates_send(seq_task *t, const mal_part *part, mal_gates *g, const rep3_gate *gates,
                    unsigned count, unsigned level) {
-    dzk_log *log = &mal_of(t)->log;
     const size_t n = g->words, all = count * n;
     uint64_t *send = (uint64_t *)rep3_send(t, rep3_prev(t->env->me), all * 8);
-    dzk_segment *as_p = dzk_add(t, log, DZK_BITS, DZK_P, 1 + level, all);
-    dzk_segment *as_v = dzk_add(t, log, DZK_BITS, DZK_V, 1 + level, all);
-    dzk_segment *as_w = dzk_add(t, log, DZK_BITS, DZK_W, 1 + level, all);
-    if ((all && !send) || !as_p || !as_v || !as_w)
+    dzk_segment *s[3];
+    if ((all && !send) || dzk_add_product(t, &mal_of(t)->log, DZK_BITS, 1 + level, all, s) < 0)
         return TASK_ERROR;
     for (unsigned i = 0; i < count; i++) {
         const size_t x = gates[i].x * n, y = gates[i].y * n, at = i * n;
         const uint64_t *x0 = g->form[0] + x, *x1 = g->form[1] + x;
         const uint64_t *y0 = g->form[0] + y, *y1 = g->form[1] + y;
-        uint64_t *next = as_v->x[2] + at, *prev = as_w->x[2] + at;
+        uint64_t *next = s[DZK_V]->x[2] + at, *prev = s[DZK_W]->x[2] + at;
         const uint32_t purpose = MAL_GATE + 1024 * level + i;
         prg_words(&part->keys.next, purpose, part->first / 64, next, n);
         prg_words(&part->keys.prev, purpose, part->first / 64, prev, n);
         gate_part(send + at, next, prev, x0, x1, y0, y1, n);
         xor_and(next, x1, y1, n);
         const uint64_t *const p[4] = {x0, y0, x1, y1};
-        for (unsigned k = 0; k < 4; k++) {
-            memcpy(as_p->x[k] + at, p[k], n * 8);
-            memcpy((k < 2 ? as_w->x[k] : as_v->x[k - 2]) + at, p[k], n * 8);
-        }
+        for (unsigned k = 0; k < 4; k++)
+            memcpy(s[DZK_P]->x[k] + at, p[k], n * 8);
     }
     vm_cheat(t->env, "gates", send, all * 8);
-    g->pending = as_v->x[2];
+    g->pending = s[DZK_V]->x[2];
     for (unsigned i = 0; i < count; i++) {
         uint64_t *d = g->form[0] + gates[i].dst * n;
         if (gates[i].add)

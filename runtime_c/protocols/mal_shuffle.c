@@ -119,7 +119,7 @@ static int shuffle_begin(seq_task *t) {
     dzk_matrix *m = dzk_add_matrix(t, &mal_of(t)->log, s->size, s->size, 2 * s->size);
     s->statement = m;
     for (unsigned c = 0; m && c < 2; c++)
-        if (!(m->moved[c] = malloc(s->rows * sizeof *m->moved[c])))
+        if (!(m->moved[c] = dzk_log_words(&mal_of(t)->log, (s->rows + 1) / 2)))
             return task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for an order");
     return m ? 0 : TASK_ERROR;
 }

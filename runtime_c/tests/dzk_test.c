@@ -45,23 +45,28 @@ static int rows(const dzk_field *f, unsigned kappa) {
     const size_t count = WORDS * (f->ring == DZK_BITS ? 64 : 1), all = (size_t)WORDS << kappa;
     uint64_t weight[64 * WORDS], *x[4], *d = malloc(count * f->words * 8);
     uint64_t *g = calloc(DZK_MAX_POINTS * f->words, 8), lambda[64 * DZK_MAX_DEGREE];
+    const uint64_t *tile[4][WORDS / DZK_LANES];
+    const dzk_tiles tiles[4] = {tile[0], tile[1], tile[2], tile[3]};
     int failed = !d || !g;
     fill(weight, 64 * WORDS);
     fill(lambda, f->words << kappa);
     for (unsigned k = 0; k < 4; k++)
-        if ((x[k] = aligned_alloc(64, all * 8)))
+        if ((x[k] = aligned_alloc(64, all * 8))) {
             fill(x[k], all);
-        else
+            for (size_t i = 0; i < WORDS / DZK_LANES; i++)
+                tile[k][i] = x[k] + (i * DZK_LANES << kappa);
+        } else {
             failed = 1;
+        }
     if (!failed) {
-        dzk_compress(f, d, x[0], (size_t)1 << kappa, WORDS, lambda);
+        dzk_compress(f, d, tiles[0], (size_t)1 << kappa, WORDS, lambda);
         show("compress", f->degree, kappa, d, count * f->words);
         dzk_weigh(f, d, weight, count);
         show("weigh", f->degree, kappa, d, count * f->words);
-        dzk_weighted_rows(f, g, x[1], (size_t)1 << kappa, WORDS, weight);
+        dzk_weighted_rows(f, g, tiles[1], (size_t)1 << kappa, WORDS, weight);
         show("weighted", f->degree, kappa, g, f->words << kappa);
         memset(g, 0, DZK_MAX_POINTS * f->words * 8);
-        failed = dzk_evaluate(f, g, x, kappa, WORDS, weight);
+        failed = dzk_evaluate(f, g, tiles, kappa, WORDS, weight);
         show("evaluate", f->degree, kappa, g, DZK_MAX_POINTS * f->words);
     }
     for (unsigned k = 0; k < 4; k++)
