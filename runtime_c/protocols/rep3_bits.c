@@ -11,21 +11,25 @@ typedef struct {
     size_t plane; /* words in a plane of the result */
 } adder_state;
 
-/* Items: roles. A = x1 + x2 and B = x3, or B = x3 - 1 where all propagates mean zero. */
+/* Items: parts of roles. A = x1 + x2 and B = x3, or B = x3 - 1 where all propagates mean zero. */
+enum { SLICE_PARTS = 8 };
 static void slice_roles(void *arg, size_t begin, size_t end) {
     const seq_task *t = arg;
     const adder_state *s = t->state;
     const rep3_word *words = rep3_words(t->env);
     const unsigned bits = s->ad.plan.bits;
-    for (size_t role = begin; role < end; role++) {
+    for (size_t item = begin; item < end; item++) {
+        const size_t role = item / SLICE_PARTS, i = item % SLICE_PARTS;
         const unsigned r = rep3_third(t->env->me, (unsigned)role);
-        const size_t at = 64 * s->ad.part.first[r] * words->word;
+        const size_t all = s->ad.part.blocks[r], from = all * i / SLICE_PARTS;
+        const size_t to = all * (i + 1) / SLICE_PARTS, left = s->ad.part.count[r] - 64 * from;
+        const size_t at = 64 * (s->ad.part.first[r] + from) * words->word;
         const uint8_t *x0 = (const uint8_t *)s->a.c[0] + at, *x1 = (const uint8_t *)s->a.c[1] + at;
         const int minus_one = role != REP3_P1 && s->ad.plan.kind == REP3_ZERO_TEST;
-        if (s->ad.part.count[r])
-            words->slice(t->env->bits, s->ad.in[role], s->ad.part.blocks[r], bits,
-                         role == REP3_P2 ? x1 : x0, role == REP3_P1 ? x1 : NULL, minus_one,
-                         s->ad.part.count[r]);
+        if (from < to)
+            words->slice(t->env->bits, s->ad.in[role] + from, all, bits, role == REP3_P2 ? x1 : x0,
+                         role == REP3_P1 ? x1 : NULL, minus_one,
+                         left < 64 * (to - from) ? left : 64 * (to - from));
     }
 }
 
@@ -34,7 +38,7 @@ static int adder_begin(seq_task *t) {
     const unsigned me = t->env->me;
     if (rep3_adder_alloc(t, &s->ad) < 0)
         return TASK_ERROR;
-    par_for(t->env->pool, 3, 1, slice_roles, t);
+    par_for(t->env->pool, 3 * (size_t)SLICE_PARTS, 1, slice_roles, t);
     const size_t bytes = rep3_adder_deal_bytes(&s->ad, rep3_third(me, REP3_P1));
     uint8_t *message = rep3_send(t, rep3_next(me), bytes);
     if (bytes && !message)

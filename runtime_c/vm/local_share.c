@@ -75,7 +75,7 @@ static seq_status smulc(seq_vm *vm, const seq_instr *in) {
 
 static seq_status smuli(seq_vm *vm, const seq_instr *in) {
     for (unsigned i = 0; i < components(vm); i++) {
-        vm->env.ring->muli(REG_S(SMULI, d, i), REG_S(SMULI, a, i), ARG(SMULI, imm), SIZE(SMULI, n));
+        local_muli(vm, REG_S(SMULI, d, i), REG_S(SMULI, a, i), ARG(SMULI, imm), SIZE(SMULI, n));
     }
     return SEQ_OK;
 }
@@ -85,7 +85,7 @@ static seq_status scopy(seq_vm *vm, const seq_instr *in) {
     program_walk(vm->program, in, SEQ_ARG_SCOPY_shape, SEQ_ARG_SCOPY_dstr, SEQ_ARG_SCOPY_sstr,
                  &walk);
     for (unsigned i = 0; i < components(vm); i++) {
-        vm->env.ring->copy(REG_S(SCOPY, d, i), REG_S(SCOPY, a, i), &walk);
+        local_walk(vm, vm->env.ring->copy, REG_S(SCOPY, d, i), REG_S(SCOPY, a, i), &walk);
     }
     return SEQ_OK;
 }
@@ -94,7 +94,7 @@ static seq_status sacc(seq_vm *vm, const seq_instr *in) {
     ring_walk walk;
     program_walk(vm->program, in, SEQ_ARG_SACC_shape, SEQ_ARG_SACC_dstr, SEQ_ARG_SACC_sstr, &walk);
     for (unsigned i = 0; i < components(vm); i++) {
-        vm->env.ring->acc(REG_S(SACC, d, i), REG_S(SACC, a, i), &walk);
+        local_walk(vm, vm->env.ring->acc, REG_S(SACC, d, i), REG_S(SACC, a, i), &walk);
     }
     return SEQ_OK;
 }

@@ -62,8 +62,8 @@ void *memory_take(seq_vm *vm, size_t bytes) {
 }
 
 /* Overwrite what is not zero. Pages that were never written are only read, which takes no memory:
- * they are one page of the kernel's. (Asking which pages are resident would name these too, and miss
- * swapped ones.) */
+ * they are one page of the kernel's. (Asking which pages are resident would name these too, and
+ * miss swapped ones.) */
 static void wipe_written(uint8_t *m, size_t bytes) {
     enum { PIECE = 4096 };
     for (size_t at = 0; at < bytes; at += PIECE) {

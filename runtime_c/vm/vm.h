@@ -196,6 +196,10 @@ vm_local local_handler(uint32_t op); /* NULL if there is none */
 typedef void (*vm_binary)(void *d, const void *a, const void *b, size_t n);
 void local_binary(seq_vm *vm, vm_binary fn, void *d, const void *a, const void *b, size_t n,
                   size_t word);
+void local_muli(seq_vm *vm, void *d, const void *a, int64_t imm, size_t n);
+/* ring->copy or ring->acc, over the pool where no two indices have the same destination. */
+typedef void (*local_walk_fn)(void *d, const void *a, const ring_walk *walk);
+void local_walk(seq_vm *vm, local_walk_fn fn, void *d, const void *a, const ring_walk *walk);
 seq_status local_check_rows(seq_vm *vm, const void *idx, size_t rows, uint64_t limit);
 /* cgather or sgather on one component; arg: its operands, indices checked. */
 void local_gather(seq_vm *vm, unsigned file, unsigned component, const int64_t *arg);

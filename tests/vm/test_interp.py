@@ -319,6 +319,48 @@ CASES: dict[str, tuple[str, str, int, Expect]] = {
 }
 
 
+LONG = {
+    "transposed": "scopy d=s{d} a=s0 shape=[300,200] dstr=[1,300] sstr=[200,1]",
+    "backwards": "scopy d=s{d} a=s59999 shape=[60000] dstr=[1] sstr=[-1]",
+    "repeated": "scopy d=s{d} a=s0 shape=[200,300] dstr=[300,1] sstr=[1,0]",
+    "sums": "sfill d=s{d} imm=0 n=60000\nsacc d=s{d} a=s0 shape=[200,300] dstr=[0,1] sstr=[300,1]",
+    "overlapping": "sfill d=s{d} imm=0 n=60000\n"
+    "sacc d=s{d} a=s0 shape=[300,200] dstr=[1,1] sstr=[200,1]",
+    "windows": "sfill d=s{d} imm=0 n=60000\n"
+    "sacc d=s{d} a=s0 shape=[100,3,200] dstr=[200,200,1] sstr=[600,200,1]",
+    "factor": "smuli d=s{d} a=s0 imm=-7 n=60000",
+}
+
+
+@pytest.mark.parametrize("bits", [64, 128])
+def test_threads_share_long_local_work(runner: Path, tmp_path: Path, bits: int) -> None:
+    """Also where some indices lead to the same place, which only one thread may fill."""
+    at, lines = 60000, []
+    for code in LONG.values():
+        lines.append(code.format(d=at))
+        at += 60000
+    text = f"""
+.meta domain=0 ring_bits={bits} k=31 f=16 stat=40 rounding=1 s_size={at} b_size=0 c_size=60000 \
+handles=1 checked=0
+.string ""
+.string "prog.py"
+.string "y"
+.output name="y" party=all f=0 planes=0 shape=[{at - 60000}]
+.line "prog.py":1
+cuniform d=c0 lo=-1000000 hi=1000000 stream=0 n=60000
+sset d=s0 a=c0 n=60000
+{chr(10).join(lines)}
+output h=0 out=0 a=s60000 n={at - 60000}
+join h=0
+end
+"""
+    path = tmp_path / "program.sqb"
+    path.write_bytes(encode(assemble(text)))
+    found = [run(runner, path, "emulate", 1, "--threads", t) for t in ("1", "3")]
+    assert [r.status for r in found] == [0, 0], found[0].stderr + found[1].stderr
+    assert found[0].outputs == found[1].outputs and any(found[0].outputs[0, 0])
+
+
 @pytest.mark.parametrize(("protocol", "parties"), EXECUTORS)
 @pytest.mark.parametrize("bits", BITS)
 @pytest.mark.parametrize("name", CASES)
