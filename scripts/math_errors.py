@@ -38,7 +38,7 @@ class Case:
     """One function.
 
     Attributes:
-        name: of the function in `lang.functions`; `div` is the operator.
+        function: its name in `lang.functions`; `div` is the operator.
         domain: in words.
         sample: (config, number of points, coins) -> operands, edges of the domain among them.
         truth: the same function of float64 arrays.
@@ -46,19 +46,25 @@ class Case:
         attrs: further arguments.
     """
 
-    name: str
+    function: str
     domain: str
     sample: Callable[[Config, int, np.random.Generator], list[Array]]
     truth: Callable[..., Array]
     bound: float
     attrs: tuple[tuple[str, Any], ...] = ()
 
+    @property
+    def name(self) -> str:
+        """The function, and which form of it: no other case has the same."""
+        return " ".join([self.function, *(v for _, v in self.attrs if isinstance(v, str))])
+
 
 def on_grid(x: Array, c: Config) -> Array:
-    """Rounded down to multiples of 2^-f within what k bits hold."""
-    limit = 2.0 ** (c.k - 1 - c.f)
+    """Rounded down to multiples of 2^-f within what k bits (and float64) hold: +-inf are the ends,
+    +-(2^(k - 1 - f) - 2^-f)."""
+    end = 2.0 ** (c.k - 1 - c.f) - 2.0 ** max(-c.f, c.k - 1 - c.f - 53)
     x = np.floor(np.asarray(x, dtype=np.float64) * 2.0**c.f) / 2.0**c.f
-    return np.clip(x, -limit + 2.0 ** (c.k - 1 - c.f - 52), np.nextafter(limit, 0))
+    return np.clip(x, -end, end)
 
 
 def grid(low: float, high: float, c: Config, n: int) -> Array:
@@ -83,9 +89,16 @@ def _signed(c: Config, n: int, least: float) -> Array:
     return np.concatenate([x, -x])
 
 
+def anything(far: float, c: Config, n: int) -> Array:
+    """`grid` from -far to far, and every magnitude up to the ends of what k bits hold, which are
+    the first and the last."""
+    ends = on_grid([-np.inf, np.inf], c)
+    return np.concatenate([ends[:1], grid(-far, far, c, n), _signed(c, n // 8, 0.0), ends[1:]])
+
+
 def _exp(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
     top = (c.k - 1 - c.f) * np.log(2) - 2.0**-9
-    return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
+    return [np.concatenate([grid(-1.2 * c.f, top, c, n), on_grid([-np.inf], c)])]
 
 
 def _small_root(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
@@ -102,12 +115,18 @@ def _angles(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
 
 def _exp2(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
     top = c.k - 1 - c.f - 2.0**-9
-    return [np.concatenate([grid(-1.2 * c.f, top, c, n), [-(2.0 ** (c.k - 2 - c.f))]])]
+    return [np.concatenate([grid(-1.2 * c.f, top, c, n), on_grid([-np.inf], c)])]
 
 
 def _whole(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
-    far = 2.0 ** (c.k - 2 - c.f)
-    return [np.concatenate([grid(-1.2 * c.f, 1.2 * c.f, c, n), [-far, far - 1]])]
+    return [anything(1.2 * c.f, c, n)]
+
+
+def _images(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    x = rng.normal(size=(n // 16, 1, 4, 4))
+    x[0, 0, :2, :2] = [[-np.inf, np.inf], [0.0, -np.inf]]
+    x[0, 0, 2:, 2:] = -np.inf
+    return [on_grid(x, c)]
 
 
 def _div(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
@@ -122,9 +141,15 @@ def _rows(c: Config, n: int, rng: np.random.Generator, classes: int = 10) -> Arr
         [0.1, 2.0, 20.0], (1, classes)
     )
     x[0], x[1] = 0.0, 5.0
-    x[2, :] = -(2.0 ** (c.k - 4 - c.f))
-    x[2, 3] = 2.0 ** (c.k - 4 - c.f)
+    x[2, :] = -np.inf
+    x[2, 3] = np.inf
     return on_grid(x, c)
+
+
+def _close_rows(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    x = _rows(c, n, rng)
+    x[2] = on_grid(x[2] / 2.001, c)
+    return [x]
 
 
 def _log_softmax(z: Array) -> Array:
@@ -138,11 +163,10 @@ def _targets(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
 
 
 CASES: tuple[Case, ...] = (
-    Case("relu", "all", lambda c, n, r: [grid(-40, 40, c, n)], lambda x: x.clip(0), 0.0),
-    Case("maximum", "all", lambda c, n, r: [grid(-40, 40, c, n), grid(-40, 40, c, n)[::-1].copy()],
+    Case("relu", "all", lambda c, n, r: [anything(40, c, n)], lambda x: x.clip(0), 0.0),
+    Case("maximum", "all", lambda c, n, r: [anything(40, c, n), anything(40, c, n)[::-1].copy()],
          np.maximum, 0.0),
-    Case("max_pool2d", "all; 2 x 2",
-         lambda c, n, r: [on_grid(r.normal(size=(n // 16, 1, 4, 4)), c)],
+    Case("max_pool2d", "all; 2 x 2", _images,
          lambda x: x.reshape(-1, 1, 2, 2, 2, 2).max(axis=(3, 5)), 0.0, (("kernel", 2),)),
     Case("reduce_max", "all; of 10", lambda c, n, r: [_rows(c, n, r)], lambda x: x.max(axis=1), 0.0,
          (("axis", 1),)),
@@ -160,6 +184,7 @@ CASES: tuple[Case, ...] = (
     Case("softplus", "all", _whole, special.softplus, 1.3),
     Case("erf", "all", _whole, special.erf, 1.6),
     Case("gelu", "all", _whole, lambda x: special.gelu(x, "none"), 1.6),
+    Case("gelu", "all", _whole, lambda x: special.gelu(x, "tanh"), 1.6, (("approximate", "tanh"),)),
     Case("sin", "abs(x) < 2^14 (f = 16), 2^28 (f = 32)", _angles, np.sin, 1.4),
     Case("cos", "the same", _angles, np.cos, 1.4),
     Case("sort", "all; of 10", lambda c, n, r: [_rows(c, n, r)], lambda x: np.sort(x, axis=1), 0.0,
@@ -170,9 +195,9 @@ CASES: tuple[Case, ...] = (
          (("axis", 1),)),
     Case("softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)],
          lambda z: np.exp(_log_softmax(z)), 1.2, (("axis", 1),)),
-    Case("log_softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)], _log_softmax, 1.4,
-         (("axis", 1),)),
-    Case("cross_entropy", "one-hot targets; of 10", _targets,
+    Case("log_softmax", "all; of 10; results beyond the range are its end", _close_rows,
+         _log_softmax, 1.4, (("axis", 1),)),
+    Case("cross_entropy", "one-hot targets, result below 2^(k - 5 - f); of 10", _targets,
          lambda z, y: np.asarray(-(y * _log_softmax(z)).sum() / len(z)), 2.0),
 )  # fmt: skip
 
@@ -183,7 +208,7 @@ def trace(case: Case | None, shapes: Sequence[tuple[int, ...]], config: Config) 
     @program
     def main() -> None:
         xs = [Party(0).input(f"x{i}") for i in range(len(shapes))]
-        function = getattr(functions, case.name, operator.truediv) if case else lambda x, *_: x
+        function = getattr(functions, case.function, operator.truediv) if case else lambda x, *_: x
         y = function(*xs, **dict(case.attrs if case else ()))
         output("y", y[0] if isinstance(y, tuple) else y)
 

@@ -1,6 +1,7 @@
 """Functions of secret values, written in the language: importing this registers all lowerings.
 
-Every function states its domain, its error and its rounds; `docs/math.md` has the measured errors.
+Every function states its domain and its rounds; `docs/math.md` has the bounds of errors, which
+`scripts/math_errors.py` sets and the tests hold, and what was measured.
 """
 
 from . import (

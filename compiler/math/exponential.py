@@ -114,7 +114,6 @@ def exp2(x: Tensor) -> Tensor:
 def sigmoid(x: Tensor) -> Tensor:
     """1 / (1 + exp(-x)) for every x, from y = 1 / (1 + exp(-|x|)) as y or 1 - y.
 
-    Error: 1.2 units.
     Rounds: a comparison, a selection, `exponential`, 4 (f = 16) or 5 products with truncation, a
     selection.
     """
@@ -125,7 +124,7 @@ def sigmoid(x: Tensor) -> Tensor:
 def tanh(x: Tensor) -> Tensor:
     """tanh(x) = 2 sigmoid(2 x) - 1 for every x.
 
-    Error: 1.3 units. Rounds: those of `sigmoid`.
+    Rounds: those of `sigmoid`.
     """
     f = precision(x)
     return plus(shifted(_sigmoid(shifted(x, 1), f + 1), 1), -1.0)
@@ -149,7 +148,6 @@ def _log1p(t: NDArray[np.float64]) -> NDArray[np.float64]:
 def softplus(x: Tensor) -> Tensor:
     """log(1 + exp(x)) for every x: max(x, 0) + log(1 + exp(-|x|)), the latter by a polynomial.
 
-    Error: 1.2 units.
     Rounds: a comparison, a selection, `exponential`, 3 (f = 16) or 4 products with truncation, a
     truncation.
     """
@@ -179,7 +177,6 @@ def softmax(x: Tensor, *, axis: int) -> Tensor:
     The maximum is subtracted first, so the sum lies in [1, n]: its reciprocal needs no
     normalisation up to n = 16.
 
-    Error: 1.2 units.
     Rounds: the maximum, `exponential`, `reciprocal_above_one` (5 products for n = 10), a product.
     """
     f = precision(x)
@@ -195,11 +192,17 @@ def softmax(x: Tensor, *, axis: int) -> Tensor:
 def log_softmax(x: Tensor, *, axis: int) -> Tensor:
     """x_i - log of sum of exp(x_j) along an axis.
 
-    Error: 1.3 units. Rounds: the maximum, `exponential`, `logarithm`.
+    x_i - max may be twice what k bits hold. It is limited, beside the exponential, to what the
+    logarithm, which is below that of 2 n, cannot bring out of the range.
+
+    Rounds: the maximum, `exponential`, `logarithm`.
     """
     d, _, total, n = _shifted_exponentials(x, axis)
-    low = precision(total)
-    log_total = logarithm(total, low, low + n.bit_length(), precision(x))
+    f, low = precision(x), precision(total)
+    least = n.bit_length() - 2.0 ** (config().k - 1 - f)
+    beyond = plus(d, -least)
+    d = sub(d, select(is_negative(beyond), beyond))
+    log_total = logarithm(total, low, low + n.bit_length(), f)
     return sub(d, expand(log_total, x.shape))
 
 
@@ -207,9 +210,9 @@ def log_softmax(x: Tensor, *, axis: int) -> Tensor:
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Mean over rows of -sum of target_j * log_softmax(logits)_j; rows of `target` sum to 1.
 
-    Computed as the mean of log(sum of exp(d_j)) - sum of target_j d_j, d = logits - max.
+    Computed as the mean of log(sum of exp(d_j)) - sum of target_j d_j, d = logits - max. The mean
+    has guard bits, so it must be below 2^(k - 5 - f); losses of single rows need not.
 
-    Error: 2 units for one-hot rows.
     Rounds: those of `log_softmax`, and two products.
     """
     f, batch = precision(logits), logits.shape[0]

@@ -107,8 +107,8 @@ def erf(x: Tensor) -> Tensor:
 
     Where 1 - erf|x| is below a quarter of a unit it is +-1; between, x times a polynomial in x^2.
 
-    Error: 1.3 units. Rounds: a comparison, a selection, a product, 4 products of the polynomial (5
-    at f = 32), and one.
+    Rounds: a comparison, a selection, a product, 4 products of the polynomial (5 at f = 32), and
+    one.
     """
     f, fine = precision(x), working()
     edge = _edge(_erf_rest, config().f)
@@ -160,8 +160,8 @@ def gelu(x: Tensor, *, approximate: str) -> Tensor:
 
     GELU(x) - x / 2 is even: a polynomial in x^2 up to where GELU(x) is x or 0 to a quarter unit.
 
-    Error: 1.6 units. Rounds: a comparison, a selection, a product, 4 products of the polynomial (5
-    at f = 32), a truncation.
+    Rounds: a comparison, a selection, a product, 4 products of the polynomial (5 at f = 32), a
+    truncation.
     """
     form = _Form(approximate)
     f, fine = precision(x), working()

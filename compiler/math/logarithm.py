@@ -42,7 +42,7 @@ def logarithm(x: Tensor, low: int, high: int, f: int, base: float = math.e) -> T
     f: 7 at f = 16, 13 at f = 32 ([AlySmart2019] has the idea, with a rational function there).
     Nothing is rounded between the polynomial's last product and the result.
 
-    Error: 1.2 units of 2^-f. Rounds: `normalise`, 3 or 4 products with truncation, a truncation.
+    Rounds: `normalise`, 3 or 4 products with truncation, a truncation.
     """
     fine = working()
     n = normalise(x, low, high, fine + 2)
@@ -57,11 +57,11 @@ def logarithm(x: Tensor, low: int, high: int, f: int, base: float = math.e) -> T
 
 @lowering("log")
 def log(x: Tensor) -> Tensor:
-    """ln(x) for x > 0; some number otherwise. Error and rounds: see `logarithm`."""
+    """ln(x) for x > 0; some number otherwise. Rounds: see `logarithm`."""
     return logarithm(x, 0, config().k - 1, precision(x))
 
 
 @lowering("log2")
 def log2(x: Tensor) -> Tensor:
-    """log2(x) for x > 0; some number otherwise. Error and rounds: see `logarithm`."""
+    """log2(x) for x > 0; some number otherwise. Rounds: see `logarithm`."""
     return logarithm(x, 0, config().k - 1, precision(x), 2.0)

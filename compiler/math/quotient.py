@@ -105,7 +105,7 @@ def reciprocal(x: Tensor) -> Tensor:
     A polynomial of degree 8 (f = 16) or 14 in the scale of the top bit, which [CatrinaSaxena2010]
     does with Goldschmidt's iteration in more rounds.
 
-    Error: 1.3 units. Rounds: `normalise`, `reciprocal_on`, and one product.
+    Rounds: `normalise`, `reciprocal_on`, and one product.
     """
     f = precision(x)
     n, w = _parts(x, product_bits() - config().k)
@@ -125,7 +125,7 @@ def div(a: Tensor, b: Tensor) -> Tensor:
     a is brought to the scale of b's mantissa u while 1/u <= 2 is computed; its rounding there
     counts twice.
 
-    Error: 3.1 units. Rounds: those of `reciprocal`.
+    Rounds: those of `reciprocal`.
     """
     f, c = precision(b), config()
     if 2 * c.k - c.f > c.ring_bits:

@@ -82,7 +82,7 @@ def sqrt(x: Tensor) -> Tensor:
     u^(-1/2) (u 2^(-d - r)) 2^((r + e) / 2), where the polynomial for u^(-1/2) runs beside the rest.
     At x = 0 the polynomial is some number, and with f > k - 20 a checked run may report it.
 
-    Error: 1.2 units. Rounds: those of `rsqrt`.
+    Rounds: those of `rsqrt`.
     """
     f = precision(x)
     h = _halves(x, f)
@@ -105,7 +105,7 @@ def rsqrt(x: Tensor, *, approximate: str) -> Tensor:
     [1/4, 1], and a polynomial of degree 4 that is not rounded: relative error below 2^-7, and
     half the bytes.
 
-    Error: 1.2 units. Rounds: `leading_zeros`, b2a, 2 products without truncation to the power (3
+    Rounds: `leading_zeros`, b2a, 2 products without truncation to the power (3
     at f = 32), another and one with; 3 products of the polynomial (4 at f = 32); one product.
     """
     f = precision(x)

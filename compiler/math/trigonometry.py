@@ -69,7 +69,7 @@ def sin(x: Tensor) -> Tensor:
     """sin(x) for |x| < 2^m, m = min(k - 1 - f, 15 / 32 ring_bits - f): at f = 16 and k = 31 for
     every x, at f = 32 and k = 63 up to 2^28.
 
-    Error: 1.3 units. Rounds: a2b, b2a, a truncation, a product, 2 (f = 16) or 3 products of the
+    Rounds: a2b, b2a, a truncation, a product, 2 (f = 16) or 3 products of the
     polynomial, and one.
     """
     return _sine(x, 0)
@@ -77,5 +77,5 @@ def sin(x: Tensor) -> Tensor:
 
 @lowering("cos")
 def cos(x: Tensor) -> Tensor:
-    """cos(x) = sin(x + pi / 2). Domain, error and rounds: see `sin`."""
+    """cos(x) = sin(x + pi / 2). Domain and rounds: see `sin`."""
     return _sine(x, 1)
