@@ -15,16 +15,22 @@ from .losses import (
     MSELoss,
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
-    count_correct,
     cross_entropy,
-    evaluate,
     mse_loss,
 )
 from .module import Identity, Lambda, Module, Sequential
 from .normalization import BatchNorm1d, BatchNorm2d, LayerNorm, fold_batch_norm, fuse_bn_eval
 from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
 from .recurrent import GRU, LSTM
-from .training import accuracy, augmentation_named, fit, optimizer_named, schedule_named
+from .training import (
+    accuracy,
+    augmentation_named,
+    count_correct,
+    evaluate,
+    fit,
+    optimizer_named,
+    schedule_named,
+)
 
 __all__ = [
     "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",

@@ -1,4 +1,4 @@
-"""Losses, as functions and as modules, and what is counted in an evaluation."""
+"""Losses, as functions and as modules."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import math
 from typing import Any
 
 from .. import lang
-from ..lang import Operators, Tensor, Variable, arange, current, loop, stack
+from ..lang import Operators, Tensor, current, stack
 from .layers import one_hot
 from .module import Module, only
-from .normalization import fold_batch_norm
 
 _REDUCTIONS = ("mean", "sum", "none")
 
@@ -44,7 +43,8 @@ def cross_entropy(
         target: integers 0 ... classes - 1 of shape (batch, ...), or one-hot rows or class
             probabilities, of the input's shape. Integers become one-hot rows here: for labels that
             are used often, do that once (`one_hot`).
-        reduction: "mean" or "sum" over the batch, "none": of shape (batch, ...).
+        reduction: "mean" or "sum" over the batch, where rows of targets sum to 1; "none": of shape
+            (batch, ...), for rows of any sum.
         label_smoothing: in [0, 1]: so much of each target is spread evenly over the classes.
     """
     only("cross_entropy", weight=(weight, None))
@@ -189,30 +189,3 @@ class BCEWithLogitsLoss(_Loss):
     ) -> None:
         only("BCEWithLogitsLoss", pos_weight=(pos_weight, None))
         super().__init__(weight, reduction=reduction)
-
-
-def count_correct(logits: Operators, labels: Operators) -> Tensor:
-    """How many rows of the logits have their (first) maximum at the label: a secret integer.
-
-    Args:
-        labels: integers (batch,) or one-hot rows (batch, classes).
-    """
-    if labels.ndim == 2:
-        labels = (labels * arange(labels.shape[1])).sum(1)
-    return (logits.argmax(1) == labels).sum()
-
-
-def evaluate(model: Module, x: Operators, labels: Operators, batch: int = 500) -> Variable:
-    """How many rows of x the model classifies right, a secret integer; in batches.
-
-    The model is in evaluation mode meanwhile, its batch norms folded where they can be.
-    """
-    correct = loop.accumulator(0)
-    modes = [(module, module.training) for module in model.modules()]
-    tested = fold_batch_norm(model.eval())
-    for xb, yb in loop.batches(x, labels, batch=min(batch, x.shape[0]), shuffle=False,
-                               drop_last=False):  # fmt: skip
-        correct += count_correct(tested(xb), yb)
-    for module, mode in modes:
-        module.training = mode
-    return correct

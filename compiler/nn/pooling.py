@@ -80,7 +80,7 @@ class MaxPool2d(_Pool):
         y = x.read()
         for axis, p, (_, after) in zip((2, 3), self.padding, self.windows(x), strict=True):
             if p or after:
-                first, last = _along(y, axis, slice(1)), _along(y, axis, slice(-1, None))
+                first, last = along(y, axis, slice(1)), along(y, axis, slice(-1, None))
                 y = concat([first] * p + [y] + [last] * after, axis=axis)
         return lang.max_pool2d(y, self.kernel_size, self.stride)
 
@@ -111,8 +111,7 @@ class AvgPool2d(_Pool):
         y, counts = x.read(), []
         for i, (count, after) in enumerate(self.windows(x)):
             n, k, s, p = x.shape[2 + i], self.kernel_size[i], self.stride[i], self.padding[i]
-            beside = [(p, after) if axis == 2 + i else (0, 0) for axis in range(4)]
-            y = _window_sums(pad(y, beside), 2 + i, k, s, count)
+            y = _window_sums(padded(y, 2 + i, p, after), 2 + i, k, s, count)
             first = np.arange(count) * s - p
             if self.count_include_pad:
                 counts.append(np.minimum(first + k, n + p) - first)
@@ -145,7 +144,7 @@ class AdaptiveAvgPool2d(Module):
         y, counts = x.read(), []
         for axis, (n, m) in enumerate(((sizes[0], rows), (sizes[1], columns)), 2):
             bins = [(i * n // m, math.ceil((i + 1) * n / m)) for i in range(m)]
-            y = concat([_along(y, axis, slice(a, b)).sum(axis, keepdims=True) for a, b in bins],
+            y = concat([along(y, axis, slice(a, b)).sum(axis, keepdims=True) for a, b in bins],
                        axis=axis)  # fmt: skip
             counts.append(np.array([b - a for a, b in bins]))
         return _divided(y, counts[0][:, None] * counts[1])
@@ -158,16 +157,21 @@ def _divided(x: Tensor, counts: np.ndarray) -> Tensor:
     return x / cint(counts)
 
 
-def _along(x: Tensor, axis: int, part: slice) -> Tensor:
+def along(x: Tensor, axis: int, part: slice) -> Tensor:
     """A slice of one axis."""
     return x[tuple(part if i == axis else slice(None) for i in range(x.ndim))]
+
+
+def padded(x: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """Zeros around one axis."""
+    return pad(x, [(before, after) if i == axis else (0, 0) for i in range(x.ndim)])
 
 
 def _window_sums(x: Tensor, axis: int, kernel: int, stride: int, count: int) -> Tensor:
     """Sums of windows along one axis."""
     total: Tensor | None = None
     for j in range(kernel):
-        part = _along(x, axis, slice(j, j + stride * (count - 1) + 1, stride))
+        part = along(x, axis, slice(j, j + stride * (count - 1) + 1, stride))
         total = part if total is None else total + part
     assert total is not None
     return total

@@ -1,13 +1,14 @@
-"""Training of a model from start to end: epochs, batches, and what is told about them."""
+"""Training of a model from start to end: epochs, batches, what is told about them, evaluation."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ..lang import Operators, Tensor, Variable, checkpoint, current, loop, print_
+from ..lang import Operators, Tensor, Variable, arange, checkpoint, current, loop, print_
 from .layers import one_hot
-from .losses import cross_entropy, evaluate
+from .losses import cross_entropy
 from .module import Module, Sequential
+from .normalization import fold_batch_norm
 from .optim import SGD, Adam, AdamW, Optimizer
 from .optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR
 from .transforms import RandomCrop, RandomHorizontalFlip
@@ -150,6 +151,33 @@ def _one_hot_rows(labels: Operators, classes: int) -> Operators:
             f"bring integers (n,) or one-hot rows (n, {classes})",
         )
     return labels
+
+
+def count_correct(logits: Operators, labels: Operators) -> Tensor:
+    """How many rows of the logits have their (first) maximum at the label: a secret integer.
+
+    Args:
+        labels: integers (batch,) or one-hot rows (batch, classes).
+    """
+    if labels.ndim == 2:
+        labels = (labels * arange(labels.shape[1])).sum(1)
+    return (logits.argmax(1) == labels).sum()
+
+
+def evaluate(model: Module, x: Operators, labels: Operators, batch: int = 500) -> Variable:
+    """How many rows of x the model classifies right, a secret integer; in batches.
+
+    The model is in evaluation mode meanwhile, its batch norms folded where they can be.
+    """
+    correct = loop.accumulator(0)
+    modes = [(module, module.training) for module in model.modules()]
+    tested = fold_batch_norm(model.eval())
+    for xb, yb in loop.batches(x, labels, batch=min(batch, x.shape[0]), shuffle=False,
+                               drop_last=False):  # fmt: skip
+        correct += count_correct(tested(xb), yb)
+    for module, mode in modes:
+        module.training = mode
+    return correct
 
 
 def accuracy(model: Module, x: Operators, labels: Operators, batch: int = 100) -> Tensor:

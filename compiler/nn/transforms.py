@@ -18,17 +18,16 @@ from ..lang import (
     Operators,
     Tensor,
     arange,
-    concat,
     current,
     random_bits,
     select,
     sqrt,
     where,
-    zeros,
 )  # fmt: skip
 from ..lang.functions import pair
 from ..lang.randomness import randint, secret_randint
 from .module import Module
+from .pooling import along, padded
 
 
 class Normalize(Module):
@@ -123,7 +122,7 @@ class RandomCrop(Module):
         _pictures(x)
         y = x.read()
         for axis, size, padding in zip((2, 3), self.size, self.padding, strict=True):
-            y = _padded(y, axis, padding)
+            y = padded(y, axis, padding, padding)
             places = y.shape[axis] - size + 1
             if places < 1:
                 raise current().error(
@@ -132,7 +131,7 @@ class RandomCrop(Module):
                     "give a smaller size or more padding",
                 )
             if not self.training:
-                y = _part(y, axis, places // 2, size)
+                y = along(y, axis, slice(places // 2, places // 2 + size))
             elif self.secret:
                 y = _secret_window(y, axis, size, places)
             else:
@@ -152,17 +151,6 @@ def _pictures(x: Operators) -> None:
         )
 
 
-def _part(x: Tensor, axis: int, start: int, size: int) -> Tensor:
-    return x[tuple(slice(start, start + size) if i == axis else slice(None) for i in range(4))]
-
-
-def _padded(x: Tensor, axis: int, width: int) -> Tensor:
-    if not width:
-        return x
-    border = zeros(tuple(width if i == axis else n for i, n in enumerate(x.shape)))
-    return concat([border, x, border], axis=axis)
-
-
 def _window(x: Tensor, axis: int, size: int, start: Tensor) -> Tensor:
     """Rows (or columns) start[i] ... start[i] + size - 1 of picture i; start is clear."""
     order = (0, 2, 1, 3) if axis == 2 else (0, 3, 1, 2)
@@ -180,15 +168,7 @@ def _secret_window(x: Tensor, axis: int, size: int, places: int) -> Tensor:
     bits = secret_randint(places, (x.shape[0], 1, 1, 1))
     for i in reversed(range(len(bits))):
         keep = size + (1 << i) - 1
-        y = _padded_end(x, axis, keep + (1 << i))
-        here, there = _part(y, axis, 0, keep), _part(y, axis, 1 << i, keep)
+        y = padded(x, axis, 0, max(0, keep + (1 << i) - x.shape[axis]))
+        here, there = along(y, axis, slice(keep)), along(y, axis, slice(1 << i, keep + (1 << i)))
         x = here + select(bits[i], there - here)
-    return _part(x, axis, 0, size)
-
-
-def _padded_end(x: Tensor, axis: int, size: int) -> Tensor:
-    missing = size - x.shape[axis]
-    if missing <= 0:
-        return x
-    end = zeros(tuple(missing if i == axis else n for i, n in enumerate(x.shape)))
-    return concat([x, end], axis=axis)
+    return along(x, axis, slice(size))
