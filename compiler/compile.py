@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from .cost import masking
-from .cost.report import Report, report
+from .cost.report import MissingParty, Report, report
 from .ir.graph import Graph
 from .ir.verifier import verify
 from .isa.codec import encode
@@ -192,7 +193,10 @@ def _allocate(code: Code, options: Options) -> regalloc.Allocation:
 
 
 def _costs(program: Program, options: Options) -> Report | None:
-    return report(program, options.protocol) if options.protocol else None
+    """None, too, where the program has more parties: it may be for another protocol."""
+    with contextlib.suppress(MissingParty):
+        return report(program, options.protocol) if options.protocol else None
+    return None
 
 
 class _Clock:

@@ -6,7 +6,7 @@
 Each party brings one integer. Only the index of the (first) largest is opened: the tournament that
 finds it runs on shares.
 
-Inputs:
+Inputs, of as many parties as `--people` says:
     0:wealth, 1:wealth, ... (1,) integers, smaller than 2^30 (k = 31).
 
 Prints "party I is the richest".
@@ -16,6 +16,6 @@ from sequester import Party, concat, print_, program, sint
 
 
 @program
-def millionaires(parties: int = 3):
-    wealth = concat([Party(i).input("wealth", sint, shape=(1,)) for i in range(parties)])
+def millionaires(people: int = 3):
+    wealth = concat([Party(i).input("wealth", sint, shape=(1,)) for i in range(people)])
     print_("party {} is the richest", wealth.argmax().reveal())

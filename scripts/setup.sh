@@ -56,6 +56,6 @@ if [ -f .venv/sequester.stamp ] && [ "$(cat .venv/sequester.stamp)" = "$stamp" ]
 fi
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 rm -f sequester/_runtime*.so # setuptools would not see that only a header changed
-echo "setup: installing Sequester and building its C runtime into .venv" >&2
+echo "setup: installing Sequester and building its C runtime into .venv (a minute or two)" >&2
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable ".$extra"
 echo "$stamp" >.venv/sequester.stamp

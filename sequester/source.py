@@ -24,7 +24,7 @@ from sequester.compiler.cost.report import Report
 from sequester.compiler.cost.report import report as predict
 from sequester.compiler.ir.graph import Config, Graph, Loc
 from sequester.compiler.isa import codec, ledger
-from sequester.compiler.isa.program import FIELD
+from sequester.compiler.isa.program import FIELD, BytecodeError
 from sequester.compiler.isa.program import Program as BytecodeProgram
 from sequester.compiler.lang.errors import ProgramError
 from sequester.compiler.lang.program import Option, Program
@@ -32,6 +32,7 @@ from sequester.vm import data, report
 from sequester.vm.errors import ConfigError
 
 from . import show
+from .options import OPEN
 
 
 @dataclass(frozen=True)
@@ -79,14 +80,34 @@ def load(path: Path) -> Program:
         and str(Path(value.function.__code__.co_filename).resolve()) == here
     }
     if "main" in found:
-        return found["main"]
+        found = {"main": found["main"]}
     if len(found) != 1:
         what = ", ".join(found) or "none"
         raise ProgramError(
             f"{path}: one function decorated with @program is wanted, found: {what}",
             hint="decorate one with @program, or call the one that is meant `main`",
         )
-    return next(iter(found.values()))
+    (program,) = found.values()
+    _check_names(program, path)
+    return program
+
+
+def _check_names(program: Program, path: Path) -> None:
+    """Refuse options that a command would take for its own: the program would never see them."""
+    from . import cli
+
+    takes = [c for c in cli.main.commands.values() if c.context_settings == OPEN]
+    for command in takes:
+        taken = {o.removeprefix("--").replace("-", "_") for p in command.params for o in p.opts}
+        for option in program.options:
+            if option.name in taken:
+                line = program.function.__code__.co_firstlineno
+                raise ProgramError(
+                    f"the parameter {option.name} of {program.name} is an option of `sequester "
+                    f"{command.name}`, too",
+                    Loc(path.name, line),
+                    hint="call it otherwise",
+                )
 
 
 def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = False) -> Compiled:
@@ -146,7 +167,12 @@ def bytecode(path: Path, flags: Flags, protocol: str) -> bytes:
         return compile_file(path, flags, protocol).data
     if flags.words:
         raise click.UsageError(f"{path} is compiled; {flags.words[0]} is an option of compiling")
-    return path.read_bytes()
+    data = path.read_bytes()
+    try:
+        codec.decode(data)
+    except BytecodeError as e:
+        raise BytecodeError(f"{path}, {e.where}", e.reason) from None
+    return data
 
 
 def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:

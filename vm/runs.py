@@ -244,7 +244,7 @@ def check_security(protocol: native.Protocol, least: str) -> None:
 
 def _new_folder(folder: Path, bytecode: bytes) -> None:
     if (folder / "run.json").exists():
-        raise ConfigError(f"--out {folder}: holds a run already")
+        raise ConfigError(f"--out {folder}: holds a run already; remove it, or name another folder")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "program.sqb").write_bytes(bytecode)

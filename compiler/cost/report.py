@@ -49,16 +49,25 @@ class Report:
         return max(map(sum, self.sent), default=0)
 
 
+class MissingParty(ValueError):
+    """The program names a party that is not there."""
+
+
 def report(
     program: Program, protocol: str, parties: int | None = None, *, ahead: bool = False
 ) -> Report:
-    """Simulate a program's rounds and bytes; ValueError for an unknown or unfit protocol.
+    """Simulate a program's rounds and bytes; ValueError for an unknown or unfit protocol,
+    MissingParty if it has too few parties.
 
     ahead: without what a dealer deals, who did so before the run; the parties are all others.
     """
     module = cost_module(protocol)
     m = program.meta
     n = module.PARTIES if parties is None else parties
+    owners = [row.party for row in program.inputs] + [row.party for row in program.outputs]
+    named = [party for party in owners if party != ALL]
+    if max(named, default=0) >= n:
+        raise MissingParty(f"the program names party {max(named)}; {protocol} has {n} parties here")
     setting = Setting(n, m.ring_bits, m.k, m.f, m.stat, ahead)
     costs = [
         module.cost(insn.instr.name, _with_party(program, insn), setting)

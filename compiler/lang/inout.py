@@ -12,7 +12,7 @@ from ..ir.graph import Input, Node, Output
 from ..ir.types import Shape, arith
 from . import shapes
 from .builder import current
-from .program import input_parties, input_shape
+from .program import input_parties, input_shape, inputs_known
 from .tensor import Operators, Tensor, Value, as_tensor, emit, kind_of, sfix, sint, wrap
 
 T = TypeVar("T", bound=Tensor)
@@ -43,7 +43,7 @@ class Party:
         given = input_shape(self.index, name) if shape is None else tuple(shape)
         if given is None:
             raise b.error(
-                f"the shape of input {self.index}:{name} is not known",
+                f"the shape of input {self.index}:{name} is not known (known: {inputs_known()})",
                 f"give --input {self.index}:{name}=FILE or --shape {self.index}:{name}=2,3",
             )
         if len(given) > 6:

@@ -25,6 +25,11 @@ def input_shape(party: int, name: str) -> Shape | None:
     return None if found is None else tuple(int(n) for n in found)
 
 
+def inputs_known() -> str:
+    """The inputs of known shape of the program being traced, in words."""
+    return ", ".join(f"{party}:{name}" for party, name in sorted(_shapes.get())) or "none"
+
+
 def input_parties(name: str) -> list[int]:
     """Who is known to bring an input of this name to the program being traced, in order."""
     return sorted(party for party, other in _shapes.get() if other == name)

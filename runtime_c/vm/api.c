@@ -84,12 +84,14 @@ static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
     }
     if (p->field && !protocol->field) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
-                        "%s works in rings, and the program is compiled for the field 2^127 - 1",
-                        protocol->name);
+                        "%s works in rings, and the program is compiled for the field 2^127 - 1: "
+                        "compile with --protocol %s",
+                        protocol->name, protocol->name);
     }
     if (!p->field && !(p->ring_bits == 64 ? protocol->ring64 : protocol->ring128)) {
-        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%s does not work in the ring 2^%u",
-                        protocol->name, p->ring_bits);
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "%s does not work in the ring 2^%u: compile with --protocol %s",
+                        protocol->name, p->ring_bits, protocol->name);
     }
     for (uint64_t i = 0; i < p->instrs; i++) {
         const isa_op *op = p->instr[i].op;

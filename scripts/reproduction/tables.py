@@ -98,7 +98,8 @@ def markdown(title: str, records: list[dict[str, Any]], note: str) -> str:
         "",
         f"`scripts/reproduce.py {title}` made this page from its runs. Accuracies are of the whole "
         "test set, in percent; *below float* is how much the mean of the last five epochs lies "
-        "under that of the same training in float32, from the same start on the same batches. "
+        "under that of the same training in float32, from the same start on the same batches, "
+        "after as many epochs. "
         "Seconds, rounds and MB are of an epoch, its evaluation included; MB = 10^6 bytes sent by "
         "party 0, all parties on one machine.",
         "",

@@ -45,6 +45,37 @@ def small(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def test_a_party_that_a_protocol_lacks(small: Path, sequester: Sequester) -> None:
+    """Four parties under what is for three: no costs, but all the rest; refused before a run."""
+    text = SMALL.replace("Party(1)", "Party(3)").replace("to=Party(0)", "to=Party(3)")
+    (small / "four.py").write_text(text)
+    shapes = ("--shape", "0:x=6", "--shape", "3:y=6")
+    made = sequester("compile", "four.py", *shapes, "-o", "four.sqb")
+    assert "rep3:" not in made.stdout
+    assert "rep4:" in sequester("compile", "four.py", *shapes, "--protocol", "rep4").stdout
+    shown = json.loads(sequester("inspect", "four.sqb", "--json").stdout)
+    assert "costs" not in shown and shown["openings"]
+    inputs = ("--input", "0:x=x.npy", "--input", "3:y=y.npy")
+    refused = sequester("run", "four.sqb", "--protocol", "rep3", *inputs, code=5).stderr
+    assert "party 3" in refused and "3 parties" in refused
+
+
+def test_options_that_a_command_would_swallow(small: Path, sequester: Sequester) -> None:
+    for name in ("seed", "parties", "out", "check_point"):
+        text = SMALL.replace("loud: bool = True", f"loud: bool = True, {name}: int = 1")
+        assert text != SMALL
+        (small / "taken.py").write_text(text)
+        code = 0 if name == "check_point" else 3
+        words = ("compile", "taken.py", "--shape", "0:x=6", "--shape", "1:y=6", "-o", "t.sqb")
+        said = sequester(*words, code=code).stderr
+        assert code == 0 or f"the parameter {name} " in said
+
+
+def test_bytecode_that_is_refused_is_named(small: Path, sequester: Sequester) -> None:
+    (small / "table.csv").write_text("1,2\n3,4\n")
+    assert "table.csv" in sequester("inspect", "table.csv", code=4).stderr
+
+
 @pytest.mark.parametrize("channel", [(), ("--plain",)])
 def test_rep3_run(small: Path, sequester: Sequester, channel: tuple[str, ...]) -> None:
     done = sequester("run", "small.py", "--protocol", "rep3", *INPUTS, "--out", "r", *channel)
