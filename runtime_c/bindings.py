@@ -12,7 +12,7 @@ import cffi
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNTIME = ROOT / "runtime_c"
-ROOMS = ("ring", "bits", "prg", "net", "vm", "protocols")
+ROOMS = ("ring", "bits", "prg", "ot", "lattice", "net", "vm", "protocols")
 
 
 def declarations() -> str:

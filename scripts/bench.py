@@ -22,7 +22,7 @@ sys.path.insert(1, str(ROOT))
 
 try:
     import click
-    from benchmarks import channel, kernels, protocol, tables, threads, training
+    from benchmarks import channel, kernels, protocol, tables, threads, training, transfers
 
     from sequester.vm import native, runs
 except ImportError:
@@ -183,6 +183,15 @@ for _name in protocol.OPS:
 def aes(repetitions: int, as_json: bool) -> None:
     """GB/s of pseudo-random words, on one core."""
     _show(kernels.aes(repetitions) | {"machine": runs.machine()}, as_json)
+
+
+@micro.command()
+@click.option("--millions", type=click.IntRange(1), default=16, show_default=True)
+@_runs(5)
+@_JSON
+def ot(millions: int, repetitions: int, as_json: bool) -> None:
+    """Oblivious transfers a second over loopback: a sender on one core, a receiver on another."""
+    _show(transfers.measure(repetitions, millions) | {"machine": runs.machine()}, as_json)
 
 
 @micro.command()

@@ -92,7 +92,7 @@ static void mix_columns(plane s[16][8]) {
     }
 }
 
-void aes_expand_key(uint8_t rk[176], const uint8_t key[16]) {
+void aes_expand_portable(uint8_t rk[176], const uint8_t key[16]) {
     uint8_t rcon = 1;
     memcpy(rk, key, 16);
     for (int at = 16; at < 176; at += 16) {
@@ -126,26 +126,54 @@ static void encrypt(plane s[16][8], const uint8_t rk[176]) {
     }
 }
 
-void aes_blocks_portable(const uint8_t rk[176], uint64_t counter, uint64_t high, uint64_t *out,
-                         size_t n) {
+/* 64 blocks, in place: their low and their high words. */
+static void encrypt_lanes(const uint8_t rk[176], uint64_t words[2][LANES]) {
     union {
         plane s[16][8];
-        uint64_t half[2][64]; /* bit planes of the low and the high words: bytes 0-7 and 8-15 */
+        uint64_t half[2][LANES]; /* bit planes of the low and the high words: bytes 0-7 and 8-15 */
     } u;
+    memcpy(u.half, words, sizeof u);
+    transpose64(u.half[0]);
+    transpose64(u.half[1]);
+    encrypt(u.s, rk);
+    transpose64(u.half[0]);
+    transpose64(u.half[1]);
+    memcpy(words, u.half, sizeof u);
+    prg_wipe(&u, sizeof u);
+}
+
+void aes_blocks_portable(const uint8_t rk[176], uint64_t counter, uint64_t high, uint64_t *out,
+                         size_t n) {
+    uint64_t words[2][LANES];
     for (size_t done = 0; done < n; done += LANES) {
         for (unsigned i = 0; i < LANES; i++) {
-            u.half[0][i] = counter + done + i;
-            u.half[1][i] = high;
+            words[0][i] = counter + done + i;
+            words[1][i] = high;
         }
-        transpose64(u.half[0]);
-        transpose64(u.half[1]);
-        encrypt(u.s, rk);
-        transpose64(u.half[0]);
-        transpose64(u.half[1]);
+        encrypt_lanes(rk, words);
         for (size_t i = 0; i < LANES && done + i < n; i++) {
-            out[2 * (done + i)] = u.half[0][i];
-            out[2 * (done + i) + 1] = u.half[1][i];
+            out[2 * (done + i)] = words[0][i];
+            out[2 * (done + i) + 1] = words[1][i];
         }
     }
-    prg_wipe(&u, sizeof u);
+    prg_wipe(words, sizeof words);
+}
+
+void aes_permute_portable(const uint8_t rk[176], uint64_t *blocks, size_t n) {
+    uint64_t words[2][LANES];
+    memset(words, 0, sizeof words);
+    for (size_t done = 0; done < n; done += LANES) {
+        const size_t count = n - done < LANES ? n - done : LANES;
+        uint64_t *block = blocks + 2 * done;
+        for (size_t i = 0; i < count; i++) {
+            words[0][i] = block[2 * i];
+            words[1][i] = block[2 * i + 1];
+        }
+        encrypt_lanes(rk, words);
+        for (size_t i = 0; i < count; i++) {
+            block[2 * i] = words[0][i];
+            block[2 * i + 1] = words[1][i];
+        }
+    }
+    prg_wipe(words, sizeof words);
 }

@@ -13,6 +13,8 @@
 typedef struct {
     const char *name;
     aes_blocks blocks;
+    aes_permute permute;
+    aes_expand expand;
 } implementation;
 
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -20,10 +22,10 @@ static implementation chosen;
 
 static void choose(void) {
     static const implementation table[CPU_LEVELS] = {
-        {"portable", aes_blocks_portable},
+        {"portable", aes_blocks_portable, aes_permute_portable, aes_expand_portable},
 #ifdef __x86_64__
-        {"aesni", aes_blocks_aesni},
-        {"vaes", aes_blocks_vaes},
+        {"aesni", aes_blocks_aesni, aes_permute_aesni, aes_expand_aesni},
+        {"vaes", aes_blocks_vaes, aes_permute_vaes, aes_expand_aesni},
 #endif
     };
     cpu_level level = cpu_chosen();
@@ -47,7 +49,7 @@ void prg_set_script(prg_script fn, void *arg) {
 #endif
 
 void prg_init(prg_key *key, const uint8_t seed[16]) {
-    aes_expand_key(key->round_keys, seed);
+    aes()->expand(key->round_keys, seed);
 }
 
 void prg_derive(prg_key *child, const prg_key *parent, uint64_t instance, uint32_t sub) {
@@ -79,6 +81,10 @@ void prg_words(const prg_key *key, uint32_t purpose, uint64_t first, uint64_t *o
         out[n - 1] = edge[0];
     }
     prg_wipe(edge, sizeof edge);
+}
+
+void prg_permute(const prg_key *key, uint64_t *blocks, size_t n) {
+    aes()->permute(key->round_keys, blocks, n);
 }
 
 int prg_system(void *out, size_t n) {

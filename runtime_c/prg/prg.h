@@ -21,6 +21,9 @@ void prg_init(prg_key *key, const uint8_t seed[16]);
 void prg_derive(prg_key *child, const prg_key *parent, uint64_t instance, uint32_t sub);
 /* out[i] = word first + i of stream `purpose`, for i < n. */
 void prg_words(const prg_key *key, uint32_t purpose, uint64_t first, uint64_t *out, size_t n);
+/* blocks 2i, 2i + 1 = AES(key, that block) for i < n: a fixed permutation, for hashing
+ * (ot/ot.h). Keys of streams serve for nothing else. */
+void prg_permute(const prg_key *key, uint64_t *blocks, size_t n);
 /* n bytes from the operating system; 0 on success. */
 int prg_system(void *out, size_t n);
 /* Overwrite with zeros in a way the compiler may not remove. */

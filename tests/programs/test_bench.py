@@ -120,6 +120,8 @@ def test_threads() -> None:
 def test_kernels_and_channel() -> None:
     assert min(bench("micro", "aes")["gb_per_second"].values()) > 0
     assert min(bench("micro", "elements")["nanoseconds"].values()) > 0
+    transfers = bench("micro", "ot", "--millions", 1)["millions_per_second"]
+    assert all(row["correlated"] > 0 and row["random"] > 0 for row in transfers.values())
     channel = bench("micro", "channel", "--megabytes", 1)
     for kind in ("tcp", "tls"):
         assert channel[kind]["mb_per_second"] > 0 and channel[kind]["cpu_seconds_per_gb"] > 0

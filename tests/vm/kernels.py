@@ -105,6 +105,7 @@ class Kernels:
         for name in ("portable", "aesni", "vaes"):
             block = getattr(lib, f"aes_blocks_{name}")
             block.argtypes = [_P, ct.c_uint64, ct.c_uint64, _P, _N]
+            getattr(lib, f"aes_permute_{name}").argtypes = [_P, _P, _N]
         return cls(lib)
 
     def ring(self, bits: int, level: str) -> RingOps | None:

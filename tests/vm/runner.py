@@ -21,7 +21,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 RUNTIME = ROOT / "runtime_c"
-ROOMS = (".", "ring", "bits", "prg", "net", "vm", "protocols")
+ROOMS = (".", "ring", "bits", "prg", "ot", "lattice", "net", "vm", "protocols")
 _COMMON = ["-std=gnu11", "-g", "-fno-strict-overflow", "-pthread", "-DSEQ_TEST"]
 _COMMON += ["-Wall", "-Wextra", "-Werror"]
 _SANITIZE = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]

@@ -455,6 +455,35 @@ def test_aes_blocks(kernels: Kernels, name: str) -> None:
         assert out[:-1].tobytes() == encrypt.update(plain) and out[-1] == 7
 
 
+@pytest.mark.parametrize("name", ["portable", "aesni", "vaes"])
+def test_aes_permutation(kernels: Kernels, name: str) -> None:
+    aes_function(kernels, name)
+    key = bytes(range(50, 66))
+    encrypt = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+    for n in (0, 1, 2, 3, 4, 5, 7, 8, 9, 31, 32, 33, 63, 64, 65, 200):
+        blocks = np.random.default_rng(n).integers(0, 2**64, 2 * n + 1, dtype=np.uint64)
+        want, last = encrypt.update(blocks[:-1].tobytes()), blocks[-1]
+        getattr(kernels.lib, f"aes_permute_{name}")(expanded(kernels, key), pointer(blocks), n)
+        assert blocks[:-1].tobytes() == want and blocks[-1] == last
+
+
+@pytest.mark.parametrize("name", ["portable", "aesni"])
+def test_aes_expansion(kernels: Kernels, name: str) -> None:
+    """Every round key, whatever computes it."""
+    aes_function(kernels, name)
+    for seed in range(20):
+        key, got = np.random.default_rng(seed).bytes(16), (ct.c_uint8 * 176)()
+        getattr(kernels.lib, f"aes_expand_{name}")(got, key)
+        want = (ct.c_uint8 * 176)()
+        kernels.lib.aes_expand_portable(want, key)
+        assert bytes(got) == bytes(want)
+        out = np.zeros(2, np.uint64)
+        kernels.lib.aes_blocks_portable(got, 5, 6, pointer(out), 1)
+        plain = (5).to_bytes(8, "little") + (6).to_bytes(8, "little")
+        encrypt = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
+        assert out.tobytes() == encrypt.update(plain)
+
+
 def test_prg_addresses(kernels: Kernels) -> None:
     key, purpose = bytes(range(16)), 0xCAFEF00D
     encrypt = Cipher(algorithms.AES(key), modes.ECB()).encryptor()
