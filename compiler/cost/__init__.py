@@ -73,6 +73,7 @@ MODULES: dict[str, str] = {
     "rep4": "rep4",
     "shamir": "shamir",
     "dealer": "dealer",
+    "semi2k": "semi2k",
     "shamir-mal": "shamir_mal",
 }
 

@@ -9,91 +9,29 @@ A dealer who dealt before the run is no party of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from . import Cost, Setting, is_product, result_size
 from .additions import Addition, carry, sign, total, zero
+from .masked import Traffic
 from .rep3 import blocks
 
 PARTIES = 3
 VERIFIED = False
 RING = "64"
-CHUNK = 512  # blocks of 64 elements in a task
 SHUFFLE = 1 << 17  # elements in a task of a shuffle
-DIRECT = 3  # computing parties up to which everybody sends to everybody
 _ADDER = {"ltz": sign, "eqz": zero, "a2b": total}
 
 
-class _Traffic:
-    """Bytes between parties while an instruction on n elements is added up."""
-
-    def __init__(self, setting: Setting, n: int):
-        self.online = setting.parties - (not setting.ahead)
-        self.dealer = not setting.ahead  # is a party of the run
-        self.word = setting.ring_bits // 8
-        self.n = n
-        self.rounds = 0
-        self.sent = [[0] * setting.parties for _ in range(setting.parties)]
-
-    def deal(self, size: int) -> None:
-        if self.dealer:
-            self.sent[self.online][self.online - 1] += size
-
-    def _tasks(self) -> Iterator[tuple[int, int, int]]:
-        """(how many, elements, blocks) of tasks."""
-        full, rest = divmod(blocks(self.n), CHUNK)
-        if full:
-            yield full - (not rest), CHUNK * 64, CHUNK
-        yield 1, self.n - (full - (not rest)) * CHUNK * 64, rest or CHUNK
-
-    def open(self, unit: int, planes: int = 1, to: int | None = -1) -> None:
-        """Openings of `unit` bytes an element and plane, or (0) of planes of bits.
-
-        to: a party, None for all, -1 for all that compute.
-        """
-        for times, elements, words in self._tasks():
-            count, size = (planes * elements, unit) if unit else (planes * words, 8)
-            self.open_count(times, count, size, to)
-        self.opened(to)
-
-    def opened(self, to: int | None = -1) -> None:
-        dealer = self.dealer and (to is None or to == self.online)
-        kings = self.online > DIRECT and (to is None or to < 0)
-        self.rounds += 1 + kings + dealer
-
-    def open_count(self, times: int, count: int, size: int, to: int | None = -1) -> None:
-        """Openings of `count` elements of `size` bytes."""
-        n = self.online
-        receivers = range(n + (self.dealer and to is None)) if to is None or to < 0 else (to,)
-        kings = n > DIRECT and len(receivers) > 1
-        for i in range(n):
-            part = count * (i + 1) // n - count * i // n if kings else count
-            for j in receivers:
-                if i != j:
-                    self.sent[i][j] += times * size * part
-            for j in range(n if kings else 0):
-                if i != j:
-                    part = count * (j + 1) // n - count * j // n
-                    self.sent[i][j] += times * size * part
-
-    def broadcast(self, sender: int, size: int) -> None:
-        for j in range(self.online):
-            if j != sender:
-                self.sent[sender][j] += size
-
-    def cost(self) -> Cost:
-        return Cost(self.rounds if self.n else 0, tuple(tuple(row) for row in self.sent))
-
-
-def _add(t: _Traffic, addition: Addition) -> None:
+def _add(t: Traffic, addition: Addition) -> None:
     t.deal(8 * blocks(t.n) * (addition.monomials + addition.gates))
     t.open(0, addition.forms)
     for gates in addition.by_level:
         t.open(0, gates)
 
 
-def _rounded(t: _Traffic, args: Mapping[str, Any], product: bool) -> None:
+def _rounded(t: Traffic, args: Mapping[str, Any], product: bool) -> None:
     m = args["m"]
     if product:
         t.deal(t.n * t.word)
@@ -110,7 +48,7 @@ def _rounded(t: _Traffic, args: Mapping[str, Any], product: bool) -> None:
     t.open(t.word)
 
 
-def _shuffle(t: _Traffic, rows: int, columns: int) -> None:
+def _shuffle(t: Traffic, rows: int, columns: int) -> None:
     """A remasking, whose tasks are ranges of columns, and a hop of each computing party."""
     width = SHUFFLE // rows if rows < SHUFFLE else 1
     full, rest = divmod(columns, width)
@@ -132,7 +70,7 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     """
     planes = args.get("p", 1)
     product = is_product(name)
-    t = _Traffic(setting, result_size(name, args) if product else args["n"] if planes else 0)
+    t = Traffic(setting, result_size(name, args) if product else args["n"] if planes else 0, True)
     if not t.n:
         return t.cost()
     match name:

@@ -1,5 +1,4 @@
-/* dealer: the protocol's constants and keys, public values, and how calls are cut into tasks. See
- * dealer.h. */
+/* dealer: the protocol's constants and keys. See dealer.h. */
 
 #include "dealer.h"
 
@@ -28,81 +27,24 @@ static unsigned dealer_group(unsigned parties, unsigned i) {
 
 static seq_status dealer_setup(const seq_env *env, const seq_keys *keys, void **state,
                                seq_error *err) {
-    dealer_state *s = calloc(1, sizeof *s);
+    masked_state *s = calloc(1, sizeof *s);
     if (!s)
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of dealer");
     s->n = env->parties - 1;
     for (unsigned j = 0; j <= s->n; j++)
-        if (j != env->me) {
+        if (j != env->me)
             prg_init(&s->pair[j], keys->pair[j]);
-            prg_init(&s->program[j], keys->pair[j] + 16);
+    for (unsigned j = 0; j < s->n; j++)
+        if (env->me == s->n || j == env->me) {
+            const uint8_t *key = keys->pair[env->me == s->n ? j : s->n];
+            prg_init(&s->mask[j], key);
+            prg_init(&s->program[j], key + 16);
         }
     prg_init(&s->common, keys->common);
     if (env->me != s->n)
         prg_init(&s->online, keys->group[0] + 16);
     *state = s;
     return SEQ_OK;
-}
-
-static void dealer_teardown(void *state) {
-    if (state)
-        prg_wipe(state, sizeof(dealer_state));
-    free(state);
-}
-
-/* Public values are added to the masked value: all know it, and the mask stays. */
-static void dealer_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
-                              size_t n) {
-    const size_t bytes = n * env->ring->word;
-    if (!a) {
-        memcpy(d->c[0], b, bytes);
-        memset(d->c[1], 0, bytes);
-        return;
-    }
-    env->ring->add(d->c[0], a->c[0], b, n);
-    if (d->c[1] != a->c[1])
-        memcpy(d->c[1], a->c[1], bytes);
-}
-
-static void dealer_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a,
-                              const uint64_t *b, size_t words) {
-    if (!a) {
-        memcpy(d->c[0], b, words * 8);
-        memset(d->c[1], 0, words * 8);
-        return;
-    }
-    env->bits->xor_(d->c[0], a->c[0], b, words);
-    if (d->c[1] != a->c[1])
-        memcpy(d->c[1], a->c[1], words * 8);
-}
-
-/* The computing parties' parts of the mask change, their sum does not. */
-static void dealer_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
-                               uint32_t range, uint64_t first, size_t n) {
-    const dealer_state *s = env->protocol;
-    const unsigned kind = bits ? DEALER_BITS : DEALER_WORD;
-    const size_t size = dealer_size(env, kind), halves = size / 8;
-    _Alignas(64) uint64_t z[2 * DEALER_PIECE];
-    for (unsigned j = 0; env->me < s->n && j < s->n; j++) {
-        prg_key key;
-        if (j == env->me)
-            continue;
-        prg_derive(&key, &s->pair[j], instance, range);
-        for (size_t at = 0; at < n; at += DEALER_PIECE) {
-            const size_t count = n - at < DEALER_PIECE ? n - at : DEALER_PIECE;
-            uint8_t *part = (uint8_t *)d->c[1] + at * size;
-            prg_words(&key, DEALER_ZERO, (first + at) * halves, z, count * halves);
-            (j > env->me ? dealer_add : dealer_sub)(env, kind, part, part, z, count);
-        }
-        prg_wipe(&key, sizeof key);
-    }
-    prg_wipe(z, sizeof z);
-}
-
-/* The masked value, or (the owner, if it is the dealer) the mask. */
-static unsigned dealer_input_stored(unsigned me, unsigned owner) {
-    (void)me, (void)owner;
-    return 1;
 }
 
 /* Bytes, from the scratch that tasks ask for and their messages. */
@@ -142,37 +84,6 @@ static uint64_t dealer_scratch(const seq_env *env, const seq_call *c) {
     }
 }
 
-/* ---- tasks ---- */
-
-dealer_part dealer_elements(const seq_task *t, size_t n) {
-    const size_t end = 64 * t->end < n ? 64 * t->end : n;
-    return (dealer_part){64 * t->begin, end - 64 * t->begin, t->end - t->begin};
-}
-
-void dealer_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
-                  size_t state_bytes) {
-    const size_t blocks = (n + 63) / 64;
-    if (n > DEALER_MAX_ELEMENTS) {
-        (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1,
-                      "dealer works on at most %zu elements in one instruction, not %zu",
-                      DEALER_MAX_ELEMENTS, n);
-        return;
-    }
-    if (!call->parent)
-        call_rounds(vm, call, n ? rounds : 0);
-    for (size_t at = 0; at < blocks; at += DEALER_CHUNK)
-        task_create(vm, call, (uint32_t)(at / DEALER_CHUNK), at,
-                    blocks - at < DEALER_CHUNK ? blocks : at + DEALER_CHUNK, step, state_bytes);
-}
-
-unsigned dealer_rounds(const seq_vm *vm) {
-    return dealer_opening_rounds(vm_env(vm), DEALER_ONLINE);
-}
-
-void *dealer_at(const seq_env *env, void *reg, size_t first) {
-    return (uint8_t *)reg + first * env->ring->word;
-}
-
 #define START(op) [SEQ_OP_##op - SEQ_OP_FIRST_INTERACTIVE]
 
 const seq_protocol protocol_dealer = {
@@ -192,12 +103,12 @@ const seq_protocol protocol_dealer = {
     .check = dealer_check,
     .group = dealer_group,
     .setup = dealer_setup,
-    .teardown = dealer_teardown,
-    .input_stored = dealer_input_stored,
+    .teardown = masked_teardown,
+    .input_stored = masked_input_stored,
     .scratch = dealer_scratch,
-    .add_public = dealer_add_public,
-    .xor_public = dealer_xor_public,
-    .rerandomise = dealer_rerandomise,
+    .add_public = masked_add_public,
+    .xor_public = masked_xor_public,
+    .rerandomise = masked_rerandomise,
     .start =
         {
             START(MUL) = dealer_start_mul,
@@ -219,12 +130,12 @@ const seq_protocol protocol_dealer = {
             START(SELECT_KEPT) = dealer_start_select,
             START(B2A) = dealer_start_b2a,
             START(AND) = dealer_start_and,
-            START(OPEN) = dealer_start_open,
-            START(OPENB) = dealer_start_open,
-            START(RANDBIT) = dealer_start_randbit,
-            START(INPUT) = dealer_start_input,
-            START(OUTPUT) = dealer_start_open,
-            START(OUTPUTB) = dealer_start_open,
+            START(OPEN) = masked_start_open,
+            START(OPENB) = masked_start_open,
+            START(RANDBIT) = masked_start_randbit,
+            START(INPUT) = masked_start_input,
+            START(OUTPUT) = masked_start_open,
+            START(OUTPUTB) = masked_start_open,
             START(SHUFFLE) = dealer_start_shuffle,
         },
 };

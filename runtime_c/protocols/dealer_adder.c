@@ -47,7 +47,7 @@ static uint64_t *plane_of(const dealer_adder *a, uint64_t *planes, unsigned i) {
 /* ---- the dealer ---- */
 
 static void deal_monomials(dealer_deal *x, const dealer_adder *a, uint64_t *product) {
-    const bits_ops *bits = x->t->env->bits;
+    const bits_ops *bits = x->keys.t->env->bits;
     for (unsigned j = 0; j < a->plan.blocks; j++)
         for (unsigned s = 1; s < 1u << rep3_block_size(&a->plan, j); s++) {
             const unsigned low = s & -s, bit = j * REP3_BLOCK + (unsigned)__builtin_ctz(s);
@@ -55,11 +55,11 @@ static void deal_monomials(dealer_deal *x, const dealer_adder *a, uint64_t *prod
             memcpy(d, plane_of(a, a->in, bit), a->words * 8);
             if (s != low)
                 bits->and_(d, d, plane_of(a, product, s ^ low), a->words);
-            dealer_give(x, DEALER_BITS, DEALER_MONOMIAL + rep3_monomial(j, s), a->first, d,
+            dealer_give(x, MASKED_BITS, DEALER_MONOMIAL + rep3_monomial(j, s), a->first, d,
                         a->words);
         }
     if (a->plan.top)
-        dealer_give(x, DEALER_BITS, DEALER_MONOMIAL + a->plan.monomials - 1, a->first,
+        dealer_give(x, MASKED_BITS, DEALER_MONOMIAL + a->plan.monomials - 1, a->first,
                     plane_of(a, a->in, a->plan.added), a->words);
 }
 
@@ -67,17 +67,17 @@ static void deal_monomials(dealer_deal *x, const dealer_adder *a, uint64_t *prod
  */
 static void deal_level(dealer_deal *x, const dealer_adder *a, unsigned level,
                        const rep3_gate *gates, unsigned count, uint64_t *next, uint64_t *part) {
-    const bits_ops *bits = x->t->env->bits;
+    const bits_ops *bits = x->keys.t->env->bits;
     for (unsigned g = 0; g < count; g++) {
         const uint32_t purpose = GATES * level + g;
         uint64_t *mask = plane_of(a, next, g);
-        dealer_mask(x, DEALER_BITS, DEALER_GATE_MASK + purpose, a->first, mask, a->words);
+        masked_mask(&x->keys, MASKED_BITS, DEALER_GATE_MASK + purpose, a->first, mask, a->words);
         memcpy(part, mask, a->words * 8);
         bits->xorand(part, plane_of(a, a->mask, gates[g].x), plane_of(a, a->mask, gates[g].y),
                      a->words);
         if (a->plan.kind == REP3_SIGN && level + 1 == a->plan.levels)
             bits->xor_(part, part, plane_of(a, a->in, a->plan.added), a->words);
-        dealer_give(x, DEALER_BITS, DEALER_GATE + purpose, a->first, part, a->words);
+        dealer_give(x, MASKED_BITS, DEALER_GATE + purpose, a->first, part, a->words);
     }
 }
 
@@ -106,13 +106,14 @@ void dealer_adder_deal(dealer_deal *x, dealer_adder *a) {
     uint64_t *scratch = a->opening.value; /* the dealer opens nothing */
     deal_monomials(x, a, scratch);
     for (unsigned f = 0; f < a->plan.forms; f++)
-        dealer_mask(x, DEALER_BITS, DEALER_FORM + f, a->first, plane_of(a, a->mask, f), a->words);
+        masked_mask(&x->keys, MASKED_BITS, DEALER_FORM + f, a->first, plane_of(a, a->mask, f),
+                    a->words);
     for (unsigned level = 0; level < a->plan.levels; level++) {
         const unsigned count = rep3_plan_gates(&a->plan, level, gates);
         deal_level(x, a, level, gates, count, scratch, a->value);
-        store_gates(x->t->env, a, a->mask, gates, count, scratch);
+        store_gates(x->keys.t->env, a, a->mask, gates, count, scratch);
     }
-    finish_sum(x->t->env, a, a->mask);
+    finish_sum(x->keys.t->env, a, a->mask);
 }
 
 /* ---- the computing parties ---- */
@@ -127,19 +128,19 @@ static void load_monomial(const rep3_forms *io, unsigned monomial, uint64_t *out
                           size_t n) {
     const form_job *job = (const form_job *)io;
     const dealer_adder *a = job->a;
-    const unsigned me = job->x->t->env->me;
-    if (me == dealer_last(job->x->t))
+    const unsigned me = job->x->keys.t->env->me;
+    if (me == dealer_last(job->x->keys.t))
         memcpy(out, a->monomials + (monomial * a->words + i) * 8, n * 8);
     else
-        prg_words(&job->x->pair[me], DEALER_MONOMIAL + monomial, a->first + i, out, n);
+        prg_words(&job->x->keys.part[me], DEALER_MONOMIAL + monomial, a->first + i, out, n);
 }
 
 static void emit(const rep3_forms *io, unsigned form, const uint64_t *part, size_t i, size_t n) {
     const form_job *job = (const form_job *)io;
     const dealer_adder *a = job->a;
     uint64_t *mask = plane_of(a, a->mask, form) + i;
-    dealer_mask(job->x, DEALER_BITS, DEALER_FORM + form, a->first + i, mask, n);
-    job->x->t->env->bits->xor_(plane_of(a, a->opening.value, form) + i, part, mask, n);
+    masked_mask(&job->x->keys, MASKED_BITS, DEALER_FORM + form, a->first + i, mask, n);
+    job->x->keys.t->env->bits->xor_(plane_of(a, a->opening.value, form) + i, part, mask, n);
 }
 
 static void form_blocks(void *arg, size_t begin, size_t end) {
@@ -152,30 +153,22 @@ static void form_blocks(void *arg, size_t begin, size_t end) {
 }
 
 static int open_planes(seq_task *t, dealer_adder *a, unsigned planes) {
-    a->opening.kind = DEALER_BITS;
-    a->opening.to = DEALER_ONLINE;
+    a->opening.kind = MASKED_BITS;
+    a->opening.to = MASKED_ONLINE;
     a->opening.n = planes * a->words;
     a->opening.stage = 0;
-    return dealer_open(t, &a->opening);
+    return masked_open(t, &a->opening);
 }
 
 static int open_forms(dealer_deal *x, dealer_adder *a) {
-    const int one = x->t->env->me == 0;
+    const int one = x->keys.t->env->me == 0;
     const form_job job = {{load_monomial, emit, a->in, a->words, one}, x, a};
     a->monomials = x->at;
-    if (x->t->env->me == dealer_last(x->t))
+    if (x->keys.t->env->me == dealer_last(x->keys.t))
         x->at += a->plan.monomials * a->words * 8;
-    par_for(x->t->env->pool, a->plan.blocks ? a->plan.blocks : 1, 1, form_blocks, (void *)&job);
-    return open_planes(x->t, a, a->plan.forms);
-}
-
-void dealer_gate(const seq_task *t, uint64_t *d, const uint64_t *x, const uint64_t *x_mask,
-                 const uint64_t *y, const uint64_t *y_mask, size_t words) {
-    const bits_ops *bits = t->env->bits;
-    bits->xorand(d, x, y_mask, words);
-    bits->xorand(d, x_mask, y, words);
-    if (t->env->me == 0)
-        bits->xorand(d, x, y, words);
+    par_for(x->keys.t->env->pool, a->plan.blocks ? a->plan.blocks : 1, 1, form_blocks,
+            (void *)&job);
+    return open_planes(x->keys.t, a, a->plan.forms);
 }
 
 static int open_level(dealer_deal *x, dealer_adder *a) {
@@ -183,22 +176,23 @@ static int open_level(dealer_deal *x, dealer_adder *a) {
     const unsigned count = rep3_plan_gates(&a->plan, a->level, gates);
     for (unsigned g = 0; g < count; g++) {
         uint64_t *d = plane_of(a, a->opening.value, g);
-        dealer_get(x, DEALER_BITS, DEALER_GATE + GATES * a->level + g, a->first, d, a->words);
-        dealer_gate(x->t, d, plane_of(a, a->value, gates[g].x), plane_of(a, a->mask, gates[g].x),
-                    plane_of(a, a->value, gates[g].y), plane_of(a, a->mask, gates[g].y), a->words);
+        dealer_get(x, MASKED_BITS, DEALER_GATE + GATES * a->level + g, a->first, d, a->words);
+        masked_gate(x->keys.t, d, plane_of(a, a->value, gates[g].x),
+                    plane_of(a, a->mask, gates[g].x), plane_of(a, a->value, gates[g].y),
+                    plane_of(a, a->mask, gates[g].y), a->words);
     }
-    return open_planes(x->t, a, count);
+    return open_planes(x->keys.t, a, count);
 }
 
 static void take_level(dealer_deal *x, dealer_adder *a) {
     rep3_gate gates[REP3_MAX_GATES];
     const unsigned count = rep3_plan_gates(&a->plan, a->level, gates);
     uint64_t *z = a->opening.value;
-    store_gates(x->t->env, a, a->value, gates, count, z);
+    store_gates(x->keys.t->env, a, a->value, gates, count, z);
     for (unsigned g = 0; g < count; g++)
-        dealer_mask(x, DEALER_BITS, DEALER_GATE_MASK + GATES * a->level + g, a->first,
+        masked_mask(&x->keys, MASKED_BITS, DEALER_GATE_MASK + GATES * a->level + g, a->first,
                     plane_of(a, z, g), a->words);
-    store_gates(x->t->env, a, a->mask, gates, count, z);
+    store_gates(x->keys.t->env, a, a->mask, gates, count, z);
 }
 
 /* The sign of a sum, and its bits, have B's bits in them. */
@@ -218,7 +212,7 @@ int dealer_adder_step(dealer_deal *x, dealer_adder *a) {
         a->waiting = 1;
         return open_forms(x, a);
     }
-    const int status = dealer_open(x->t, &a->opening);
+    const int status = masked_open(x->keys.t, &a->opening);
     if (status != TASK_DONE)
         return status;
     if (a->waiting == 1) {
@@ -228,7 +222,7 @@ int dealer_adder_step(dealer_deal *x, dealer_adder *a) {
         take_level(x, a);
         a->level++;
     }
-    return a->level == a->plan.levels ? finish(x->t->env, a) : open_level(x, a);
+    return a->level == a->plan.levels ? finish(x->keys.t->env, a) : open_level(x, a);
 }
 
 const uint64_t *dealer_adder_value(const dealer_adder *a, unsigned i) {

@@ -11,12 +11,12 @@ enum { MASKING, ADDING, LAST };     /* what is waited for */
 
 typedef struct {
     dealer_deal x;
-    dealer_part part;
+    masked_part part;
     unsigned m, nearest, source, phase;
     seq_reg a, b, e, d; /* operands; e.c[0] NULL: nothing is added */
     void *c;            /* the masked value; first my summand of it */
     void *top, *high, *t1, *t2;
-    dealer_opening opening;
+    masked_opening opening;
     dealer_adder adder;
 } round_state;
 
@@ -49,15 +49,15 @@ static int round_alloc(seq_task *t, round_state *s) {
 
 /* Elements of a component of a register. */
 static void *at(const seq_task *t, const round_state *s, const seq_reg *r, unsigned component) {
-    return dealer_at(t->env, r->c[component], s->part.first);
+    return masked_at(t->env, r->c[component], s->part.first);
 }
 
 /* A public coin, uniform in [0, 2^m). */
 static void public_coin(const seq_task *t, const round_state *s, void *out) {
     const size_t halves = t->env->ring->word / 8;
     prg_key key;
-    prg_derive(&key, &dealer_of(t)->common, t->call.instance, t->call.sub);
-    prg_words(&key, DEALER_COIN, s->part.first * halves, out, s->part.count * halves);
+    prg_derive(&key, &masked_of(t)->common, t->call.instance, t->call.sub);
+    prg_words(&key, MASKED_COIN, s->part.first * halves, out, s->part.count * halves);
     prg_wipe(&key, sizeof key);
     t->env->ring->shr(out, out, t->env->ring_bits - s->m, s->part.count);
 }
@@ -69,7 +69,7 @@ static void deal_carry(round_state *s, const seq_env *env, const void *r) {
     dealer_adder_deal(&s->x, &s->adder);
     env->bits->unslice(s->t1, width, dealer_adder_mask(&s->adder, 0), s->part.words, s->part.count,
                        0, 1);
-    dealer_give(&s->x, DEALER_WORD, DEALER_BIT, s->part.first, s->t1, s->part.count);
+    dealer_give(&s->x, MASKED_WORD, DEALER_BIT, s->part.first, s->t1, s->part.count);
 }
 
 /* r = coin - mask: its top bit, and what it has above its low m bits. */
@@ -84,18 +84,18 @@ static void deal_rounding(seq_task *t, round_state *s, const void *mask) {
         public_coin(t, s, r);
     ring->sub(r, r, mask, n);
     ring->shr(s->top, r, bits - 1, n);
-    dealer_give(&s->x, DEALER_RESIDUE, DEALER_TOP, first, s->top, n);
+    dealer_give(&s->x, MASKED_RESIDUE, DEALER_TOP, first, s->top, n);
     ring->shr(s->high, r, s->m, n);
     ring->muli(s->high, s->high, -1, n);
-    dealer_mask(&s->x, DEALER_WORD, DEALER_WRAP, first, s->t1, n);
+    masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, first, s->t1, n);
     if (s->nearest) {
         memcpy(result, s->t1, n * ring->word);
         ring->sub(s->high, s->high, s->t1, n);
     } else {
-        dealer_shl(t->env, s->t1, s->t1, bits - s->m, n);
+        masked_shl(t->env, s->t1, s->t1, bits - s->m, n);
         ring->add(result, s->high, s->t1, n);
     }
-    dealer_give(&s->x, DEALER_WORD, DEALER_HIGH, first, s->high, n);
+    dealer_give(&s->x, MASKED_WORD, DEALER_HIGH, first, s->high, n);
     if (s->nearest)
         deal_carry(s, t->env, r);
 }
@@ -109,9 +109,9 @@ static int round_deal(seq_task *t, round_state *s) {
     else
         memcpy(s->c, mask, n * ring->word);
     if (s->source != MASKED) {
-        dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, s->t1, n);
+        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, s->t1, n);
         ring->sub(s->c, s->c, s->t1, n);
-        dealer_give(&s->x, DEALER_WORD, DEALER_PRODUCT, first, s->c, n);
+        dealer_give(&s->x, MASKED_WORD, DEALER_PRODUCT, first, s->c, n);
         memcpy(s->c, s->t1, n * ring->word);
     }
     if (s->m)
@@ -122,7 +122,7 @@ static int round_deal(seq_task *t, round_state *s) {
 }
 
 static int round_begin(seq_task *t, round_state *s, size_t n) {
-    s->part = dealer_elements(t, n);
+    s->part = masked_elements(t, n);
     s->x.residue = residue_bytes(s->m);
     if (s->m > t->env->ring_bits - 2)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "dealer truncates by 1 to %u bits, not %u",
@@ -134,17 +134,17 @@ static int round_begin(seq_task *t, round_state *s, size_t n) {
     }
     if (round_alloc(t, s) || dealer_begin(&s->x, t, round_bytes(t, s)))
         return TASK_ERROR;
-    return dealer_is(t) ? round_deal(t, s) : TASK_WAIT;
+    return masked_dealer(t) ? round_deal(t, s) : TASK_WAIT;
 }
 
 static int open_words(seq_task *t, round_state *s, unsigned phase, unsigned kind, void *value) {
     s->phase = phase;
-    s->opening = (dealer_opening){.kind = kind,
+    s->opening = (masked_opening){.kind = kind,
                                   .residue = s->x.residue,
-                                  .to = DEALER_ONLINE,
+                                  .to = MASKED_ONLINE,
                                   .n = s->part.count,
                                   .value = value};
-    return dealer_open(t, &s->opening);
+    return masked_open(t, &s->opening);
 }
 
 /* t1 = 1 - the top bit of c; top *= that. */
@@ -162,23 +162,23 @@ static int open_wrap(seq_task *t, round_state *s) {
     const size_t n = s->part.count;
     public_coin(t, s, s->t1);
     ring->add(s->c, s->c, s->t1, n);
-    dealer_add_power(t->env, s->c, t->env->ring_bits - 2, n);
+    masked_add_power(t->env, s->c, t->env->ring_bits - 2, n);
     keep_top(t, s);
-    dealer_mask(&s->x, DEALER_WORD, DEALER_WRAP, s->part.first, s->t1, n);
+    masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, s->part.first, s->t1, n);
     ring->sub(s->top, s->top, s->t1, n);
-    dealer_shl(t->env, s->t1, s->t1, t->env->ring_bits - s->m, n);
+    masked_shl(t->env, s->t1, s->t1, t->env->ring_bits - s->m, n);
     ring->add(at(t, s, &s->d, 1), s->high, s->t1, n);
-    return open_words(t, s, LAST, DEALER_RESIDUE, s->top);
+    return open_words(t, s, LAST, MASKED_RESIDUE, s->top);
 }
 
 static int finish_wrap(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const unsigned bits = t->env->ring_bits;
     void *d = at(t, s, &s->d, 0);
-    dealer_shl(t->env, s->top, s->top, bits - s->m, s->part.count);
+    masked_shl(t->env, s->top, s->top, bits - s->m, s->part.count);
     ring->shr(d, s->c, s->m, s->part.count);
     ring->add(d, d, s->top, s->part.count);
-    dealer_sub_power(t->env, d, bits - 2 - s->m, s->part.count);
+    masked_sub_power(t->env, d, bits - 2 - s->m, s->part.count);
     return TASK_DONE;
 }
 
@@ -187,9 +187,9 @@ static int finish_wrap(seq_task *t, round_state *s) {
 static int add_carry(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count;
-    dealer_add_power(t->env, s->c, t->env->ring_bits - 2, n);
+    masked_add_power(t->env, s->c, t->env->ring_bits - 2, n);
     memcpy(s->t1, s->c, n * ring->word);
-    dealer_add_power(t->env, s->t1, s->m - 1, n);
+    masked_add_power(t->env, s->t1, s->m - 1, n);
     ring->muli(s->t1, s->t1, -1, n);
     ring->addi(s->t1, s->t1, -1, n);
     t->env->bits->slice(s->adder.in, s->part.words, s->t1, 8 * (unsigned)ring->word, n, 0, s->m);
@@ -203,7 +203,7 @@ static int open_nearest(seq_task *t, round_state *s) {
     const unsigned bits = t->env->ring_bits;
     const size_t n = s->part.count;
     keep_top(t, s);
-    dealer_shl(t->env, s->top, s->top, bits - s->m, n);
+    masked_shl(t->env, s->top, s->top, bits - s->m, n);
     ring->add(s->high, s->high, s->top, n);
     t->env->bits->unslice(s->t1, 8 * (unsigned)ring->word, dealer_adder_value(&s->adder, 0),
                           s->part.words, n, 0, 1);
@@ -211,21 +211,22 @@ static int open_nearest(seq_task *t, round_state *s) {
         ring->sub(s->high, s->high, s->t1, n);
         ring->shr(s->t2, s->c, s->m, n);
         ring->add(s->high, s->high, s->t2, n);
-        dealer_shl(t->env, s->t2, s->c, bits - s->m, n);
+        masked_shl(t->env, s->t2, s->c, bits - s->m, n);
         ring->shr(s->t2, s->t2, bits - 1, n);
         ring->add(s->high, s->high, s->t2, n);
-        dealer_sub_power(t->env, s->high, bits - 2 - s->m, n);
+        masked_sub_power(t->env, s->high, bits - 2 - s->m, n);
     }
     ring->muli(s->t1, s->t1, 2, n);
     ring->addi(s->t1, s->t1, -1, n);
-    dealer_get(&s->x, DEALER_WORD, DEALER_BIT, s->part.first, s->t2, n);
+    dealer_get(&s->x, MASKED_WORD, DEALER_BIT, s->part.first, s->t2, n);
     ring->muladd(s->high, s->t1, s->t2, n);
-    return open_words(t, s, LAST, DEALER_WORD, s->high);
+    return open_words(t, s, LAST, MASKED_WORD, s->high);
 }
 
 static int finish_nearest(seq_task *t, round_state *s) {
     memcpy(at(t, s, &s->d, 0), s->high, s->part.count * t->env->ring->word);
-    dealer_mask(&s->x, DEALER_WORD, DEALER_WRAP, s->part.first, at(t, s, &s->d, 1), s->part.count);
+    masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, s->part.first, at(t, s, &s->d, 1),
+                s->part.count);
     return TASK_DONE;
 }
 
@@ -234,11 +235,11 @@ static int round_masked(seq_task *t, round_state *s) {
     const size_t n = s->part.count, first = s->part.first;
     if (!s->m) {
         memcpy(at(t, s, &s->d, 0), s->c, n * t->env->ring->word);
-        dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, at(t, s, &s->d, 1), n);
+        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, at(t, s, &s->d, 1), n);
         return TASK_DONE;
     }
-    dealer_get(&s->x, DEALER_RESIDUE, DEALER_TOP, first, s->top, n);
-    dealer_get(&s->x, DEALER_WORD, DEALER_HIGH, first, s->high, n);
+    dealer_get(&s->x, MASKED_RESIDUE, DEALER_TOP, first, s->top, n);
+    dealer_get(&s->x, MASKED_WORD, DEALER_HIGH, first, s->high, n);
     return s->nearest ? add_carry(t, s) : open_wrap(t, s);
 }
 
@@ -247,10 +248,10 @@ static int round_masked(seq_task *t, round_state *s) {
 static int open_summands(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count;
-    dealer_get(&s->x, DEALER_WORD, DEALER_PRODUCT, s->part.first, s->c, n);
+    dealer_get(&s->x, MASKED_WORD, DEALER_PRODUCT, s->part.first, s->c, n);
     if (s->source == SUMMANDS) {
         ring->add(s->c, s->c, at(t, s, &s->a, 0), n);
-        return open_words(t, s, MASKING, DEALER_WORD, s->c);
+        return open_words(t, s, MASKING, MASKED_WORD, s->c);
     }
     const void *value = at(t, s, &s->a, 0), *other = at(t, s, &s->b, 0);
     ring->muladd(s->c, value, at(t, s, &s->b, 1), n);
@@ -259,7 +260,7 @@ static int open_summands(seq_task *t, round_state *s) {
         ring->muladd(s->c, value, other, n);
     for (unsigned k = t->env->me == 0 ? 0 : 1; s->e.c[0] && k < 2; k++)
         ring->add(s->c, s->c, at(t, s, &s->e, k), n);
-    return open_words(t, s, MASKING, DEALER_WORD, s->c);
+    return open_words(t, s, MASKING, MASKED_WORD, s->c);
 }
 
 /* All steps but the first, at computing parties. */
@@ -274,7 +275,7 @@ static int round_step(seq_task *t) {
         return round_masked(t, s);
     }
     const int status =
-        s->phase == ADDING ? dealer_adder_step(&s->x, &s->adder) : dealer_open(t, &s->opening);
+        s->phase == ADDING ? dealer_adder_step(&s->x, &s->adder) : masked_open(t, &s->opening);
     if (status != TASK_DONE)
         return status;
     if (s->phase == LAST)
@@ -289,7 +290,7 @@ static unsigned round_rounds(const seq_vm *vm, int64_t m, int64_t nearest, int s
     if (m && nearest)
         openings += dealer_adder_openings(REP3_CARRY,
                                           (unsigned)(m < REP3_MAX_BITS ? m : REP3_MAX_BITS - 1));
-    return openings * dealer_rounds(vm);
+    return openings * masked_rounds(vm);
 }
 
 static int trunc_step(seq_task *t) {
@@ -306,7 +307,7 @@ static int trunc_step(seq_task *t) {
 
 void dealer_start_trunc(seq_vm *vm, const seq_call *call) {
     const int64_t *arg = call->arg;
-    dealer_start(vm, call, (size_t)arg[SEQ_ARG_TRUNC_n],
+    masked_start(vm, call, (size_t)arg[SEQ_ARG_TRUNC_n],
                  round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode], 0), trunc_step,
                  sizeof(round_state));
 }
@@ -333,7 +334,7 @@ static int mul_step(seq_task *t) {
 
 void dealer_start_mul(seq_vm *vm, const seq_call *call) {
     const int64_t *arg = call->arg;
-    dealer_start(vm, call, (size_t)arg[SEQ_ARG_MUL_n],
+    masked_start(vm, call, (size_t)arg[SEQ_ARG_MUL_n],
                  round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode], 1), mul_step,
                  sizeof(round_state));
 }
@@ -354,10 +355,10 @@ static int bilinear_step(seq_task *t) {
         return TASK_ERROR;
     if (t->env->me == 0)
         ring->add(sum, y->c[0], y->c[1], b.y_size);
-    b.f(t, 0, b.slices, z, x->c[dealer_is(t) ? 1 : 0], sum, 0);
-    if (!dealer_is(t))
+    b.f(t, 0, b.slices, z, x->c[masked_dealer(t) ? 1 : 0], sum, 0);
+    if (!masked_dealer(t))
         b.f(t, 0, b.slices, z, x->c[1], y->c[0], 1);
-    const int sums = t->call.op >= SEQ_OP_MUL_ADD && !dealer_is(t);
+    const int sums = t->call.op >= SEQ_OP_MUL_ADD && !masked_dealer(t);
     for (unsigned k = t->env->me == 0 ? 0 : 1; sums && k < 2; k++)
         ring->add(z, z, t->call.reg[b.mode + 1].c[k], b.size);
     seq_call sub = {.op = SEQ_OP_TRUNC};
@@ -383,12 +384,12 @@ void dealer_start_bilinear(seq_vm *vm, const seq_call *call) {
 
 typedef struct {
     dealer_deal x;
-    dealer_part part;
+    masked_part part;
     size_t planes, n;     /* b2a; elements of the whole vector */
     seq_reg b, a, d, k;   /* a.c[0] NULL: no select; k.c[0] NULL: nothing is kept */
     int kept;             /* k is read */
     void *sum, *bit, *t1; /* the opening's value; my part of m; a plane's d */
-    dealer_opening opening;
+    masked_opening opening;
 } bit_state;
 
 static const uint64_t *plane_at(const bit_state *s, const seq_reg *b, unsigned component,
@@ -404,8 +405,8 @@ static void as_words(const seq_task *t, const bit_state *s, void *out, const uin
 /* What select_keep keeps: the mask of the bit, as a number. */
 static void keep(const seq_task *t, const bit_state *s, const void *bit) {
     const size_t bytes = s->part.count * t->env->ring->word;
-    memset(dealer_at(t->env, s->k.c[0], s->part.first), 0, bytes);
-    memcpy(dealer_at(t->env, s->k.c[1], s->part.first), bit, bytes);
+    memset(masked_at(t->env, s->k.c[0], s->part.first), 0, bytes);
+    memcpy(masked_at(t->env, s->k.c[1], s->part.first), bit, bytes);
 }
 
 static int bit_deal(seq_task *t, bit_state *s) {
@@ -414,18 +415,19 @@ static int bit_deal(seq_task *t, bit_state *s) {
     for (size_t p = 0; p < s->planes; p++) {
         const size_t first = p * s->n + s->part.first;
         if (s->kept) {
-            memcpy(s->bit, dealer_at(t->env, s->k.c[1], first), n * ring->word);
+            memcpy(s->bit, masked_at(t->env, s->k.c[1], first), n * ring->word);
         } else {
             as_words(t, s, s->bit, plane_at(s, &s->b, 1, p));
-            dealer_give(&s->x, DEALER_WORD, DEALER_BIT, first, s->bit, n);
+            dealer_give(&s->x, MASKED_WORD, DEALER_BIT, first, s->bit, n);
             if (s->k.c[0])
                 keep(t, s, s->bit);
         }
         if (s->a.c[0]) {
-            ring->mul(s->t1, s->bit, dealer_at(t->env, s->a.c[1], first), n);
-            dealer_give(&s->x, DEALER_WORD, DEALER_CHOSEN, first, s->t1, n);
+            ring->mul(s->t1, s->bit, masked_at(t->env, s->a.c[1], first), n);
+            dealer_give(&s->x, MASKED_WORD, DEALER_CHOSEN, first, s->t1, n);
         }
-        dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, dealer_at(t->env, s->d.c[1], first), n);
+        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first,
+                    masked_at(t->env, s->d.c[1], first), n);
     }
     return TASK_DONE;
 }
@@ -434,17 +436,17 @@ static int bit_deal(seq_task *t, bit_state *s) {
 static void bit_summand(seq_task *t, bit_state *s, size_t p) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count, first = p * s->n + s->part.first;
-    void *sum = dealer_at(t->env, s->sum, p * n), *mask = dealer_at(t->env, s->d.c[1], first);
+    void *sum = masked_at(t->env, s->sum, p * n), *mask = masked_at(t->env, s->d.c[1], first);
     const int select = s->a.c[0] != NULL;
     if (s->kept)
-        memcpy(s->bit, dealer_at(t->env, s->k.c[1], first), n * ring->word);
+        memcpy(s->bit, masked_at(t->env, s->k.c[1], first), n * ring->word);
     else
-        dealer_get(&s->x, DEALER_WORD, DEALER_BIT, first, s->bit, n);
+        dealer_get(&s->x, MASKED_WORD, DEALER_BIT, first, s->bit, n);
     if (s->k.c[0] && !s->kept)
         keep(t, s, s->bit);
     if (select) {
-        dealer_get(&s->x, DEALER_WORD, DEALER_CHOSEN, first, sum, n);
-        ring->muladd(sum, s->bit, dealer_at(t->env, s->a.c[0], first), n);
+        dealer_get(&s->x, MASKED_WORD, DEALER_CHOSEN, first, sum, n);
+        ring->muladd(sum, s->bit, masked_at(t->env, s->a.c[0], first), n);
     } else {
         memcpy(sum, s->bit, n * ring->word);
     }
@@ -453,12 +455,12 @@ static void bit_summand(seq_task *t, bit_state *s, size_t p) {
     ring->addi(s->bit, s->bit, 1, n);
     ring->mul(sum, sum, s->bit, n);
     if (select)
-        ring->muladd(sum, s->t1, dealer_at(t->env, s->a.c[1], first), n);
+        ring->muladd(sum, s->t1, masked_at(t->env, s->a.c[1], first), n);
     if (select && t->env->me == 0)
-        ring->muladd(sum, s->t1, dealer_at(t->env, s->a.c[0], first), n);
+        ring->muladd(sum, s->t1, masked_at(t->env, s->a.c[0], first), n);
     else if (t->env->me == 0)
         ring->add(sum, sum, s->t1, n);
-    dealer_mask(&s->x, DEALER_WORD, DEALER_MASK, first, mask, n);
+    masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, mask, n);
     ring->sub(sum, sum, mask, n);
 }
 
@@ -469,7 +471,7 @@ static int bit_step(seq_task *t, size_t n, size_t planes) {
     if (t->step_no == 0) {
         s->n = n;
         s->planes = planes;
-        s->part = dealer_elements(t, n);
+        s->part = masked_elements(t, n);
         const size_t all = planes * s->part.count;
         s->sum = task_scratch(t, all * word + 64);
         s->bit = task_scratch(t, s->part.count * word + 64);
@@ -478,22 +480,22 @@ static int bit_step(seq_task *t, size_t n, size_t planes) {
             return TASK_ERROR;
         if (dealer_begin(&s->x, t, all * word * (!s->kept + (s->a.c[0] != NULL))))
             return TASK_ERROR;
-        return dealer_is(t) ? bit_deal(t, s) : TASK_WAIT;
+        return masked_dealer(t) ? bit_deal(t, s) : TASK_WAIT;
     }
     if (t->step_no == 1) {
         if (dealer_take(&s->x))
             return TASK_ERROR;
         for (size_t p = 0; p < s->planes; p++)
             bit_summand(t, s, p);
-        s->opening = (dealer_opening){.kind = DEALER_WORD,
-                                      .to = DEALER_ONLINE,
+        s->opening = (masked_opening){.kind = MASKED_WORD,
+                                      .to = MASKED_ONLINE,
                                       .n = s->planes * s->part.count,
                                       .value = s->sum};
     }
-    const int status = dealer_open(t, &s->opening);
+    const int status = masked_open(t, &s->opening);
     for (size_t p = 0; status == TASK_DONE && p < s->planes; p++)
-        memcpy(dealer_at(t->env, s->d.c[0], p * n + s->part.first),
-               dealer_at(t->env, s->sum, p * s->part.count), s->part.count * word);
+        memcpy(masked_at(t->env, s->d.c[0], p * n + s->part.first),
+               masked_at(t->env, s->sum, p * s->part.count), s->part.count * word);
     return status;
 }
 
@@ -521,7 +523,7 @@ static int select_step(seq_task *t) {
 
 void dealer_start_select(seq_vm *vm, const seq_call *call) {
     const unsigned n = call->op == SEQ_OP_SELECT ? SEQ_ARG_SELECT_n : SEQ_ARG_SELECT_KEPT_n;
-    dealer_start(vm, call, (size_t)call->arg[n], dealer_rounds(vm), select_step, sizeof(bit_state));
+    masked_start(vm, call, (size_t)call->arg[n], masked_rounds(vm), select_step, sizeof(bit_state));
 }
 
 static int b2a_step(seq_task *t) {
@@ -534,9 +536,9 @@ static int b2a_step(seq_task *t) {
 void dealer_start_b2a(seq_vm *vm, const seq_call *call) {
     const size_t p = (size_t)call->arg[SEQ_ARG_B2A_p];
     const size_t n = p ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
-    if (p && n > DEALER_MAX_ELEMENTS / p)
+    if (p && n > MASKED_MAX_ELEMENTS / p)
         (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "dealer converts at most %zu bits at once",
-                      DEALER_MAX_ELEMENTS);
+                      MASKED_MAX_ELEMENTS);
     else
-        dealer_start(vm, call, n, dealer_rounds(vm), b2a_step, sizeof(bit_state));
+        masked_start(vm, call, n, masked_rounds(vm), b2a_step, sizeof(bit_state));
 }

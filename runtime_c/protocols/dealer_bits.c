@@ -1,4 +1,4 @@
-/* dealer: comparisons, bit decomposition, AND, random bits. See dealer.h. */
+/* dealer: comparisons, bit decomposition, AND. See dealer.h. */
 
 #include "dealer.h"
 
@@ -26,7 +26,7 @@ static int compare_store(const seq_task *t, const compare_state *s) {
     const seq_reg *d = &t->call.reg[SEQ_ARG_LTZ_d];
     for (unsigned i = 0; i < planes; i++) {
         const size_t at = i * s->plane + t->begin, bytes = s->adder.words * 8;
-        if (!dealer_is(t))
+        if (!masked_dealer(t))
             memcpy((uint64_t *)d->c[0] + at, dealer_adder_value(&s->adder, i), bytes);
         memcpy((uint64_t *)d->c[1] + at, dealer_adder_mask(&s->adder, i), bytes);
     }
@@ -36,9 +36,9 @@ static int compare_store(const seq_task *t, const compare_state *s) {
 /* A is the mask; B the masked value, less one where all propagates mean zero. */
 static int compare_begin(seq_task *t, compare_state *s) {
     const size_t n = (size_t)t->call.arg[SEQ_ARG_LTZ_n], word = t->env->ring->word;
-    const dealer_part part = dealer_elements(t, n);
-    const unsigned online = !dealer_is(t);
-    const void *x = dealer_at(t->env, t->call.reg[SEQ_ARG_LTZ_a].c[online ? 0 : 1], part.first);
+    const masked_part part = masked_elements(t, n);
+    const unsigned online = !masked_dealer(t);
+    const void *x = masked_at(t->env, t->call.reg[SEQ_ARG_LTZ_a].c[online ? 0 : 1], part.first);
     rep3_plan_make(&s->adder.plan, kind_of(t->call.op), (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
     s->adder.first = t->begin;
     s->adder.words = part.words;
@@ -75,7 +75,7 @@ static int compare_step(seq_task *t) {
 void dealer_start_compare(seq_vm *vm, const seq_call *call) {
     const unsigned openings =
         dealer_adder_openings(kind_of(call->op), (unsigned)call->arg[SEQ_ARG_LTZ_bits]);
-    dealer_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n], openings * dealer_rounds(vm),
+    masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n], openings * masked_rounds(vm),
                  compare_step, sizeof(compare_state));
 }
 
@@ -84,7 +84,7 @@ void dealer_start_compare(seq_vm *vm, const seq_call *call) {
 typedef struct {
     dealer_deal x;
     size_t planes, plane, words, blocks; /* blocks: of the whole vector, for addressing */
-    dealer_opening opening;
+    masked_opening opening;
 } and_state;
 
 static uint64_t *plane_at(const seq_task *t, const and_state *s, unsigned arg, unsigned component,
@@ -97,11 +97,11 @@ static int and_deal(seq_task *t, and_state *s) {
     for (size_t p = 0; p < s->planes; p++) {
         const size_t address = p * s->blocks + t->begin;
         uint64_t *d = plane_at(t, s, SEQ_ARG_AND_d, 1, p);
-        dealer_mask(&s->x, DEALER_BITS, DEALER_AND_MASK, address, d, s->words);
+        masked_mask(&s->x.keys, MASKED_BITS, DEALER_AND_MASK, address, d, s->words);
         memcpy(part, d, s->words * 8);
         t->env->bits->xorand(part, plane_at(t, s, SEQ_ARG_AND_a, 1, p),
                              plane_at(t, s, SEQ_ARG_AND_b, 1, p), s->words);
-        dealer_give(&s->x, DEALER_BITS, DEALER_AND, address, part, s->words);
+        dealer_give(&s->x, MASKED_BITS, DEALER_AND, address, part, s->words);
     }
     return TASK_DONE;
 }
@@ -109,12 +109,12 @@ static int and_deal(seq_task *t, and_state *s) {
 static int and_open(seq_task *t, and_state *s) {
     for (size_t p = 0; p < s->planes; p++) {
         uint64_t *part = (uint64_t *)s->opening.value + p * s->words;
-        dealer_get(&s->x, DEALER_BITS, DEALER_AND, p * s->blocks + t->begin, part, s->words);
-        dealer_gate(t, part, plane_at(t, s, SEQ_ARG_AND_a, 0, p),
+        dealer_get(&s->x, MASKED_BITS, DEALER_AND, p * s->blocks + t->begin, part, s->words);
+        masked_gate(t, part, plane_at(t, s, SEQ_ARG_AND_a, 0, p),
                     plane_at(t, s, SEQ_ARG_AND_a, 1, p), plane_at(t, s, SEQ_ARG_AND_b, 0, p),
                     plane_at(t, s, SEQ_ARG_AND_b, 1, p), s->words);
     }
-    return dealer_open(t, &s->opening);
+    return masked_open(t, &s->opening);
 }
 
 static int and_step(seq_task *t) {
@@ -126,21 +126,21 @@ static int and_step(seq_task *t) {
         s->words = t->end - t->begin;
         s->blocks = (n + 63) / 64;
         const size_t bytes = s->planes * s->words * 8;
-        s->opening = (dealer_opening){.kind = DEALER_BITS,
-                                      .to = DEALER_ONLINE,
+        s->opening = (masked_opening){.kind = MASKED_BITS,
+                                      .to = MASKED_ONLINE,
                                       .n = s->planes * s->words,
                                       .value = task_scratch(t, bytes)};
         if (!s->opening.value || dealer_begin(&s->x, t, bytes))
             return TASK_ERROR;
-        return dealer_is(t) ? and_deal(t, s) : TASK_WAIT;
+        return masked_dealer(t) ? and_deal(t, s) : TASK_WAIT;
     }
     if (t->step_no == 1)
         return dealer_take(&s->x) ? TASK_ERROR : and_open(t, s);
-    const int status = dealer_open(t, &s->opening);
+    const int status = masked_open(t, &s->opening);
     for (size_t p = 0; status == TASK_DONE && p < s->planes; p++) {
         memcpy(plane_at(t, s, SEQ_ARG_AND_d, 0, p), (uint64_t *)s->opening.value + p * s->words,
                s->words * 8);
-        dealer_mask(&s->x, DEALER_BITS, DEALER_AND_MASK, p * s->blocks + t->begin,
+        masked_mask(&s->x.keys, MASKED_BITS, DEALER_AND_MASK, p * s->blocks + t->begin,
                     plane_at(t, s, SEQ_ARG_AND_d, 1, p), s->words);
     }
     return status;
@@ -148,35 +148,5 @@ static int and_step(seq_task *t) {
 
 void dealer_start_and(seq_vm *vm, const seq_call *call) {
     const size_t n = call->arg[SEQ_ARG_AND_p] ? (size_t)call->arg[SEQ_ARG_AND_n] : 0;
-    dealer_start(vm, call, n, dealer_rounds(vm), and_step, sizeof(and_state));
-}
-
-/* ---- random bits: the masked value is random, and unknown to the dealer ---- */
-
-static int randbit_step(seq_task *t) {
-    const dealer_state *s = dealer_of(t);
-    const seq_reg *d = &t->call.reg[SEQ_ARG_RANDBIT_d];
-    const size_t n = (size_t)t->call.arg[SEQ_ARG_RANDBIT_n];
-    const size_t blocks = (n + 63) / 64, plane = bits_plane_words(n), words = t->end - t->begin;
-    dealer_deal x = {.t = t};
-    prg_key online;
-    prg_derive(&online, &s->online, t->call.instance, t->call.sub);
-    for (unsigned j = 0; j < s->n; j++)
-        if (dealer_is(t) || j == t->env->me)
-            prg_derive(&x.pair[j], &s->program[dealer_is(t) ? j : s->n], t->call.instance,
-                       t->call.sub);
-    for (size_t p = 0; p < (size_t)t->call.arg[SEQ_ARG_RANDBIT_p]; p++) {
-        const size_t at = p * plane + t->begin, address = p * blocks + t->begin;
-        if (!dealer_is(t))
-            prg_words(&online, DEALER_RANDOM, address, (uint64_t *)d->c[0] + at, words);
-        dealer_mask(&x, DEALER_BITS, DEALER_RANDOM, address, (uint64_t *)d->c[1] + at, words);
-    }
-    prg_wipe(&x, sizeof x);
-    prg_wipe(&online, sizeof online);
-    return TASK_DONE;
-}
-
-void dealer_start_randbit(seq_vm *vm, const seq_call *call) {
-    const size_t n = call->arg[SEQ_ARG_RANDBIT_p] ? (size_t)call->arg[SEQ_ARG_RANDBIT_n] : 0;
-    dealer_start(vm, call, n, 0, randbit_step, 0);
+    masked_start(vm, call, n, masked_rounds(vm), and_step, sizeof(and_state));
 }

@@ -19,7 +19,7 @@ typedef void (*proto_start)(seq_vm *vm, const seq_call *call);
 #define SEQ_GROUPS 126 /* the most sets of parties with a key of their own */
 
 typedef struct {
-    const uint8_t (*pair)[32];  /* [p]: known to me and party p alone */
+    const uint8_t (*pair)[32];  /* [p]: known to me and party p alone; [me]: to me */
     const uint8_t (*group)[32]; /* [i]: known to the members of the protocol's i-th group */
     const uint8_t *common;      /* known to all */
 } seq_keys;
@@ -35,8 +35,9 @@ typedef struct {
     unsigned ring64, ring128, field; /* domains it works in */
     /* Words kept of each shared element, and of 64 bits; <= SEQ_MAX_COMPONENTS. */
     unsigned components, bit_components;
-    int insecure; /* must be asked for by name with an explicit flag; every run prints so */
-    int deals;    /* the last party only deals: it can do so before a run (vm/material.h) */
+    uint64_t frame; /* bytes of a message, where registers do not bound them */
+    int insecure;   /* must be asked for by name with an explicit flag; every run prints so */
+    int deals;      /* the last party only deals: it can do so before a run (vm/material.h) */
     /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before
      * every call in front of it has finished, openings too. So its start handler can check all that
      * happened so far before it sends anything that depends on a secret; SEQ_ERR_CHEAT in a task
@@ -52,6 +53,13 @@ typedef struct {
     unsigned (*group)(unsigned parties, unsigned i);
     seq_status (*setup)(const seq_env *env, const seq_keys *keys, void **state, seq_error *err);
     void (*teardown)(void *state); /* wipes it */
+    /* What parties tell each other after setup, before the first instruction, or NULL: bytes of a
+     * message of exchange 0, 1, ... (0: that was all), the same for all. Then meet takes what came
+     * in the exchange before (from party p at p * bytes; NULL at first), and writes what goes out;
+     * a last time, with mine NULL, it only takes. */
+    size_t (*meeting)(const seq_env *env, unsigned exchange);
+    seq_status (*meet)(const seq_env *env, unsigned exchange, const uint8_t *theirs, uint8_t *mine,
+                       seq_error *err);
 
     /* d = a + b where b is public (saddc); a == NULL: d = b (sset). n elements. d may be a. */
     void (*add_public)(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,

@@ -279,6 +279,7 @@ static seq_status connect_parties(seq_run *run) {
     seq_vm *vm = &run->vm;
     const seq_options *o = &run->options;
     uint64_t registers = 4 * vm->file_total;
+    registers = registers > vm->protocol->frame ? registers : vm->protocol->frame;
     if (o->parties == 1) {
         (void)snprintf(run->channel, sizeof run->channel, "none");
         return SEQ_OK;
@@ -339,6 +340,9 @@ static seq_status agree_and_set_up(seq_run *run) {
         const seq_keys shown = {(const uint8_t (*)[32])keys.pair, (const uint8_t (*)[32])keys.group,
                                 keys.common};
         status = vm->protocol->setup(&vm->env, &shown, &vm->env.protocol, &vm->error);
+    }
+    if (status == SEQ_OK) {
+        status = handshake_meet(vm, run->options.connect_timeout_s);
     }
     prg_wipe(&keys, sizeof keys);
     return status;

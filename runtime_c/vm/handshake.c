@@ -452,6 +452,8 @@ static seq_status derive(shake *s, const uint8_t run_id[16], vm_keys *keys) {
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++) {
         if (p != env->me) {
             status = derive_pair(s, p, run_id, keys->pair[p]);
+        } else {
+            status = random_bytes(s, keys->pair[p], sizeof keys->pair[p]);
         }
     }
     for (unsigned g = 0; status == SEQ_OK && g < s->groups; g++) {
@@ -481,5 +483,44 @@ seq_status handshake(seq_vm *vm, const handshake_terms *given, vm_keys *keys) {
     }
     prg_wipe(s, sizeof *s);
     free(s);
+    return status;
+}
+
+/* ---- the protocol's exchanges ---- */
+
+enum { STEP_MEET = 8, MOST_MEETINGS = 8 };
+
+seq_status handshake_meet(seq_vm *vm, double timeout_s) {
+    const seq_protocol *p = vm->protocol;
+    const size_t parties = vm->env.parties;
+    uint8_t *mine = NULL, *theirs = NULL;
+    size_t bytes = p->meeting == NULL ? 0 : p->meeting(&vm->env, 0);
+    seq_status status = SEQ_OK;
+    for (unsigned i = 0; status == SEQ_OK && bytes > 0 && i < MOST_MEETINGS; i++) {
+        mine = calloc(parties, bytes);
+        if (mine == NULL) {
+            status = seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to meet the parties");
+            break;
+        }
+        status = p->meet(&vm->env, i, theirs, mine, &vm->error);
+        free(theirs);
+        theirs = calloc(parties, bytes);
+        if (status == SEQ_OK && theirs == NULL) {
+            status = seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to meet the parties");
+        }
+        if (status == SEQ_OK) {
+            status = exchange_send(vm, STEP_MEET + i, mine, bytes);
+        }
+        if (status == SEQ_OK) {
+            status = exchange_take(vm, STEP_MEET + i, theirs, bytes, timeout_s);
+        }
+        free(mine);
+        mine = NULL;
+        bytes = p->meeting(&vm->env, i + 1);
+        if (status == SEQ_OK && bytes == 0) {
+            status = p->meet(&vm->env, i + 1, theirs, NULL, &vm->error);
+        }
+    }
+    free(theirs);
     return status;
 }

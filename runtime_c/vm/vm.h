@@ -222,11 +222,14 @@ typedef struct {
     double timeout_s;
 } handshake_terms;
 /* An exchange under instance 0, outside of the program: mine and theirs are an array by party.
- * Steps 0-2 are the handshake's, the others checkpoint.c's. timeout_s 0: as long as peers live. */
+ * Steps 0-2 and 8-15 are this file's, the others checkpoint.c's. timeout_s 0: as long as peers
+ * live. */
 seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes);
 seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s);
 /* Agree with all peers on everything. */
 seq_status handshake(seq_vm *vm, const handshake_terms *terms, vm_keys *keys);
+/* The protocol's own exchanges, after its setup. */
+seq_status handshake_meet(seq_vm *vm, double timeout_s);
 
 #ifdef SEQ_TEST
 /* ---- api.c: test builds ---- */

@@ -28,8 +28,10 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "rep4": (4,),
     "shamir": (3, 4, 5, 10),
     "dealer": (3, 4, 10),
+    "semi2k": (2,),
     "shamir-mal": (3, 4, 5),
 }
+WITHOUT_SHUFFLE = {"semi2k"}
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
     "rep3": (64, 128),
@@ -37,6 +39,7 @@ RINGS: dict[str, tuple[int, ...]] = {
     "rep4": (64, 128),
     "shamir": (FIELD,),
     "dealer": (64, 128),
+    "semi2k": (64,),
     "shamir-mal": (FIELD,),
 }
 
@@ -71,6 +74,7 @@ class Script:
     heads: list[str] = field(default_factory=list)
     outputs: int = 0
     handles: int = 1
+    owners: int = 3  # parties that take turns to own inputs
     stat: int = 40  # the statistical parameter; test builds allow less
     top: dict[str, int] = field(default_factory=lambda: {"s": 0, "b": 0, "c": 0})
 
@@ -87,7 +91,7 @@ class Script:
         """A secret register with the values x, from an input of the next party in turn."""
         n, i = len(x), len(self.inputs)
         self.inputs.append(x)
-        self.heads.append(f'.input party={i % 3} name="x" f=0 shape=[{n}]')
+        self.heads.append(f'.input party={i % self.owners} name="x" f=0 shape=[{n}]')
         d = self.reg("s", n)
         self.start(f"input d={d} in={i} n={n}")
         return d

@@ -23,9 +23,9 @@ def runner() -> Path:
     return build("test")
 
 
-def every_instruction(value: int, *, opens: bool) -> Script:
-    """All inputs are `value`."""
-    s = Script(64)
+def every_instruction(value: int, *, opens: bool, parties: int = 3) -> Script:
+    """All inputs are `value`; without shuffles for two parties."""
+    s = Script(64, owners=parties)
     same = np.full(N, value, dtype=object)
     x, y = s.secret(same), s.secret(same)
     d, k = s.reg("s", 3 * N), s.reg("s", N)
@@ -42,8 +42,9 @@ def every_instruction(value: int, *, opens: bool) -> Script:
     s.start(f"select d={d} b={b} a={x} n={N}")
     s.start(f"select_keep d={d} k={k} b={b} a={x} n={N}")
     s.start(f"select_kept d={d} k={k} b={b} a={y} n={N}")
-    s.code.append(f"cfill d={c} imm=7 n=1")
-    s.start(f"shuffle d={d} a={x} order={c} n={N} len=1")
+    if parties > 2:
+        s.code.append(f"cfill d={c} imm=7 n=1")
+        s.start(f"shuffle d={d} a={x} order={c} n={N} len=1")
     if opens:
         s.start(f"openb d={c} a={b} p=32 n={N}")
         s.start(f"open d={c} a={x} n={N}")
@@ -51,8 +52,10 @@ def every_instruction(value: int, *, opens: bool) -> Script:
     return s
 
 
-def view(runner: Path, words: list[str], party: int) -> Iterator[np.ndarray]:
-    """Every message to a party as words of bytes, but for those of the handshake."""
+def view(
+    runner: Path, words: list[str], party: int, handshake: int = HANDSHAKE, size: int = 8
+) -> Iterator[np.ndarray]:
+    """Every message to a party as `size` bytes a row, but for those of the handshake."""
     command = [str(runner), *words, "--view", str(party)]
     done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     greetings: dict[str, int] = defaultdict(int)
@@ -60,8 +63,8 @@ def view(runner: Path, words: list[str], party: int) -> Iterator[np.ndarray]:
         if line.startswith("view "):
             _, sender, data = line.split(" ")
             greetings[sender] += 1
-            if greetings[sender] > HANDSHAKE:
-                yield np.frombuffer(bytes.fromhex(data), np.uint8).reshape(-1, 8)
+            if greetings[sender] > handshake:
+                yield np.frombuffer(bytes.fromhex(data), np.uint8).reshape(-1, size)
 
 
 @pytest.mark.parametrize("parties", [3, 4, 5])

@@ -1,0 +1,217 @@
+/* semi2k, two parties: comparisons, bit decomposition, AND. See semi2k.h. */
+
+#include "semi2k.h"
+
+/* ---- ltz, eqz, a2b: the sum of D + M_s and M_r, on bits ---- */
+
+typedef struct {
+    masked_keys keys;
+    semi2k_transfer transfer;
+    semi2k_adder adder;
+    size_t plane; /* words in a plane of the result */
+} compare_state;
+
+_Static_assert(SEQ_ARG_LTZ_a == (int)SEQ_ARG_EQZ_a && SEQ_ARG_LTZ_a == (int)SEQ_ARG_A2B_a &&
+                   SEQ_ARG_LTZ_d == (int)SEQ_ARG_EQZ_d && SEQ_ARG_LTZ_d == (int)SEQ_ARG_A2B_d &&
+                   SEQ_ARG_LTZ_n == (int)SEQ_ARG_EQZ_n && SEQ_ARG_LTZ_n == (int)SEQ_ARG_A2B_n &&
+                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_EQZ_bits &&
+                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_A2B_bits,
+               "handled alike");
+
+static unsigned kind_of(unsigned op) {
+    return op == SEQ_OP_LTZ ? REP3_SIGN : op == SEQ_OP_EQZ ? REP3_ZERO_TEST : REP3_SUM;
+}
+
+static int compare_store(const seq_task *t, const compare_state *s) {
+    const unsigned planes = s->adder.plan.kind == REP3_SUM ? s->adder.plan.bits : 1;
+    const seq_reg *d = &t->call.reg[SEQ_ARG_LTZ_d];
+    for (unsigned i = 0; i < planes; i++) {
+        const size_t at = i * s->plane + t->begin, bytes = s->adder.words * 8;
+        memcpy((uint64_t *)d->c[0] + at, semi2k_adder_value(&s->adder, i), bytes);
+        memcpy((uint64_t *)d->c[1] + at, semi2k_adder_mask(&s->adder, i), bytes);
+    }
+    return TASK_DONE;
+}
+
+/* The summands' planes: D + M_me where I send, M_me where I receive, less one where all propagates
+ * mean zero. */
+static int compare_load(seq_task *t, compare_state *s, masked_part part) {
+    const ring_ops *ring = t->env->ring;
+    const semi2k_halves *half = &s->adder.half;
+    const seq_reg *a = &t->call.reg[SEQ_ARG_LTZ_a];
+    uint8_t *x = task_scratch(t, part.count * ring->word + 64);
+    if (!x)
+        return -1;
+    uint8_t *out = x + 64 * half->send_at * ring->word, *in = x + 64 * half->take_at * ring->word;
+    const size_t sends = semi2k_elements(part.count, half->send_at, half->send);
+    const size_t takes = semi2k_elements(part.count, half->take_at, half->take);
+    memcpy(x, masked_at(t->env, a->c[1], part.first), part.count * ring->word);
+    if (sends)
+        ring->add(out, out, masked_at(t->env, a->c[0], part.first + 64 * half->send_at), sends);
+    if (takes && t->call.op == SEQ_OP_EQZ)
+        ring->addi(in, in, -1, takes);
+    t->env->bits->slice(s->adder.in, part.words, x, 8 * (unsigned)ring->word, part.count, 0,
+                        s->adder.plan.bits);
+    return 0;
+}
+
+static int compare_begin(seq_task *t, compare_state *s) {
+    const size_t n = (size_t)t->call.arg[SEQ_ARG_LTZ_n];
+    const masked_part part = masked_elements(t, n);
+    semi2k_adder *a = &s->adder;
+    uint8_t *out;
+    rep3_plan_make(&a->plan, kind_of(t->call.op), (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
+    a->first = t->begin;
+    a->words = part.words;
+    a->keys = &s->keys;
+    a->transfer = &s->transfer;
+    s->plane = bits_plane_words(n);
+    masked_keys_of(&s->keys, t);
+    if (semi2k_transfer_begin(&s->transfer, t) || semi2k_adder_alloc(t, a) ||
+        compare_load(t, s, part) ||
+        semi2k_swap(t, semi2k_adder_choice_bytes(a, 1), semi2k_adder_choice_bytes(a, 0), &out))
+        return TASK_ERROR;
+    semi2k_adder_choose(t, a, out);
+    return TASK_WAIT;
+}
+
+static int compare_step(seq_task *t) {
+    compare_state *s = t->state;
+    semi2k_adder *a = &s->adder;
+    uint8_t *out;
+    if (t->step_no == 0)
+        return compare_begin(t, s);
+    const uint8_t *in = task_received(t, s->transfer.peer);
+    if (t->step_no == 1) {
+        if (semi2k_swap(t, semi2k_adder_answer_bytes(a, 1), semi2k_adder_answer_bytes(a, 0), &out))
+            return TASK_ERROR;
+        semi2k_adder_answer(t, a, in, out);
+        return TASK_WAIT;
+    }
+    if (t->step_no == 2) {
+        if (semi2k_swap(t, semi2k_adder_form_bytes(a, 1), semi2k_adder_form_bytes(a, 0), &out))
+            return TASK_ERROR;
+        semi2k_adder_forms(t, a, in, out);
+        return TASK_WAIT;
+    }
+    const int status = semi2k_adder_step(t, a, in);
+    return status == TASK_DONE ? compare_store(t, s) : status;
+}
+
+void semi2k_start_compare(seq_vm *vm, const seq_call *call) {
+    const unsigned bits = (unsigned)call->arg[SEQ_ARG_LTZ_bits];
+    masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n],
+                 3 + semi2k_adder_levels(kind_of(call->op), bits) * masked_rounds(vm), compare_step,
+                 sizeof(compare_state));
+}
+
+/* ---- and ---- */
+
+typedef struct {
+    masked_keys keys;
+    semi2k_transfer transfer;
+    size_t planes, plane, words, blocks; /* blocks: of the whole vector, for addressing */
+    uint64_t *pad;                       /* mine of each plane; both of one */
+    masked_opening opening;              /* of my part of the masks' product at first */
+} and_state;
+
+static uint64_t *plane_at(const seq_task *t, const and_state *s, unsigned arg, unsigned component,
+                          size_t p) {
+    return (uint64_t *)t->call.reg[arg].c[component] + p * s->plane + t->begin;
+}
+
+static uint64_t *product_at(const and_state *s, size_t p) {
+    return (uint64_t *)s->opening.value + p * s->words;
+}
+
+static size_t address(const seq_task *t, const and_state *s, size_t p) {
+    return p * s->blocks + t->begin;
+}
+
+/* I choose by a's mask. */
+static int and_choose(seq_task *t, and_state *s) {
+    const size_t n = (size_t)t->call.arg[SEQ_ARG_AND_n];
+    s->planes = (size_t)t->call.arg[SEQ_ARG_AND_p];
+    s->plane = bits_plane_words(n);
+    s->words = t->end - t->begin;
+    s->blocks = (n + 63) / 64;
+    masked_keys_of(&s->keys, t);
+    s->pad = task_scratch(t, (s->planes + 2) * s->words * 8);
+    s->opening = (masked_opening){.kind = MASKED_BITS,
+                                  .to = MASKED_ONLINE,
+                                  .n = s->planes * s->words,
+                                  .value = task_scratch(t, s->planes * s->words * 8)};
+    if (!s->pad || !s->opening.value || semi2k_transfer_begin(&s->transfer, t))
+        return TASK_ERROR;
+    const size_t each = ot_choice_bytes(s->transfer.receive.seeds, s->words);
+    uint8_t *out;
+    if (semi2k_swap(t, s->planes * each, s->planes * each, &out))
+        return TASK_ERROR;
+    for (size_t p = 0; p < s->planes; p++)
+        ot_receive_block(&s->transfer.receive, 1, 1, SEMI2K_BOTH, address(t, s, p),
+                         plane_at(t, s, SEQ_ARG_AND_a, 1, p), s->words, s->words, out + p * each,
+                         s->pad + p * s->words);
+    return TASK_WAIT;
+}
+
+/* I send b's mask. */
+static int and_answer(seq_task *t, and_state *s) {
+    const bits_ops *bits = t->env->bits;
+    const size_t each = ot_choice_bytes(s->transfer.receive.seeds, s->words), n = s->words;
+    const uint8_t *in = task_received(t, s->transfer.peer);
+    uint64_t *pads = s->pad + s->planes * n;
+    uint8_t *frame;
+    if (semi2k_swap(t, s->planes * n * 8, s->planes * n * 8, &frame))
+        return TASK_ERROR;
+    for (size_t p = 0; p < s->planes; p++) {
+        const uint64_t *a = plane_at(t, s, SEQ_ARG_AND_a, 1, p);
+        const uint64_t *b = plane_at(t, s, SEQ_ARG_AND_b, 1, p);
+        uint64_t *out = (uint64_t *)frame + p * n, *product = product_at(s, p);
+        ot_send_block(&s->transfer.send, 1, 1, SEMI2K_BOTH, address(t, s, p), in + p * each, n,
+                      pads);
+        bits->xor_(out, pads, pads + n, n);
+        bits->xor_(out, out, b, n);
+        memcpy(product, pads, n * 8);
+        bits->xorand(product, a, b, n);
+    }
+    return TASK_WAIT;
+}
+
+static int and_open(seq_task *t, and_state *s) {
+    const bits_ops *bits = t->env->bits;
+    const uint64_t *in = (const uint64_t *)task_received(t, s->transfer.peer);
+    for (size_t p = 0; p < s->planes; p++) {
+        const uint64_t *a = plane_at(t, s, SEQ_ARG_AND_a, 1, p);
+        const uint64_t *b = plane_at(t, s, SEQ_ARG_AND_b, 1, p);
+        uint64_t *part = product_at(s, p), *mask = s->pad + s->planes * s->words;
+        bits->xor_(part, part, s->pad + p * s->words, s->words);
+        bits->xorand(part, a, in + p * s->words, s->words);
+        masked_mask(&s->keys, MASKED_BITS, SEMI2K_AND, address(t, s, p), mask, s->words);
+        bits->xor_(part, part, mask, s->words);
+        masked_gate(t, part, plane_at(t, s, SEQ_ARG_AND_a, 0, p), a,
+                    plane_at(t, s, SEQ_ARG_AND_b, 0, p), b, s->words);
+    }
+    return masked_open(t, &s->opening);
+}
+
+static int and_step(seq_task *t) {
+    and_state *s = t->state;
+    if (t->step_no == 0)
+        return and_choose(t, s);
+    if (t->step_no == 1)
+        return and_answer(t, s);
+    if (t->step_no == 2)
+        return and_open(t, s);
+    const int status = masked_open(t, &s->opening);
+    for (size_t p = 0; status == TASK_DONE && p < s->planes; p++) {
+        memcpy(plane_at(t, s, SEQ_ARG_AND_d, 0, p), product_at(s, p), s->words * 8);
+        masked_mask(&s->keys, MASKED_BITS, SEMI2K_AND, address(t, s, p),
+                    plane_at(t, s, SEQ_ARG_AND_d, 1, p), s->words);
+    }
+    return status;
+}
+
+void semi2k_start_and(seq_vm *vm, const seq_call *call) {
+    const size_t n = call->arg[SEQ_ARG_AND_p] ? (size_t)call->arg[SEQ_ARG_AND_n] : 0;
+    masked_start(vm, call, n, 2 + masked_rounds(vm), and_step, sizeof(and_state));
+}

@@ -1,0 +1,297 @@
+/* semi2k: from summands to results, rounded by m bits. See semi2k.h.
+ *
+ * With two parties x = v_0 + v_1. In each half of a task the sender knows c = v + s + 2^(W-2) and
+ * the receiver r = s - v, s a public coin: names as in docs/protocols.md. */
+
+#include "semi2k.h"
+
+enum { MASKING, ADDING }; /* what is waited for, after the messages of transfers */
+
+typedef struct {
+    masked_keys keys;
+    semi2k_transfer transfer;
+    semi2k_adder adder;
+    semi2k_result result;
+    masked_part part;
+    semi2k_halves half;
+    unsigned m, nearest, residue, phase;
+    size_t sends, takes;       /* elements of the halves */
+    uint64_t *v;               /* my summands; then c and r, and in the end the result's */
+    uint64_t *top, *bit;       /* my parts of w (1 - msb(c)), and of the carry's mask as a number */
+    uint64_t *t1, *w, *pad[2]; /* w: r's top bits; pad: of my choices, by purpose */
+    uint64_t *sent[2];         /* both pads of what I send */
+} round_state;
+
+static size_t bytes_of(const seq_task *t, const round_state *s) {
+    return s->part.count * t->env->ring->word;
+}
+
+static uint64_t *sender(const round_state *s, uint64_t *words) {
+    return words + 64 * s->half.send_at;
+}
+
+static uint64_t *receiver(const round_state *s, uint64_t *words) {
+    return words + 64 * s->half.take_at;
+}
+
+/* A public coin, uniform in [0, 2^m). */
+static void public_coin(const seq_task *t, const round_state *s, void *out) {
+    prg_key key;
+    prg_derive(&key, &masked_of(t)->common, t->call.instance, t->call.sub);
+    prg_words(&key, MASKED_COIN, s->part.first, out, s->part.count);
+    prg_wipe(&key, sizeof key);
+    t->env->ring->shr(out, out, t->env->ring_bits - s->m, s->part.count);
+}
+
+/* v becomes c where I send, r where I receive. */
+static void split(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    uint64_t *c = sender(s, s->v), *r = receiver(s, s->v);
+    memset(s->t1, 0, bytes_of(t, s));
+    if (!s->nearest)
+        public_coin(t, s, s->t1);
+    ring->add(c, c, sender(s, s->t1), s->sends);
+    masked_add_power(t->env, c, t->env->ring_bits - 2, s->sends);
+    ring->sub(r, receiver(s, s->t1), r, s->takes);
+    t->env->bits->slice(s->w, s->half.take, r, 64, s->takes, t->env->ring_bits - 1, 1);
+}
+
+/* Nearest: the carry of r mod 2^m and the complement of c + 2^(m-1) mod 2^m. */
+static void load_adder(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    uint64_t *a = sender(s, s->t1);
+    memcpy(s->t1, s->v, bytes_of(t, s));
+    masked_add_power(t->env, a, s->m - 1, s->sends);
+    ring->muli(a, a, -1, s->sends);
+    ring->addi(a, a, -1, s->sends);
+    t->env->bits->slice(s->adder.in, s->part.words, s->t1, 64, s->part.count, 0, s->m);
+}
+
+static int round_alloc(seq_task *t, round_state *s) {
+    const size_t bytes = s->part.words * 64 * t->env->ring->word + 64;
+    s->half = semi2k_halves_of(t, s->part.words);
+    s->sends = semi2k_elements(s->part.count, s->half.send_at, s->half.send);
+    s->takes = semi2k_elements(s->part.count, s->half.take_at, s->half.take);
+    s->top = task_scratch(t, bytes);
+    s->bit = task_scratch(t, bytes);
+    s->t1 = task_scratch(t, bytes);
+    s->w = task_scratch(t, s->part.words * 8 + 64);
+    for (unsigned i = 0; i < 2; i++) {
+        s->pad[i] = task_scratch(t, 2 * bytes);
+        s->sent[i] = task_scratch(t, 2 * bytes);
+    }
+    if (!s->top || !s->bit || !s->t1 || !s->w || !s->pad[0] || !s->pad[1] || !s->sent[0] ||
+        !s->sent[1] || semi2k_transfer_begin(&s->transfer, t))
+        return -1;
+    s->residue = (s->m + 7) / 8;
+    masked_keys_of(&s->keys, t);
+    if (!s->nearest)
+        return 0;
+    rep3_plan_make(&s->adder.plan, REP3_CARRY, s->m);
+    s->adder.first = t->begin;
+    s->adder.words = s->part.words;
+    s->adder.keys = &s->keys;
+    s->adder.transfer = &s->transfer;
+    return semi2k_adder_alloc(t, &s->adder);
+}
+
+/* Bytes of my first message, or of the other party's. */
+static size_t choice_bytes(const round_state *s, int mine) {
+    const size_t takes = mine ? s->half.take : s->half.send;
+    const size_t bytes = ot_choice_bytes(s->transfer.send.seeds, takes);
+    return s->nearest ? 2 * bytes + semi2k_adder_choice_bytes(&s->adder, mine) : bytes;
+}
+
+static size_t answer_bytes(const round_state *s, int mine) {
+    const size_t sends = mine ? s->sends : s->takes;
+    const size_t bytes = s->nearest ? semi2k_adder_answer_bytes(&s->adder, mine) : 0;
+    return bytes + sends * (s->residue + (s->nearest ? 8 : 0));
+}
+
+/* Of the carry's mask, my part in the half that I receive. */
+static const uint64_t *carry_mask(const round_state *s, size_t at) {
+    return semi2k_adder_mask(&s->adder, 0) + at;
+}
+
+static int choose(seq_task *t, round_state *s) {
+    const ot_stream *receive = &s->transfer.receive;
+    const size_t first = t->begin + s->half.take_at, take = s->half.take;
+    uint8_t *out;
+    if (semi2k_swap(t, choice_bytes(s, 1), choice_bytes(s, 0), &out))
+        return TASK_ERROR;
+    if (s->nearest) {
+        load_adder(t, s);
+        semi2k_adder_choose(t, &s->adder, out);
+        out += semi2k_adder_choice_bytes(&s->adder, 1);
+        ot_receive_pads(receive, SEMI2K_BIT, first, carry_mask(s, s->half.take_at), take, out,
+                        s->pad[1]);
+        out += ot_choice_bytes(receive->seeds, take);
+    }
+    ot_receive_pads(receive, SEMI2K_WRAP, first, s->w, take, out, s->pad[0]);
+    return TASK_WAIT;
+}
+
+/* The carry's mask as a number: m_s + m_r (1 - 2 m_s). */
+static void answer_bit(seq_task *t, round_state *s, const uint8_t *in, uint8_t *out) {
+    const ring_ops *ring = t->env->ring;
+    uint64_t *x = sender(s, s->t1), *part = sender(s, s->bit), *m = sender(s, s->top);
+    ot_send_pads(&s->transfer.send, SEMI2K_BIT, t->begin + s->half.send_at, in, s->half.send,
+                 s->sent[0], s->sent[1]);
+    t->env->bits->unslice(m, 64, carry_mask(s, s->half.send_at), s->half.send, s->sends, 0, 1);
+    ring->muli(x, m, -2, s->sends);
+    ring->addi(x, x, 1, s->sends);
+    semi2k_send_lane(s->sent[0], s->sent[1], 0, x, x, part, s->sends);
+    memcpy(out, x, s->sends * 8);
+    ring->add(part, part, m, s->sends);
+}
+
+static int answer(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const uint8_t *in = task_received(t, s->transfer.peer);
+    uint64_t *x = sender(s, s->t1);
+    uint8_t *out;
+    if (semi2k_swap(t, answer_bytes(s, 1), answer_bytes(s, 0), &out))
+        return TASK_ERROR;
+    if (s->nearest) {
+        semi2k_adder_answer(t, &s->adder, in, out);
+        in += semi2k_adder_choice_bytes(&s->adder, 0);
+        out += semi2k_adder_answer_bytes(&s->adder, 1);
+        answer_bit(t, s, in, out);
+        in += ot_choice_bytes(s->transfer.send.seeds, s->half.send);
+        out += s->sends * 8;
+    }
+    ot_send_pads(&s->transfer.send, SEMI2K_WRAP, t->begin + s->half.send_at, in, s->half.send,
+                 s->sent[0], s->sent[1]);
+    ring->shr(x, sender(s, s->v), t->env->ring_bits - 1, s->sends);
+    ring->muli(x, x, -1, s->sends);
+    ring->addi(x, x, 1, s->sends);
+    semi2k_send_lane(s->sent[0], s->sent[1], 0, x, x, sender(s, s->top), s->sends);
+    masked_to_wire(t->env, MASKED_RESIDUE, s->residue, out, x, s->sends);
+    return TASK_WAIT;
+}
+
+/* My parts of products, in the half that I receive, from the answers. */
+static void take_answers(seq_task *t, round_state *s, const uint8_t *in) {
+    uint64_t *y = receiver(s, s->t1), *choice = s->sent[0];
+    const bits_ops *bits = t->env->bits;
+    if (s->nearest) {
+        in += semi2k_adder_answer_bytes(&s->adder, 0);
+        memcpy(y, in, s->takes * 8);
+        bits->unslice(choice, 64, carry_mask(s, s->half.take_at), s->half.take, s->takes, 0, 1);
+        semi2k_take_lane(s->pad[1], 0, choice, y, receiver(s, s->bit), s->takes);
+        in += s->takes * 8;
+    }
+    masked_from_wire(t->env, MASKED_RESIDUE, s->residue, y, in, s->takes);
+    bits->unslice(choice, 64, s->w, s->half.take, s->takes, 0, 1);
+    semi2k_take_lane(s->pad[0], 0, choice, y, receiver(s, s->top), s->takes);
+}
+
+/* v = floor(c / 2^m), to nearest one up by bit m - 1, or -floor(r / 2^m); and what wraps. */
+static void shift(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const unsigned bits = t->env->ring_bits;
+    uint64_t *c = sender(s, s->v), *r = receiver(s, s->v), *x = sender(s, s->t1);
+    if (s->nearest) {
+        masked_shl(t->env, x, c, bits - s->m, s->sends);
+        ring->shr(x, x, bits - 1, s->sends);
+    }
+    ring->shr(c, c, s->m, s->sends);
+    if (s->nearest)
+        ring->add(c, c, x, s->sends);
+    masked_sub_power(t->env, c, bits - 2 - s->m, s->sends);
+    ring->shr(r, r, s->m, s->takes);
+    ring->muli(r, r, -1, s->takes);
+    masked_shl(t->env, s->top, s->top, bits - s->m, s->part.count);
+    ring->add(s->v, s->v, s->top, s->part.count);
+}
+
+static int mask_result(seq_task *t, round_state *s) {
+    s->phase = MASKING;
+    return semi2k_result_begin(&s->result, t, &t->call.reg[SEQ_ARG_TRUNC_d], s->part.first, s->v,
+                               s->part.count);
+}
+
+static int take(seq_task *t, round_state *s) {
+    const uint8_t *in = task_received(t, s->transfer.peer);
+    uint8_t *out;
+    take_answers(t, s, in);
+    shift(t, s);
+    if (!s->nearest)
+        return mask_result(t, s);
+    s->phase = ADDING;
+    if (semi2k_swap(t, semi2k_adder_form_bytes(&s->adder, 1), semi2k_adder_form_bytes(&s->adder, 0),
+                    &out))
+        return TASK_ERROR;
+    semi2k_adder_forms(t, &s->adder, in, out);
+    return TASK_WAIT;
+}
+
+/* v -= the carry d ^ m: d + (1 - 2d) m. */
+static void take_carry(seq_task *t, round_state *s) {
+    const ring_ops *ring = t->env->ring;
+    uint64_t *d = s->t1;
+    t->env->bits->unslice(d, 64, semi2k_adder_value(&s->adder, 0), s->part.words, s->part.count, 0,
+                          1);
+    if (t->env->me == 0)
+        ring->sub(s->v, s->v, d, s->part.count);
+    ring->muli(d, d, 2, s->part.count);
+    ring->addi(d, d, -1, s->part.count);
+    ring->muladd(s->v, d, s->bit, s->part.count);
+}
+
+static int round_begin(seq_task *t, round_state *s) {
+    const seq_reg *a = &t->call.reg[SEQ_ARG_TRUNC_a];
+    s->m = (unsigned)t->call.arg[SEQ_ARG_TRUNC_m];
+    s->nearest = s->m && t->call.arg[SEQ_ARG_TRUNC_mode];
+    s->part = masked_elements(t, (size_t)t->call.arg[SEQ_ARG_TRUNC_n]);
+    if (s->m > t->env->ring_bits - 2)
+        return task_fail(t, SEQ_ERR_PROGRAM, -1, "semi2k truncates by 1 to %u bits, not %u",
+                         t->env->ring_bits - 2, s->m);
+    s->v = task_scratch(t, bytes_of(t, s) + 64);
+    if (!s->v)
+        return TASK_ERROR;
+    if (a->c[1])
+        semi2k_summands(t, a, s->part.first, s->v, s->part.count);
+    else
+        memcpy(s->v, masked_at(t->env, a->c[0], s->part.first), bytes_of(t, s));
+    if (!s->m)
+        return mask_result(t, s);
+    if (round_alloc(t, s))
+        return TASK_ERROR;
+    split(t, s);
+    return choose(t, s);
+}
+
+static int trunc_step(seq_task *t) {
+    round_state *s = t->state;
+    if (t->step_no == 0)
+        return round_begin(t, s);
+    if (s->m && t->step_no == 1)
+        return answer(t, s);
+    if (s->m && t->step_no == 2)
+        return take(t, s);
+    if (s->phase == MASKING)
+        return semi2k_result_step(&s->result, t);
+    const int status = semi2k_adder_step(t, &s->adder, task_received(t, s->transfer.peer));
+    if (status != TASK_DONE)
+        return status;
+    take_carry(t, s);
+    return mask_result(t, s);
+}
+
+unsigned semi2k_round_rounds(const seq_vm *vm, int64_t m, int64_t nearest) {
+    const unsigned opening = masked_rounds(vm);
+    if (!m)
+        return opening;
+    if (!nearest)
+        return 2 + opening;
+    const unsigned bits = (unsigned)(m < REP3_MAX_BITS ? m : REP3_MAX_BITS - 1);
+    return 3 + (semi2k_adder_levels(REP3_CARRY, bits) + 1) * opening;
+}
+
+void semi2k_start_trunc(seq_vm *vm, const seq_call *call) {
+    const int64_t *arg = call->arg;
+    masked_start(vm, call, (size_t)arg[SEQ_ARG_TRUNC_n],
+                 semi2k_round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]), trunc_step,
+                 sizeof(round_state));
+}
