@@ -78,5 +78,11 @@ int main(int argc, char **argv) {
     (void)fprintf(stderr, "%zu %zu %.0f %d %zu %zu %zu %d %.4f %.4f %.4f\n", x.plan.request,
                   x.plan.reply, lattice_noise, refused, x.plan.p, x.plan.q, x.plan.r, x.plan.image,
                   t1 - t0, t2 - t1, t3 - t2);
+    free(image);
+    free(kernel);
+    free(d[0]);
+    free(d[1]);
+    free(request);
+    free(reply);
     return bad ? 1 : 0;
 }
