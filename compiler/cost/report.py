@@ -3,9 +3,9 @@
 The clock is simulated as the virtual machine keeps it: a machine started at time t with r rounds
 ends at t + r, its join sets the clock to the later of both, and the growth counts for the joined
 instruction. Under a verified protocol an opening first waits for all that was started, as if it
-were joined there. Blocks join what they start, so a loop's body adds the same each time. Branches
-are bounded by the dearer one, loops with a `breakz` by all their trips: `exact` says whether the
-figures are equalities or upper bounds.
+were joined there, and so does a check that is due. Blocks join what they start, so a loop's body
+adds the same each time. Branches are bounded by the dearer one, loops with a `breakz` by all their
+trips: `exact` says whether the figures are equalities or upper bounds.
 """
 
 from __future__ import annotations
@@ -75,18 +75,17 @@ def report(
         else Cost(0, ((0,) * n,) * n)
         for insn in program.code
     ]
-    clock = _Clock(program, [c.rounds for c in costs], module.VERIFIED)
+    clock = _Clock(program, [c.rounds for c in costs], module, n)
     clock.run()
     times = [times for times, _ in executions(program)]
-    proofs = _Proofs(program, module, n)
     entries = tuple(
         Entry(
             t, r + p.rounds, _add([tuple(tuple(t * b for b in row) for row in c.sent), p.sent], n)
         )
-        for t, r, c, p in zip(times, clock.growth, costs, proofs.costs, strict=True)
+        for t, r, c, p in zip(times, clock.growth, costs, clock.proofs, strict=True)
     )
     exact = not any(i.instr.name in ("if", "breakz") for i in program.code)
-    rounds = clock.now + sum(p.rounds for p in proofs.costs)
+    rounds = clock.now + sum(p.rounds for p in clock.proofs)
     return Report(protocol, n, exact, rounds, _add([e.sent for e in entries], n), entries)
 
 
@@ -104,63 +103,25 @@ def _add(matrices: list[tuple[tuple[int, ...], ...]], n: int) -> tuple[tuple[int
     return tuple(tuple(sum(m[i][j] for m in matrices) for j in range(n)) for i in range(n))
 
 
-class _Proofs:
-    """What verification adds to each instruction, where a protocol makes proofs apart: they are of
-    what happened since the last one, so the program is followed step by step. Both branches of an
-    `if` are taken."""
+class _Clock:
+    """The round clock of one walk through the program, and what verification adds to each
+    instruction, where a protocol makes proofs apart: they are of what happened since the last one,
+    so that loops are followed trip by trip. Both branches of an `if` are taken."""
 
-    def __init__(self, program: Program, module: CostModule, n: int):
-        self.costs = [Cost(0, ((0,) * n,) * n)] * len(program.code)
-        make = getattr(module, "Verification", None)
-        if make is None:
-            return
-        self.state = make(parties=n)
+    def __init__(self, program: Program, rounds: list[int], module: CostModule, parties: int):
         self.code = program.code
+        self.rounds = rounds
+        self.drains = OPENINGS if module.VERIFIED else frozenset()
+        self.now = 0
+        self.proofs = [Cost(0, ((0,) * parties,) * parties)] * len(rounds)
+        make = getattr(module, "Verification", None)
+        self.verification: Any = make and make(parties=parties)
         self.adds = [
-            self.state.statements(i.instr.name, _with_party(program, i))
-            if i.instr.interactive
+            self.verification.statements(i.instr.name, _with_party(program, i))
+            if self.verification and i.instr.interactive
             else None
             for i in program.code
         ]
-        self._walk(0)
-
-    def _walk(self, i: int) -> int:
-        """From instruction i to the end of its block; what follows."""
-        while (name := self.code[i].instr.name) not in ("end", "endloop"):
-            if name == "loop":
-                after = i
-                for _ in range(self.code[i].named()["trips"]):
-                    after = self._walk(i + 1)
-                i = after if after > i else self._skip(i)
-                continue
-            adds = self.adds[i]
-            proof = None if adds is None else self.state.step(name in OPENINGS, adds)
-            if proof is not None:
-                had = self.costs[i]
-                sent = _add([had.sent, proof.sent], len(had.sent))
-                self.costs[i] = Cost(had.rounds + proof.rounds, sent)
-            i += 1
-        return i + 1
-
-    def _skip(self, i: int) -> int:
-        """Behind the loop that begins at i."""
-        depth = 0
-        while True:
-            name = self.code[i].instr.name
-            depth += (name == "loop") - (name == "endloop")
-            i += 1
-            if depth == 0:
-                return i
-
-
-class _Clock:
-    """The round clock of one walk through the program."""
-
-    def __init__(self, program: Program, rounds: list[int], verified: bool):
-        self.code = program.code
-        self.rounds = rounds
-        self.drains = OPENINGS if verified else frozenset()
-        self.now = 0
         self.finish: dict[int, tuple[int, int]] = {}  # handle -> (time, instruction)
         self.growth = [0] * len(rounds)
 
@@ -179,7 +140,7 @@ class _Clock:
                 self._advance(self.finish.pop(insn.named()["h"]), factor)
                 i += 1
             else:
-                if name in self.drains:
+                if (factor and self._verify(i)) or name in self.drains:
                     for _, pending in sorted(self.finish.items()):
                         self._advance(pending, factor)
                 if insn.instr.interactive:
@@ -192,7 +153,23 @@ class _Clock:
         self.growth[start] += factor * max(time - self.now, 0)
         self.now = max(self.now, time)
 
+    def _verify(self, i: int) -> bool:
+        """Whether something is verified before instruction i begins."""
+        adds = self.adds[i]
+        if adds is None:
+            return False
+        proof = self.verification.step(self.code[i].instr.name in OPENINGS, adds)
+        if proof is not None:
+            had = self.proofs[i]
+            sent = _add([had.sent, proof.sent], len(had.sent))
+            self.proofs[i] = Cost(had.rounds + proof.rounds, sent)
+        return proof is not None
+
     def _loop(self, i: int, trips: int, factor: int) -> int:
+        if self.verification and trips:
+            for _ in range(trips):
+                after = self._block(i + 1, factor)
+            return after
         before = self.now
         after = self._block(i + 1, factor * trips)
         self.now = before + trips * (self.now - before)

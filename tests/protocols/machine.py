@@ -7,6 +7,8 @@ every instruction, what it sent and the rounds it took, beside what the cost rul
 from __future__ import annotations
 
 import subprocess
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,3 +169,53 @@ def _read(result: Run, words: list[str], parties: int) -> None:
         result.sent[int(words[2])][int(words[1])] = [int(w) for w in words[at : at + parties]]
     elif words[0] == "total":
         result.rounds.add(int(words[words.index("rounds") + 1]))
+
+
+# ---- what travels, when all inputs are alike ----
+
+ALIKE = 64 * 40  # elements: whole words of bits, as those past the last element are zeros
+HANDSHAKE = 3  # messages
+
+
+def every_instruction(value: int, ring: int, *, opens: bool = True, parties: int = 3) -> Script:
+    """All inputs are `value`; without shuffles for two parties."""
+    s = Script(ring, owners=min(parties, 3))
+    same = np.full(ALIKE, value, dtype=object)
+    x, y = s.secret(same), s.secret(same)
+    d, k = s.reg("s", 3 * ALIKE), s.reg("s", ALIKE)
+    for m, mode in ((0, 0), (16, 0), (16, 1)):
+        s.start(f"mul d={d} a={x} b={y} n={ALIKE} m={m} mode={mode}")
+        s.start(f"matmul d={d} a={x} b={y} M={ALIKE // 8} K=8 N=8 ta=0 tb=1 m={m} mode={mode}")
+    for mode in (0, 1):
+        s.start(f"trunc d={d} a={x} n={ALIKE} m=16 mode={mode}")
+    b, c = s.reg("b", ALIKE, 32), s.reg("c", ALIKE)
+    for name in ("ltz", "eqz", "a2b"):
+        s.start(f"{name} d={b} a={x} n={ALIKE} bits=32")
+    s.start(f"and d={s.reg('b', ALIKE, 3)} a={b} b={b} p=3 n={ALIKE}")
+    s.start(f"b2a d={d} a={b} p=3 n={ALIKE}")
+    s.start(f"select d={d} b={b} a={x} n={ALIKE}")
+    s.start(f"select_keep d={d} k={k} b={b} a={x} n={ALIKE}")
+    s.start(f"select_kept d={d} k={k} b={b} a={y} n={ALIKE}")
+    if parties > 2:
+        s.code.append(f"cfill d={c} imm=7 n=1")
+        s.start(f"shuffle d={d} a={x} order={c} n={ALIKE} len=1")
+    if opens:
+        s.start(f"openb d={c} a={b} p=32 n={ALIKE}")
+        s.start(f"open d={c} a={x} n={ALIKE}")
+    s.output(x, ALIKE)
+    return s
+
+
+def view(
+    runner: Path, words: list[str], party: int, handshake: int = HANDSHAKE, size: int = 8
+) -> Iterator[np.ndarray]:
+    """Every message to a party as `size` bytes a row, but for those of the handshake."""
+    command = [str(runner), *words, "--view", str(party)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    greetings: dict[str, int] = defaultdict(int)
+    for line in done.stdout.splitlines():
+        if line.startswith("view "):
+            _, sender, data = line.split(" ")
+            greetings[sender] += 1
+            if greetings[sender] > handshake:
+                yield np.frombuffer(bytes.fromhex(data), np.uint8).reshape(-1, size)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from .test_dealer import every_instruction, runner, view
+from .machine import every_instruction, view
+from .test_dealer import runner
 
 __all__ = ["runner"]  # a fixture
 
@@ -18,7 +19,7 @@ HANDSHAKE = 6  # messages, those that prepare oblivious transfer among them
 @pytest.mark.parametrize("value", [0, -1])
 def test_messages_look_random(value: int, runner: Path, tmp_path: Path) -> None:
     """Every bit of the eight in a byte of every message is 1 half the time, at 6 sigma."""
-    program, *options = every_instruction(value, opens=True, parties=2).write(tmp_path)
+    program, *options = every_instruction(value, 64, parties=2).write(tmp_path)
     for party in range(2):
         words = [program, "semi2k", "2", *options]
         messages = list(view(runner, words, party, HANDSHAKE, 1))

@@ -41,6 +41,7 @@ from sequester.compiler.lang.errors import ProgramError
 from .runner import Result, build, run
 
 CONFIG, PEER = 4, 3  # statuses
+FIELD = 127  # in place of a ring's bits
 ROWS = 12
 CASES = [
     ("emulate", 1, 64),
@@ -48,6 +49,8 @@ CASES = [
     ("rep3", 3, 128),
     ("rep3-mal", 3, 64),
     ("rep4", 4, 64),
+    ("shamir", 3, FIELD),
+    ("shamir-mal", 3, FIELD),
 ]
 
 
@@ -88,12 +91,15 @@ class Saved:
     def __init__(self, runner: Path, home: Path, protocol: str, parties: int, bits: int) -> None:
         self.runner, self.home, self.protocol, self.parties = runner, home, protocol, parties
         config = Config(bits, *((31, 16) if bits == 64 else (63, 32)), rounding="nearest")
+        if bits == FIELD:
+            config = Config(rounding="nearest", field=True)
         self.file = home / "program.sqb"
         self.file.write_bytes(compile_graph(everything.trace(config), Options()).data)
         rng = np.random.default_rng(3)
         self.inputs: list[str] = []
         for i, size in enumerate((ROWS * 3, 3)):
-            words = rng.integers(1, 50, (size, bits // 64)) * [[1, 0][: bits // 64]]
+            wide = -(-bits // 64)
+            words = rng.integers(1, 50, (size, wide)) * [[1, 0][:wide]]
             (home / str(i)).write_bytes(words.astype(np.int64).tobytes())
             self.inputs += ["--input", f"{i}={home / str(i)}"]
         self.files = home / "files"
@@ -315,11 +321,11 @@ def test_nothing_to_resume_from(saved: tuple[Saved, Path]) -> None:
     refused(whole.resume(files), "party 2 has no checkpoint of this run")
 
 
-@pytest.mark.parametrize(("protocol", "parties"), [("rep3-mal", 3), ("rep4", 4)])
+@pytest.mark.parametrize(("protocol", "parties"), [("rep3-mal", 3), ("rep4", 4), ("shamir-mal", 3)])
 def test_a_run_with_a_cheater_is_not_resumed(
     make: Make, tmp_path: Path, protocol: str, parties: int
 ) -> None:
-    whole = make(protocol, parties, 64)
+    whole = make(protocol, parties, FIELD if protocol == "shamir-mal" else 64)
     files, clean = tmp_path / "files", tmp_path / "clean"
     shutil.copytree(whole.files, files)
     (files / "0" / f"state-{whole.numbers()[0]}").unlink()  # some of the program is left to do
