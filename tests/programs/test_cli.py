@@ -124,6 +124,14 @@ def test_ledger_and_inspect_agree(small: Path, sequester: Sequester) -> None:
     ]
 
 
+def test_masks_are_counted_where_they_hide_statistically(small: Path, sequester: Sequester) -> None:
+    words = ("inspect", "small.py", "--shape", "0:x=6", "--shape", "1:y=6", "--protocol")
+    for protocol, said in (("shamir", True), ("shamir-mal", False)):
+        table = json.loads(sequester(*words, protocol, "--json").stdout)
+        assert bool(table["masked"]) == said
+        assert ("opened under masks" in sequester(*words, protocol).stdout) == said
+
+
 def test_compiled_file_runs_the_same(small: Path, sequester: Sequester) -> None:
     done = sequester(
         "compile", "small.py", *INPUTS, "--steps", 5, "--no-loud", "-o", "s.sqb", "--passes"
