@@ -34,10 +34,12 @@ static seq_status mal_setup(const seq_env *env, const seq_keys *keys, void **sta
     prg_wipe(base, sizeof s->base);
     free(base);
 #ifdef SEQ_TEST
-    dzk_log_init(&s->log, env->stat);
+    const unsigned stat = env->stat;
 #else
-    dzk_log_init(&s->log, 40);
+    const unsigned stat = 40;
 #endif
+    dzk_log_init(&s->log, stat);
+    dzk_log_init(&s->checked, stat);
     *state = s;
     return SEQ_OK;
 }
@@ -47,6 +49,7 @@ static void mal_teardown(void *state) {
     if (!s)
         return;
     dzk_log_free(&s->log);
+    dzk_log_free(&s->checked);
     prg_wipe(s, sizeof *s);
     free(s);
 }
@@ -91,13 +94,25 @@ typedef struct {
     dzk_run run;
 } verify_state;
 
+/* Calls that begin beside this check are for the next one. */
+static void set_apart(mal_state *m) {
+    const dzk_log empty = m->checked;
+    m->checked = m->log;
+    m->log = empty;
+    m->log.checks = m->checked.checks + 1;
+}
+
 static int verify_step(seq_task *t) {
     verify_state *s = t->state;
     mal_state *m = mal_of(t);
+    const int opens = t->call.op != SEQ_OP_CHECKPOINT; /* else nothing begins beside it */
     if (s->verified)
         return TASK_DONE;
-    const int status = dzk_step(t, &s->run, &m->log, &m->base.next, &m->base.prev);
-    if (status != TASK_DONE || t->call.op == SEQ_OP_CHECKPOINT)
+    if (opens && t->step_no == 0)
+        set_apart(m);
+    const int status =
+        dzk_step(t, &s->run, opens ? &m->checked : &m->log, &m->base.next, &m->base.prev);
+    if (status != TASK_DONE || !opens)
         return status;
     s->verified = 1;
     seq_call sub = t->call;

@@ -17,8 +17,8 @@
 #define MAL_LOG_BYTES ((uint64_t)96 << 20) /* the log is verified when it is larger */
 
 typedef struct {
-    rep3_state base; /* first: rep3's functions find their keys here */
-    dzk_log log;
+    rep3_state base;      /* first: rep3's functions find their keys here */
+    dzk_log log, checked; /* checked: what there was when the check before an opening began */
     uint64_t
         due; /* about the bytes of the log when all calls so far have ended: the same everywhere */
 } mal_state;

@@ -129,6 +129,37 @@ def test_errors_that_cancel_in_a_shuffle_are_errors(
     assert caught or result.outputs == {(0, p): [41] for p in range(3)}
 
 
+@pytest.mark.parametrize(("protocol", "parties", "ring"), [m for m in MALICIOUS if m[1] <= 4])
+def test_what_begins_beside_a_check_is_checked(
+    protocol: str, parties: int, ring: int, runner: Path, tmp_path: Path
+) -> None:
+    """A long product begins while the check of a short one, before an opening, is under way."""
+    n = 1000
+    s = Script(ring, handles=2)
+    x = np.arange(n).astype(object)
+    a, c, d = s.secret(x), s.reg("c", n), s.reg("s", n)
+    s.start(f"mul d={d} a={a} b={a} n=1 m=0 mode=0")
+    s.code += [
+        f"open h=0 d={c} a={a} n=1",
+        f"mul h=1 d={d} a={a} b={a} n={n} m=0 mode=0",
+        "join h=0",
+        "join h=1",
+    ]
+    out = s.output(d, n, to="all")
+    done = s.run(runner, tmp_path, protocol, parties)
+    assert (done.outputs[out] == x * x).all()
+    assert done.rounds == {done.predicted.rounds}
+    path, *options = s.write(tmp_path)
+    found = 0
+    for number in range(6):  # products, of checks too
+        rule = f"1:product:{number}:8:1"
+        result = run(runner, Path(path), protocol, parties, *options, "--cheat", rule)
+        found += "cheating detected" in result.stderr
+        right = {(out, p): list(x * x) for p in range(parties)}
+        assert "cheating detected" in result.stderr or result.outputs == right, number
+    assert found
+
+
 @pytest.mark.parametrize(("protocol", "parties", "ring"), MALICIOUS)
 def test_a_changed_input_is_another_input(
     protocol: str, parties: int, ring: int, runner: Path, tmp_path: Path

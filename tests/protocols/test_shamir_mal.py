@@ -81,33 +81,6 @@ def test_a_check_that_is_due_waits_for_what_is_under_way(runner: Path, tmp_path:
     assert sorted(own)[:-1] == [2] * (count - 1) and max(own) > 100, own
 
 
-@pytest.mark.parametrize("cheats", [False, True])
-def test_what_begins_beside_a_check_is_verified_by_the_next_one(
-    cheats: bool, runner: Path, tmp_path: Path
-) -> None:
-    script, n = Script(FIELD, handles=2), 1000
-    x = np.arange(n).astype(object)
-    a, c, d = script.secret(x), script.reg("c", n), script.reg("s", n)
-    script.start(f"mul d={d} a={a} b={a} n=1 m=0 mode=0")
-    script.code += [
-        f"open h=0 d={c} a={a} n=1",
-        f"mul h=1 d={d} a={a} b={a} n={n} m=0 mode=0",
-        "join h=0",
-        "join h=1",
-    ]
-    out = script.output(d, n)
-    if not cheats:
-        done = script.run(runner, tmp_path, "shamir-mal")
-        assert (done.outputs[out] == x * x).all()
-        assert done.rounds == {done.predicted.rounds}
-        return
-    path, *options = script.write(tmp_path)
-    for number in range(8):  # products of instructions and of checks
-        rule = f"2:product:{number}:0:1"
-        result = run(runner, Path(path), "shamir-mal", 3, *options, "--cheat", rule)
-        assert "cheating detected" in result.stderr, number
-
-
 @pytest.mark.parametrize(
     ("protocol", "k", "said"),
     [("shamir", 48, "hides values of k + f < 64 bits"), ("shamir-mal", 48, "needs k + f < ring")],
