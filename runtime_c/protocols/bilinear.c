@@ -1,18 +1,30 @@
 /* The maps themselves, and their sizes. */
 #include "bilinear.h"
 
-/* Part `first` of d or a, where parts have `size` elements. */
-#define PART(p, size) ((p) + first * (size) * t->env->ring->word)
+/* Part `first` of d, where parts have `size` elements, and of the first operands. */
+static void *part_of(const seq_task *t, void *d, size_t first, size_t size) {
+    return (uint8_t *)d + first * size * t->env->ring->word;
+}
+
+static const ring_term *parts_of(const seq_task *t, ring_term part[BILINEAR_TERMS],
+                                 const ring_term *terms, size_t count, size_t first, size_t size) {
+    for (size_t i = 0; i < count; i++) {
+        part[i].a = (const uint8_t *)terms[i].a + first * size * t->env->ring->word;
+        part[i].b = terms[i].b;
+    }
+    return part;
+}
 
 /* Slices are rows, or everything if a is stored transposed. */
-static void gemm(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                 const void *b, int accumulate) {
+static void gemm(const seq_task *t, size_t first, size_t count, void *d, const ring_term *terms,
+                 size_t terms_count) {
     const int64_t *arg = t->call.arg;
     const int ta = (int)arg[SEQ_ARG_MATMUL_ta];
     const ring_gemm g = {ta ? (size_t)arg[SEQ_ARG_MATMUL_M] : count, (size_t)arg[SEQ_ARG_MATMUL_K],
                          (size_t)arg[SEQ_ARG_MATMUL_N], ta, (int)arg[SEQ_ARG_MATMUL_tb]};
-    t->env->ring->gemm(PART((uint8_t *)d, g.n), PART((const uint8_t *)a, g.k), b, &g, accumulate,
-                       t->env->pool);
+    ring_term part[BILINEAR_TERMS];
+    t->env->ring->gemm(part_of(t, d, first, g.n), parts_of(t, part, terms, terms_count, first, g.k),
+                       terms_count, &g, 0, t->env->pool);
 }
 
 /* The three convolutions have their sizes at the same places. */
@@ -39,31 +51,33 @@ static size_t output_size(const ring_conv *c) {
 }
 
 /* Slices of conv and conv_dx are images; conv_dw sums over them and has one slice. */
-static void conv(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                 const void *b, int accumulate) {
+static void conv(const seq_task *t, size_t first, size_t count, void *d, const ring_term *terms,
+                 size_t terms_count) {
     ring_conv c = conv_sizes(t->call.arg);
+    ring_term part[BILINEAR_TERMS];
     c.batch = 1;
-    uint8_t *out = PART((uint8_t *)d, output_size(&c));
-    const uint8_t *x = PART((const uint8_t *)a, input_size(&c));
+    void *out = part_of(t, d, first, output_size(&c));
+    parts_of(t, part, terms, terms_count, first, input_size(&c));
     c.batch = count;
-    t->env->ring->conv(out, x, b, &c, accumulate, t->env->pool);
+    t->env->ring->conv(out, part, terms_count, &c, 0, t->env->pool);
 }
 
-static void conv_dx(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                    const void *b, int accumulate) {
+static void conv_dx(const seq_task *t, size_t first, size_t count, void *d, const ring_term *terms,
+                    size_t terms_count) {
     ring_conv c = conv_sizes(t->call.arg);
+    ring_term part[BILINEAR_TERMS];
     c.batch = 1;
-    uint8_t *out = PART((uint8_t *)d, input_size(&c));
-    const uint8_t *g = PART((const uint8_t *)a, output_size(&c));
+    void *out = part_of(t, d, first, input_size(&c));
+    parts_of(t, part, terms, terms_count, first, output_size(&c));
     c.batch = count;
-    t->env->ring->conv_dx(out, g, b, &c, accumulate, t->env->pool);
+    t->env->ring->conv_dx(out, part, terms_count, &c, 0, t->env->pool);
 }
 
-static void conv_dw(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                    const void *b, int accumulate) {
+static void conv_dw(const seq_task *t, size_t first, size_t count, void *d, const ring_term *terms,
+                    size_t terms_count) {
     const ring_conv c = conv_sizes(t->call.arg);
     (void)first, (void)count;
-    t->env->ring->conv_dw(d, a, b, &c, accumulate, t->env->pool);
+    t->env->ring->conv_dw(d, terms, terms_count, &c, 0, t->env->pool);
 }
 
 /* Sums have the operands of their products, and one more. */
@@ -150,4 +164,37 @@ void bilinear_of(const seq_call *call, bilinear *b) {
                         .size = weight_size(&c),
                         .slices = 1};
     }
+}
+
+size_t bilinear_sum_size(const bilinear *b) {
+    return b->x_size < b->y_size ? b->x_size : b->y_size;
+}
+
+typedef struct {
+    const ring_ops *ring;
+    uint8_t *d;
+    const uint8_t *a, *b;
+} addition;
+
+static void add_range(void *arg, size_t begin, size_t end) {
+    const addition *x = arg;
+    const size_t at = begin * x->ring->word;
+    x->ring->add(x->d + at, x->a + at, x->b + at, end - begin);
+}
+
+enum { ADDED_AT_ONCE = 1 << 14 }; /* elements: less does not pay for waking a thread */
+
+void bilinear_add(const seq_task *t, void *d, const void *a, const void *b, size_t n) {
+    addition job = {t->env->ring, d, a, b};
+    par_for(t->env->pool, n, ADDED_AT_ONCE, add_range, &job);
+}
+
+void bilinear_share_terms(const seq_task *t, const bilinear *b, void *sum,
+                          ring_term terms[BILINEAR_TERMS]) {
+    const seq_reg *x = &t->call.reg[b->x], *y = &t->call.reg[b->y];
+    const int first = b->x_size < b->y_size;
+    const seq_reg *added = first ? x : y;
+    bilinear_add(t, sum, added->c[0], added->c[1], bilinear_sum_size(b));
+    terms[0] = first ? (ring_term){sum, y->c[0]} : (ring_term){x->c[0], sum};
+    terms[1] = first ? (ring_term){x->c[0], y->c[1]} : (ring_term){x->c[1], y->c[0]};
 }

@@ -5,10 +5,12 @@
 
 #include "protocol.h"
 
-/* Slices [first, first + count) of d (+)= f(a, b) for the map of the task's call; a, b and d are
- * whole vectors. */
-typedef void (*bilinear_map)(const seq_task *t, size_t first, size_t count, void *d, const void *a,
-                             const void *b, int accumulate);
+#define BILINEAR_TERMS 2
+
+/* Slices [first, first + count) of d = the sum of f(a, b) over up to BILINEAR_TERMS terms, for the
+ * map of the task's call; a, b and d are whole vectors. */
+typedef void (*bilinear_map)(const seq_task *t, size_t first, size_t count, void *d,
+                             const ring_term *terms, size_t terms_count);
 
 /* What an instruction asks for. Operands by their index among the arguments: factors, result, and
  * rounding mode (m is the one before; of a sum, what is added is the one behind). Sizes in
@@ -22,5 +24,14 @@ typedef struct {
 /* Whether an instruction is one of these. */
 int bilinear_is(unsigned op);
 void bilinear_of(const seq_call *call, bilinear *b);
+
+/* d = a + b, on all threads; d overlaps neither. */
+void bilinear_add(const seq_task *t, void *d, const void *a, const void *b, size_t n);
+
+/* x_0 y_0 + x_0 y_1 + x_1 y_0, for the components of the call's factors, as two terms: those of the
+ * smaller factor are added up in sum, of bilinear_sum_size elements. */
+size_t bilinear_sum_size(const bilinear *b);
+void bilinear_share_terms(const seq_task *t, const bilinear *b, void *sum,
+                          ring_term terms[BILINEAR_TERMS]);
 
 #endif

@@ -54,7 +54,7 @@ static uint64_t dealer_scratch(const seq_env *env, const seq_call *c) {
     bilinear b;
     if (bilinear_is(c->op)) {
         bilinear_of(c, &b);
-        return (uint64_t)(word * ((8 + online) * (double)b.size + (double)b.y_size));
+        return (uint64_t)(word * ((8 + online) * (double)b.size + (double)bilinear_sum_size(&b)));
     }
     switch (c->op) {
     case SEQ_OP_MUL:

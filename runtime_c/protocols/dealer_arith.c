@@ -350,14 +350,13 @@ static int bilinear_step(seq_task *t) {
     const seq_reg *x = &t->call.reg[b.x], *y = &t->call.reg[b.y];
     const ring_ops *ring = t->env->ring;
     uint8_t *z = task_scratch(t, b.size * ring->word + 64);
-    void *sum = t->env->me == 0 ? task_scratch(t, b.y_size * ring->word + 64) : y->c[1];
+    void *sum = t->env->me == 0 ? task_scratch(t, bilinear_sum_size(&b) * ring->word + 64) : z;
     if (!z || !sum)
         return TASK_ERROR;
+    ring_term terms[BILINEAR_TERMS] = {{x->c[1], y->c[masked_dealer(t)]}, {x->c[0], y->c[1]}};
     if (t->env->me == 0)
-        ring->add(sum, y->c[0], y->c[1], b.y_size);
-    b.f(t, 0, b.slices, z, x->c[masked_dealer(t) ? 1 : 0], sum, 0);
-    if (!masked_dealer(t))
-        b.f(t, 0, b.slices, z, x->c[1], y->c[0], 1);
+        bilinear_share_terms(t, &b, sum, terms);
+    b.f(t, 0, b.slices, z, terms, masked_dealer(t) ? 1 : BILINEAR_TERMS);
     const int sums = t->call.op >= SEQ_OP_MUL_ADD && !masked_dealer(t);
     for (unsigned k = t->env->me == 0 ? 0 : 1; sums && k < 2; k++)
         ring->add(z, z, t->call.reg[b.mode + 1].c[k], b.size);

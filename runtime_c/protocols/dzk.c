@@ -280,7 +280,7 @@ static int first_round(seq_task *t, dzk_run *run, proof *p) {
 
 static void gemm(const proof *p, uint64_t *d, const uint64_t *a, const uint64_t *b, size_t m,
                  size_t k, size_t n, int ta, int tb) {
-    p->f.base->gemm(d, a, b, &(ring_gemm){m, k, n, ta, tb}, 0, p->f.pool);
+    p->f.base->gemm(d, &(ring_term){a, b}, 1, &(ring_gemm){m, k, n, ta, tb}, 0, p->f.pool);
 }
 
 /* d = a transposed, of rows x cols words. */
@@ -319,14 +319,14 @@ static void contract_x(const contraction *k, uint64_t *d, const uint64_t *x) {
     case SEQ_OP_CONV2D_ADD: /* sum over positions: the gradient for weights with u as gradient */
         interleave(k->planes, k->u, c.batch, c.oh * c.ow, e);
         c.cout = e;
-        ring->conv_dw(k->made, k->planes, x, &c, 0, k->p->f.pool);
+        ring->conv_dw(k->made, &(ring_term){k->planes, x}, 1, &c, 0, k->p->f.pool);
         transpose(d, k->made, e, k->s.inner);
         return;
     case SEQ_OP_CONV2D_DX:
     case SEQ_OP_CONV2D_DX_ADD: /* u in the place of the input */
         interleave(k->planes, k->u, c.batch, c.h * c.w, e);
         c.cin = e;
-        ring->conv_dw(k->made, x, k->planes, &c, 0, k->p->f.pool);
+        ring->conv_dw(k->made, &(ring_term){x, k->planes}, 1, &c, 0, k->p->f.pool);
         interleave(d, k->made, c.cout, e, c.kh * c.kw);
         return;
     default: /* gradient [B, O, P] over output channels */
@@ -358,7 +358,7 @@ static void contract_y(const contraction *k, uint64_t *d, const uint64_t *y) {
     default: /* the input, with v as weights to e output channels */
         transpose(k->planes, k->v, k->s.cols, e);
         c.cout = e;
-        ring->conv(k->made, y, k->planes, &c, 0, k->p->f.pool);
+        ring->conv(k->made, &(ring_term){y, k->planes}, 1, &c, 0, k->p->f.pool);
         interleave(d, k->made, c.batch, e, c.oh * c.ow);
     }
 }
@@ -378,8 +378,9 @@ static void contract_z(const contraction *k, uint64_t *d, const uint64_t *z) {
     case SEQ_OP_CONV2D_DX_ADD: { /* [B, cols, positions] */
         const size_t positions = k->s.rows / c.batch;
         for (size_t b = 0; b < c.batch; b++)
-            k->p->f.base->gemm(k->made, z + b * k->s.cols * positions, k->u + b * positions * e,
-                               &(ring_gemm){k->s.cols, positions, e, 0, 0}, b > 0, k->p->f.pool);
+            k->p->f.base->gemm(
+                k->made, &(ring_term){z + b * k->s.cols * positions, k->u + b * positions * e}, 1,
+                &(ring_gemm){k->s.cols, positions, e, 0, 0}, b > 0, k->p->f.pool);
         break;
     }
     default:

@@ -89,7 +89,8 @@ static void add_halves(uint64_t *d, const uint64_t *a, size_t n) {
 static void add_outer(const dzk_field *f, outer *z, const uint64_t *a, const uint64_t *b,
                       size_t n) {
     if (!gr_fast(f->degree)) {
-        f->base->gemm(z->all, a, b, &(ring_gemm){f->degree, n, f->degree, 1, 0}, 1, f->pool);
+        f->base->gemm(z->all, &(ring_term){a, b}, 1, &(ring_gemm){f->degree, n, f->degree, 1, 0}, 1,
+                      f->pool);
         return;
     }
     uint64_t sum[2][BLOCK * GR_HALF];
@@ -188,7 +189,7 @@ void dzk_bind(const dzk_field *f, uint64_t *p, size_t half, const uint64_t *r) {
         n = half - at < BLOCK ? half - at : BLOCK;
         uint64_t *a = p + at * e;
         f->base->sub(d, a + half * e, a, n * e);
-        f->base->gemm(a, d, z, &(ring_gemm){n, e, e, 0, 0}, 1, f->pool);
+        f->base->gemm(a, &(ring_term){d, z}, 1, &(ring_gemm){n, e, e, 0, 0}, 1, f->pool);
     }
     prg_wipe(d, sizeof d);
 }
@@ -215,7 +216,8 @@ void dzk_compress(const dzk_field *f, uint64_t *d, dzk_tiles tiles, size_t rows,
             for (size_t c = 0; c < e; c += GR_HALF)
                 gr_tile(d + at * e + c, e, x, LANES, 1, lambda + c, e, rows);
         } else {
-            f->base->gemm(d + at * e, x, lambda, &(ring_gemm){LANES, rows, e, 1, 0}, 0, f->pool);
+            f->base->gemm(d + at * e, &(ring_term){x, lambda}, 1,
+                          &(ring_gemm){LANES, rows, e, 1, 0}, 0, f->pool);
         }
     }
 }
@@ -330,7 +332,7 @@ static void add_weighted(const dzk_field *f, uint64_t *g, const uint64_t *x, siz
     memset(w, 0, across * f->words * 8);
     for (size_t i = 0; i < n; i++)
         dzk_point(f, w + i * f->words, weight[i]);
-    f->base->gemm(g, x, w, &(ring_gemm){rows, across, f->words, 0, 0}, 1, f->pool);
+    f->base->gemm(g, &(ring_term){x, w}, 1, &(ring_gemm){rows, across, f->words, 0, 0}, 1, f->pool);
 }
 
 int dzk_evaluate(const dzk_field *f, uint64_t *g, const dzk_tiles x[4], unsigned kappa,

@@ -314,7 +314,8 @@ static void start_matmul(seq_vm *vm, const seq_call *call) {
                    .tb = (int)ARG(MATMUL, tb)};
     check_product(vm, call, estimate_matmul, REG(MATMUL, a), g.m * g.k, REG(MATMUL, b), g.k * g.n,
                   g.m * g.n);
-    env->ring->gemm(REG(MATMUL, d), REG(MATMUL, a), REG(MATMUL, b), &g, 0, env->pool);
+    env->ring->gemm(REG(MATMUL, d), &(ring_term){REG(MATMUL, a), REG(MATMUL, b)}, 1, &g, 0,
+                    env->pool);
     finish_product(vm, call, REG(MATMUL, d), g.m * g.n, ARG(MATMUL, m), ARG(MATMUL, mode));
 }
 
@@ -328,14 +329,14 @@ static void start_conv(seq_vm *vm, const seq_call *call) {
     size_t nd = ny;
     if (product_op(call) == SEQ_OP_CONV2D) {
         check_product(vm, call, estimate_conv, a, nx, b, nw, ny);
-        env->ring->conv(d, a, b, &c, 0, env->pool);
+        env->ring->conv(d, &(ring_term){a, b}, 1, &c, 0, env->pool);
     } else if (product_op(call) == SEQ_OP_CONV2D_DX) {
         check_product(vm, call, estimate_conv, a, ny, b, nw, nx);
-        env->ring->conv_dx(d, a, b, &c, 0, env->pool);
+        env->ring->conv_dx(d, &(ring_term){a, b}, 1, &c, 0, env->pool);
         nd = nx;
     } else {
         check_product(vm, call, estimate_conv, a, ny, b, nx, nw);
-        env->ring->conv_dw(d, a, b, &c, 0, env->pool);
+        env->ring->conv_dw(d, &(ring_term){a, b}, 1, &c, 0, env->pool);
         nd = nw;
     }
     finish_product(vm, call, d, nd, ARG(CONV2D, m), ARG(CONV2D, mode));

@@ -1,5 +1,6 @@
 /* rep3-mal: products, truncation, words from bits, selection. */
 
+#include "bilinear.h"
 #include "mal.h"
 
 #include <stdlib.h>
@@ -424,93 +425,6 @@ void mal_start_trunc(seq_vm *vm, const seq_call *call) {
 
 /* ---- matrix products and convolutions ---- */
 
-/* Where an instruction has its operands, and their sizes. */
-typedef struct {
-    seq_reg x, y, d, e;
-    size_t nx, ny, nz;
-    int64_t m, mode;
-} bilinear;
-
-static ring_conv conv_sizes(const int64_t *arg) {
-    const int64_t *a = arg + SEQ_ARG_CONV2D_B;
-    return (ring_conv){(size_t)a[0],  (size_t)a[1],  (size_t)a[2], (size_t)a[3], (size_t)a[4],
-                       (size_t)a[5],  (size_t)a[6],  (size_t)a[7], (size_t)a[8], (size_t)a[9],
-                       (size_t)a[10], (size_t)a[11], (size_t)a[12]};
-}
-
-static bilinear bilinear_of(const seq_call *c) {
-    const unsigned add = c->op >= SEQ_OP_MUL_ADD, op = c->op;
-    const int matmul = op == SEQ_OP_MATMUL || op == SEQ_OP_MATMUL_ADD;
-    const unsigned mode = matmul ? SEQ_ARG_MATMUL_mode : SEQ_ARG_CONV2D_mode;
-    /* d and the factors are at the same places in all of them */
-    bilinear b = {.x = c->reg[SEQ_ARG_MATMUL_a],
-                  .y = c->reg[SEQ_ARG_MATMUL_b],
-                  .d = c->reg[SEQ_ARG_MATMUL_d],
-                  .m = c->arg[mode - 1],
-                  .mode = c->arg[mode]};
-    if (add)
-        b.e = c->reg[mode + 1];
-    if (matmul) {
-        const size_t rows = (size_t)c->arg[SEQ_ARG_MATMUL_M], k = (size_t)c->arg[SEQ_ARG_MATMUL_K];
-        const size_t cols = (size_t)c->arg[SEQ_ARG_MATMUL_N];
-        b.nx = rows * k, b.ny = k * cols, b.nz = rows * cols;
-        return b;
-    }
-    const ring_conv s = conv_sizes(c->arg);
-    const size_t input = s.batch * s.cin * s.h * s.w, weight = s.cout * s.cin * s.kh * s.kw;
-    const size_t output = s.batch * s.cout * s.oh * s.ow;
-    const int dx = op == SEQ_OP_CONV2D_DX || op == SEQ_OP_CONV2D_DX_ADD;
-    const int dw = op == SEQ_OP_CONV2D_DW || op == SEQ_OP_CONV2D_DW_ADD;
-    b.nx = dx || dw ? output : input;
-    b.ny = dw ? input : weight;
-    b.nz = dx ? input : dw ? weight : output;
-    return b;
-}
-
-#define SAME(op)                                                                                   \
-    _Static_assert((int)SEQ_ARG_##op##_d == (int)SEQ_ARG_MATMUL_d &&                               \
-                       (int)SEQ_ARG_##op##_mode == (int)SEQ_ARG_CONV2D_mode &&                     \
-                       (int)SEQ_ARG_##op##_B == (int)SEQ_ARG_CONV2D_B,                             \
-                   "operands of the convolutions")
-SAME(CONV2D);
-SAME(CONV2D_DX);
-SAME(CONV2D_DW);
-_Static_assert((int)SEQ_ARG_CONV2D_x == (int)SEQ_ARG_MATMUL_a &&
-                   (int)SEQ_ARG_CONV2D_w == (int)SEQ_ARG_MATMUL_b &&
-                   (int)SEQ_ARG_CONV2D_DX_g == (int)SEQ_ARG_MATMUL_a &&
-                   (int)SEQ_ARG_CONV2D_DX_w == (int)SEQ_ARG_MATMUL_b &&
-                   (int)SEQ_ARG_CONV2D_DW_g == (int)SEQ_ARG_MATMUL_a &&
-                   (int)SEQ_ARG_CONV2D_DW_x == (int)SEQ_ARG_MATMUL_b,
-               "factors are at the same places");
-
-/* d (+)= x y. */
-static void multiply(const seq_task *t, uint64_t *d, const uint64_t *x, const uint64_t *y,
-                     int accumulate) {
-    const ring_ops *ring = t->env->ring;
-    const int64_t *a = t->call.arg;
-    const ring_conv c = conv_sizes(a);
-    switch (t->call.op) {
-    case SEQ_OP_MATMUL:
-    case SEQ_OP_MATMUL_ADD: {
-        const ring_gemm g = {(size_t)a[SEQ_ARG_MATMUL_M], (size_t)a[SEQ_ARG_MATMUL_K],
-                             (size_t)a[SEQ_ARG_MATMUL_N], (int)a[SEQ_ARG_MATMUL_ta],
-                             (int)a[SEQ_ARG_MATMUL_tb]};
-        ring->gemm(d, x, y, &g, accumulate, t->env->pool);
-        return;
-    }
-    case SEQ_OP_CONV2D:
-    case SEQ_OP_CONV2D_ADD:
-        ring->conv(d, x, y, &c, accumulate, t->env->pool);
-        return;
-    case SEQ_OP_CONV2D_DX:
-    case SEQ_OP_CONV2D_DX_ADD:
-        ring->conv_dx(d, x, y, &c, accumulate, t->env->pool);
-        return;
-    default:
-        ring->conv_dw(d, x, y, &c, accumulate, t->env->pool);
-    }
-}
-
 typedef struct {
     rep3_keys keys;
     bilinear b;
@@ -518,35 +432,42 @@ typedef struct {
     dzk_matrix *statement;
 } bilinear_state;
 
+static int64_t shift_of(const seq_call *c, const bilinear *b) {
+    return c->arg[b->mode - 1];
+}
+
 static int bilinear_send(seq_task *t) {
     bilinear_state *s = t->state;
     const bilinear *b = &s->b;
+    const size_t n = b->size;
+    const seq_reg *reg = t->call.reg;
     rep3_derive(&s->keys, t);
-    uint64_t *sum = task_scratch(t, b->ny * 8 + 8);
-    uint64_t *z = (uint64_t *)ring_message(t, b->nz * 8);
+    uint64_t *sum = task_scratch(t, bilinear_sum_size(b) * 8 + 8);
+    uint64_t *z = (uint64_t *)ring_message(t, n * 8);
     for (unsigned c = 0; c < 2; c++)
-        s->z[c] = b->m ? mal_words(t, b->nz) : b->d.c[c];
-    dzk_matrix *m = dzk_add_matrix(t, &mal_of(t)->log, b->nx, b->ny, b->nz);
+        s->z[c] = shift_of(&t->call, b) ? mal_words(t, n) : reg[b->d].c[c];
+    dzk_matrix *m = dzk_add_matrix(t, &mal_of(t)->log, b->x_size, b->y_size, n);
     if (!sum || !z || !s->z[0] || !s->z[1] || !m)
         return TASK_ERROR;
-    t->env->ring->add(sum, b->y.c[0], b->y.c[1], b->ny);
-    multiply(t, z, b->x.c[0], sum, 0);
-    multiply(t, z, b->x.c[1], b->y.c[0], 1);
+    ring_term terms[BILINEAR_TERMS];
+    bilinear_share_terms(t, b, sum, terms);
+    b->f(t, 0, b->slices, z, terms, BILINEAR_TERMS);
     for (unsigned c = 0; c < 2; c++) {
-        memcpy(m->x[c], b->x.c[c], b->nx * 8);
-        memcpy(m->y[c], b->y.c[c], b->ny * 8);
-        prg_words(c ? &s->keys.prev : &s->keys.next, MAL_ZERO, 0, m->c[c], b->nz);
+        memcpy(m->x[c], reg[b->x].c[c], b->x_size * 8);
+        memcpy(m->y[c], reg[b->y].c[c], b->y_size * 8);
+        prg_words(c ? &s->keys.prev : &s->keys.next, MAL_ZERO, 0, m->c[c], n);
     }
-    add_words(z, m->c[0], b->nz);
-    add_scaled(z, m->c[1], (uint64_t)-1, b->nz);
-    for (size_t i = 0; i < b->nz; i++)
+    add_words(z, m->c[0], n);
+    add_scaled(z, m->c[1], (uint64_t)-1, n);
+    for (size_t i = 0; i < n; i++)
         m->c[1][i] = 0 - m->c[1][i];
-    if (b->e.c[0]) {
-        add_words(z, b->e.c[0], b->nz);
-        add_scaled(m->c[0], b->e.c[1], (uint64_t)-1, b->nz);
+    if (t->call.op >= SEQ_OP_MUL_ADD) { /* a sum, not a product */
+        const seq_reg *e = &reg[b->mode + 1];
+        add_words(z, e->c[0], n);
+        add_scaled(m->c[0], e->c[1], (uint64_t)-1, n);
     }
-    vm_cheat(t->env, "matrix", z, b->nz * 8);
-    memcpy(s->z[0], z, b->nz * 8);
+    vm_cheat(t->env, "matrix", z, n * 8);
+    memcpy(s->z[0], z, n * 8);
     s->statement = m;
     return TASK_WAIT;
 }
@@ -554,23 +475,23 @@ static int bilinear_send(seq_task *t) {
 static int bilinear_step(seq_task *t) {
     bilinear_state *s = t->state;
     if (t->step_no == 0) {
-        s->b = bilinear_of(&t->call);
+        bilinear_of(&t->call, &s->b);
         return bilinear_send(t);
     }
     if (t->step_no == 2)
         return TASK_DONE;
     const bilinear *b = &s->b;
-    memcpy(s->z[1], task_received(t, rep3_next(t->env->me)), b->nz * 8);
-    add_words(s->statement->c[0], s->z[1], b->nz);
-    if (!b->m)
+    memcpy(s->z[1], task_received(t, rep3_next(t->env->me)), b->size * 8);
+    add_words(s->statement->c[0], s->z[1], b->size);
+    if (!shift_of(&t->call, b))
         return TASK_DONE;
     seq_call sub;
     memset(&sub, 0, sizeof sub);
     sub.op = SEQ_OP_TRUNC;
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b->nz;
-    sub.arg[SEQ_ARG_TRUNC_m] = b->m;
-    sub.arg[SEQ_ARG_TRUNC_mode] = b->mode;
-    sub.reg[SEQ_ARG_TRUNC_d] = b->d;
+    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b->size;
+    sub.arg[SEQ_ARG_TRUNC_m] = shift_of(&t->call, b);
+    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b->mode];
+    sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b->d];
     for (unsigned c = 0; c < 2; c++)
         sub.reg[SEQ_ARG_TRUNC_a].c[c] = s->z[c];
     task_call(t, &sub, 1);
@@ -578,16 +499,18 @@ static int bilinear_step(seq_task *t) {
 }
 
 void mal_start_bilinear(seq_vm *vm, const seq_call *call) {
-    const bilinear b = bilinear_of(call);
-    if (b.m < 0 || b.m > 62) {
+    bilinear b;
+    bilinear_of(call, &b);
+    const int64_t m = shift_of(call, &b);
+    if (m < 0 || m > 62) {
         (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "rep3-mal truncates by 1 to 62 bits, not %lld",
-                      (long long)b.m);
+                      (long long)m);
         return;
     }
-    call_rounds(vm, call, b.nz ? round_rounds(b.m, b.mode) : 0);
+    call_rounds(vm, call, b.size ? round_rounds(m, call->arg[b.mode]) : 0);
     mal_account(vm, call);
-    if (b.nz)
-        task_create(vm, call, 0, 0, b.nz, bilinear_step, sizeof(bilinear_state));
+    if (b.size)
+        task_create(vm, call, 0, 0, b.size, bilinear_step, sizeof(bilinear_state));
 }
 
 /* ---- b2a, select ---- */
@@ -767,8 +690,10 @@ void mal_account(seq_vm *vm, const seq_call *c) {
         s->due += (uint64_t)(a[SEQ_ARG_SHUFFLE_n] * a[SEQ_ARG_SHUFFLE_len]) * 64;
         return;
     default: {
-        const bilinear b = bilinear_of(c);
-        s->due += 16 * (b.nx + b.ny + b.nz) + b.nz * rounding_bytes(b.m, b.mode);
+        bilinear b;
+        bilinear_of(c, &b);
+        s->due += 16 * (b.x_size + b.y_size + b.size) +
+                  b.size * rounding_bytes(shift_of(c, &b), c->arg[b.mode]);
     }
     }
 }
@@ -790,8 +715,9 @@ uint64_t mal_product_scratch(const seq_call *c) {
     case SEQ_OP_CONV2D_DX_ADD:
     case SEQ_OP_CONV2D_DW:
     case SEQ_OP_CONV2D_DW_ADD: {
-        const bilinear b = bilinear_of(c);
-        return 8 * b.ny + b.nz * (FRESH + (b.m ? ROUNDED : 0));
+        bilinear b;
+        bilinear_of(c, &b);
+        return 8 * bilinear_sum_size(&b) + b.size * (FRESH + (shift_of(c, &b) ? ROUNDED : 0));
     }
     case SEQ_OP_OPEN:
         return (uint64_t)a[SEQ_ARG_OPEN_n] * 48;

@@ -417,17 +417,16 @@ void rep3_start_trunc(seq_vm *vm, const seq_call *call) {
  * the truncation of a chunk asks for them: its message then travels while the next are made. */
 typedef struct {
     bilinear_map f;
-    seq_reg x, y;
-    const uint8_t *e;   /* what is added, or NULL */
-    void *z, *sum;      /* sum: y_i + y_{i+1} */
+    ring_term terms[BILINEAR_TERMS];
+    const uint8_t *e; /* what is added, or NULL */
+    void *z;
     uint8_t *made;      /* by panel */
     size_t slice, size; /* elements in a slice, in all */
 } bilinear_state;
 
 static void make_slices(const seq_task *t, const bilinear_state *s, size_t first, size_t count) {
     const ring_ops *ring = t->env->ring;
-    s->f(t, first, count, s->z, s->x.c[0], s->sum, 0);
-    s->f(t, first, count, s->z, s->x.c[1], s->y.c[0], 1);
+    s->f(t, first, count, s->z, s->terms, BILINEAR_TERMS);
     if (s->e) {
         const size_t at = first * s->slice * ring->word;
         uint8_t *z = (uint8_t *)s->z + at;
@@ -461,18 +460,16 @@ static int bilinear_step(seq_task *t) {
         return TASK_DONE;
     bilinear b;
     bilinear_of(&t->call, &b);
-    const seq_reg y = t->call.reg[b.y];
     bilinear_state *s = t->state;
-    const ring_ops *ring = t->env->ring;
-    *s = (bilinear_state){
-        .f = b.f, .x = t->call.reg[b.x], .y = y, .slice = b.size / b.slices, .size = b.size};
-    s->z = task_scratch(t, b.size * ring->word);
-    s->sum = task_scratch(t, b.y_size * ring->word);
+    const size_t word = t->env->ring->word;
+    *s = (bilinear_state){.f = b.f, .slice = b.size / b.slices, .size = b.size};
+    s->z = task_scratch(t, b.size * word);
     s->made = task_scratch(t, PANELS);
-    if (!s->z || !s->sum || !s->made)
+    void *sum = task_scratch(t, bilinear_sum_size(&b) * word);
+    if (!s->z || !sum || !s->made)
         return TASK_ERROR;
     memset(s->made, 0, PANELS);
-    ring->add(s->sum, y.c[0], y.c[1], b.y_size);
+    bilinear_share_terms(t, &b, sum, s->terms);
     if (t->call.op >= SEQ_OP_MUL_ADD) /* a sum, not a product */
         s->e = t->call.reg[b.mode + 1].c[0];
     seq_call sub;

@@ -410,8 +410,8 @@ static void make_panels(const seq_task *t, const rep4_part *part) {
             s->made[at] = 1;
             for (unsigned k = 0; k < 3; k++) {
                 const size_t count = left < panel ? left : panel;
-                s->f(parent, begin, count, s->z.c[k], s->x.c[k], s->y.c[k], 0);
-                s->f(parent, begin, count, s->sum.c[k], s->sx[k], s->sy[k], 0);
+                s->f(parent, begin, count, s->z.c[k], &(ring_term){s->x.c[k], s->y.c[k]}, 1);
+                s->f(parent, begin, count, s->sum.c[k], &(ring_term){s->sx[k], s->sy[k]}, 1);
             }
         }
     }
@@ -455,8 +455,8 @@ static int bilinear_alloc(seq_task *t, bilinear_state *s, size_t x_size, size_t 
         s->sy[k] = task_scratch(t, y_size * ring->word);
         if (!s->made || !s->z.c[k] || !s->sum.c[k] || !s->sx[k] || !s->sy[k])
             return -1;
-        ring->add(s->sx[k], s->x.c[pair[k][0]], s->x.c[pair[k][1]], x_size);
-        ring->add(s->sy[k], s->y.c[pair[k][0]], s->y.c[pair[k][1]], y_size);
+        bilinear_add(t, s->sx[k], s->x.c[pair[k][0]], s->x.c[pair[k][1]], x_size);
+        bilinear_add(t, s->sy[k], s->y.c[pair[k][0]], s->y.c[pair[k][1]], y_size);
     }
     memset(s->made, 0, PANELS);
     return 0;

@@ -174,17 +174,14 @@ static int own_summand(seq_task *t, product_state *p) {
     const bilinear *b = &p->map;
     const ring_ops *ring = t->env->ring;
     const seq_reg *x = &t->call.reg[b->x], *y = &t->call.reg[b->y];
-    const size_t larger = b->x_size > b->y_size ? b->x_size : b->y_size;
-    void *sum = task_scratch(t, larger * ring->word + 64);
+    void *sum = task_scratch(t, b->y_size * ring->word + 64);
     p->z = task_scratch(t, b->size * ring->word + 64);
     if (!sum || !p->z)
         return -1;
-    if (t->env->me != 0)
-        b->f(t, 0, b->slices, p->z, x->c[0], y->c[1], 0);
-    ring->add(sum, y->c[0], y->c[1], b->y_size);
-    b->f(t, 0, b->slices, p->z, x->c[1], sum, t->env->me != 0);
-    if (t->env->me == 0)
-        b->f(t, 0, b->slices, p->z, x->c[0], sum, 1);
+    bilinear_add(t, sum, y->c[0], y->c[1], b->y_size);
+    const ring_term terms[BILINEAR_TERMS] = {{x->c[0], t->env->me == 0 ? sum : y->c[1]},
+                                             {x->c[1], sum}};
+    b->f(t, 0, b->slices, p->z, terms, BILINEAR_TERMS);
     const int sums = t->call.op >= SEQ_OP_MUL_ADD;
     for (unsigned k = t->env->me == 0 ? 0 : 1; sums && k < 2; k++)
         ring->add(p->z, p->z, t->call.reg[b->mode + 1].c[k], b->size);

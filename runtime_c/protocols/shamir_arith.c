@@ -343,13 +343,13 @@ void shamir_map_apply(const seq_task *t, const shamir_map *p, void *z) {
     const ring_ops *ring = t->env->ring;
     const seq_call *c = &t->call;
     const ring_conv v = shamir_conv_of(c->arg);
-    const void *a = c->reg[SEQ_ARG_MUL_a].c[0], *b = c->reg[SEQ_ARG_MUL_b].c[0];
+    const ring_term ab = {c->reg[SEQ_ARG_MUL_a].c[0], c->reg[SEQ_ARG_MUL_b].c[0]};
     if (c->op == SEQ_OP_SELECT_KEPT)
         ring->mul(z, c->reg[SEQ_ARG_SELECT_KEPT_k].c[0], c->reg[SEQ_ARG_SELECT_KEPT_a].c[0], p->n);
     else if (p->op == SEQ_OP_MUL)
-        ring->mul(z, a, b, p->n);
+        ring->mul(z, ab.a, ab.b, p->n);
     else if (p->op == SEQ_OP_MATMUL)
-        ring->gemm(z, a, b,
+        ring->gemm(z, &ab, 1,
                    &(ring_gemm){.m = (size_t)c->arg[SEQ_ARG_MATMUL_M],
                                 .k = (size_t)c->arg[SEQ_ARG_MATMUL_K],
                                 .n = (size_t)c->arg[SEQ_ARG_MATMUL_N],
@@ -357,11 +357,11 @@ void shamir_map_apply(const seq_task *t, const shamir_map *p, void *z) {
                                 .tb = (int)c->arg[SEQ_ARG_MATMUL_tb]},
                    0, t->env->pool);
     else if (p->op == SEQ_OP_CONV2D)
-        ring->conv(z, a, b, &v, 0, t->env->pool);
+        ring->conv(z, &ab, 1, &v, 0, t->env->pool);
     else if (p->op == SEQ_OP_CONV2D_DX)
-        ring->conv_dx(z, a, b, &v, 0, t->env->pool);
+        ring->conv_dx(z, &ab, 1, &v, 0, t->env->pool);
     else
-        ring->conv_dw(z, a, b, &v, 0, t->env->pool);
+        ring->conv_dw(z, &ab, 1, &v, 0, t->env->pool);
     if (p->e.c[0])
         ring->add(z, z, p->e.c[0], p->n);
 }

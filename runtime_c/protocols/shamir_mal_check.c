@@ -143,8 +143,8 @@ static void draw_weights(const smal_check *s, field *d, size_t *first, size_t n)
 static void weigh_rows(const seq_task *t, field *d, const field *v, const field *from, size_t n,
                        size_t m, size_t count) {
     for (size_t i = 0; i < count; i++)
-        t->env->ring->gemm(d + i * m, v, from + i * n * m, &(ring_gemm){.m = 1, .k = n, .n = m}, 0,
-                           t->env->pool);
+        t->env->ring->gemm(d + i * m, &(ring_term){v, from + i * n * m}, 1,
+                           &(ring_gemm){.m = 1, .k = n, .n = m}, 0, t->env->pool);
 }
 
 /* A matrix product or convolution as an inner product: its result's elements are weighed by a
@@ -174,23 +174,25 @@ static int reduce_map(seq_task *t, smal_check *s, const shamir_record *r, field 
     *z = field_add(*z, inner_numbers(sum, w, count * columns));
     switch (r->op) {
     case SEQ_OP_MATMUL:
-        ring->gemm(x, u, r->x, &(ring_gemm){.m = 1, .k = M, .n = K, .tb = ta}, 0, t->env->pool);
-        ring->gemm(y, r->y, w, &(ring_gemm){.m = K, .k = N, .n = 1, .ta = tb}, 0, t->env->pool);
+        ring->gemm(x, &(ring_term){u, r->x}, 1, &(ring_gemm){.m = 1, .k = M, .n = K, .tb = ta}, 0,
+                   t->env->pool);
+        ring->gemm(y, &(ring_term){r->y, w}, 1, &(ring_gemm){.m = K, .k = N, .n = 1, .ta = tb}, 0,
+                   t->env->pool);
         break;
     case SEQ_OP_CONV2D:
         one.cout = 1;
-        ring->conv_dw(x, w, r->x, &one, 0, t->env->pool);
+        ring->conv_dw(x, &(ring_term){w, r->x}, 1, &one, 0, t->env->pool);
         weigh_rows(t, y, u, (const field *)r->y, v.cout, v.cin * v.kh * v.kw, 1);
         break;
     case SEQ_OP_CONV2D_DX:
         one.cin = 1;
-        ring->conv_dw(x, r->x, w, &one, 0, t->env->pool);
+        ring->conv_dw(x, &(ring_term){r->x, w}, 1, &one, 0, t->env->pool);
         weigh_rows(t, y, u, (const field *)r->y, v.cin, v.kh * v.kw, v.cout);
         break;
     default:
         one.cout = 1;
         weigh_rows(t, x, u, (const field *)r->x, v.cout, v.oh * v.ow, v.batch);
-        ring->conv(y, r->y, w, &one, 0, t->env->pool);
+        ring->conv(y, &(ring_term){r->y, w}, 1, &one, 0, t->env->pool);
     }
     return 0;
 }
@@ -215,7 +217,8 @@ static int reduce_shuffle(seq_task *t, smal_check *s, const shamir_record *r, fi
     draw_weights(s, hop, first, hops);
     for (size_t k = 0; k <= hops; k++) {
         const field next = k < hops ? hop[k] : 0;
-        t->env->ring->gemm(y + k * rows, (const field *)r->x + k * rows * width, column,
+        t->env->ring->gemm(y + k * rows,
+                           &(ring_term){(const field *)r->x + k * rows * width, column}, 1,
                            &(ring_gemm){.m = rows, .k = width, .n = 1}, 0, t->env->pool);
         multiples(x + k * rows, y + k * rows, field_sub(next, last), rows);
         last = next;

@@ -2,21 +2,22 @@
  * matrices, and convolutions of stride 1 without padding whose output rows fill vectors. The
  * blocked GEMM takes all others. */
 
-#define STEPS 4096    /* offsets kept on the stack */
+#define STEPS 4096    /* addresses kept on the stack */
 #define WEIGHTS 65536 /* words of a filter kept on the stack */
 #define DR 5          /* rows of either side of a tile of inner products */
 #define BLOCK 64      /* vectors of such a tile's inner dimension that stay in L1 */
 
 static TARGET __attribute__((noinline)) void direct_tile(size_t kc, const uint64_t *a,
-                                                         const panel *p, const ptrdiff_t *step,
-                                                         size_t ldc, size_t mr, int add) {
+                                                         const uint64_t *const *rows,
+                                                         const panel *p, size_t ldc, size_t mr,
+                                                         int add) {
     int masked = 0;
     for (size_t v = 0; v < p->count; v++)
         masked |= p->mask[v] != 0xFF;
     if (masked)
-        any_tile(kc, a, p, step, ldc, mr, add, 1);
+        any_tile(kc, a, NULL, rows, p, ldc, mr, add, 1);
     else
-        any_tile(kc, a, p, step, ldc, mr, add, 0);
+        any_tile(kc, a, NULL, rows, p, ldc, mr, add, 0);
 }
 
 /* Ask for part `part` of `of` of n words that are needed soon, into L2: images of a batch lie
@@ -124,7 +125,7 @@ static void row_pointers(const uint64_t *p[DR], const uint64_t *a, size_t lda, s
 
 RING dot_rows(void *arg, size_t begin, size_t end) {
     const job *g = arg;
-    const uint64_t *a[DR], *b[DR];
+    const uint64_t *x = g->terms->a, *y = g->terms->b, *a[DR], *b[DR];
     steps s;
     s.count = (g->k + 7) / 8;
     s.tail = (__mmask8)(0xFF >> (8 * s.count - g->k));
@@ -134,10 +135,10 @@ RING dot_rows(void *arg, size_t begin, size_t end) {
         kc = block_size(s.count - k, BLOCK);
         for (size_t i = begin, mr; i < end; i += mr) {
             mr = block_size(end - i, DR);
-            row_pointers(a, g->a + i * g->k, g->k, mr);
+            row_pointers(a, x + i * g->k, g->k, mr);
             for (size_t j = 0, nr; j < g->n; j += nr) {
                 nr = block_size(g->n - j, DR);
-                row_pointers(b, g->b + j * g->k, g->k, nr);
+                row_pointers(b, y + j * g->k, g->k, nr);
                 any_dot(&s, k, k + kc, a, b, g->d + i * g->n + j, g->n, mr, nr,
                         g->accumulate || k > 0);
             }
@@ -153,17 +154,17 @@ static int suits_rows(const ring_gemm *g) {
 RING few_rows(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     uint64_t a[2 * MR * KC] __attribute__((aligned(64)));
-    ptrdiff_t step[KC];
-    size_t h = block_size(g->m, MR);
-    for (size_t k = 0; k < MIN(g->k, (size_t)KC); k++)
-        step[k] = (ptrdiff_t)(k * g->n);
-    for (size_t k = 0, kc; k < g->k; k += kc) {
-        kc = block_size(g->k - k, KC);
-        pack_rows(g, a, 0, g->m, h, k, kc);
+    const uint64_t *rows[KC];
+    size_t h = block_size(g->m, MR), inner = g->count * g->k;
+    for (size_t k = 0, kc; k < inner; k += kc) {
+        kc = block_size(inner - k, KC);
+        pack_rows(g, a, 0, g->m, h, first_piece(g, k, kc), kc);
+        for (size_t i = 0; i < kc; i++)
+            rows[i] = (const uint64_t *)g->terms[(k + i) / g->k].b + (k + i) % g->k * g->n;
         for (size_t j = begin; j < end; j += NR) {
-            panel p = make_panel(g->b + k * g->n + j, g->d + j, MIN(end - j, (size_t)NR));
+            panel p = make_panel(j, g->d + j, MIN(end - j, (size_t)NR));
             for (size_t r = 0; r < g->m; r += h) {
-                direct_tile(kc, a + r / h * MR * KC, &p, step, g->n, MIN(g->m - r, h),
+                direct_tile(kc, a + r / h * MR * KC, rows, &p, g->n, MIN(g->m - r, h),
                             g->accumulate || k > 0);
                 move_sums(&p, (ptrdiff_t)(h * g->n));
             }
@@ -173,29 +174,40 @@ RING few_rows(void *arg, size_t begin, size_t end) {
 }
 
 RING split(seq_pool *pool, size_t n, size_t grain, par_fn fn, job *g) {
-    if (par_threads(pool) == 1 || g->m * g->n * g->k < SPLIT_WORK)
+    if (par_threads(pool) == 1 || g->m * g->n * g->k * g->count < SPLIT_WORK)
         fn(g, 0, n);
     else
         par_for(pool, n, share_of(n, par_threads(pool), grain), fn, g);
 }
 
-RING any_gemm(void *d, const void *a, const void *b, const ring_gemm *g, int accumulate,
+/* Inner products: little is written, and two terms would not fit into L1. */
+RING each_term(seq_pool *pool, size_t n, size_t grain, par_fn fn, const job *g) {
+    for (size_t t = 0; t < g->count; t++) {
+        job one = *g;
+        one.terms = &g->terms[t];
+        one.count = 1;
+        one.accumulate = g->accumulate || t > 0;
+        split(pool, n, grain, fn, &one);
+    }
+}
+
+RING any_gemm(void *d, const ring_term *terms, size_t count, const ring_gemm *g, int accumulate,
               seq_pool *pool) {
     job j = {.m = g->m,
              .k = g->k,
              .n = g->n,
              .d = d,
-             .a = a,
-             .b = b,
+             .terms = terms,
+             .count = count,
              .ta = g->ta,
              .accumulate = accumulate,
              .pack_a = matrix_pack_a};
     if (suits_dot(g))
-        split(pool, g->m, DR, dot_rows, &j);
+        each_term(pool, g->m, DR, dot_rows, &j);
     else if (suits_rows(g))
         split(pool, g->n, NR, few_rows, &j);
     else
-        blocked_gemm(d, a, b, g, accumulate, pool);
+        blocked_gemm(d, terms, count, g, accumulate, pool);
 }
 
 /* ---- convolutions: vectors of outputs of one output row ---- */
@@ -229,14 +241,14 @@ static size_t image_panels(const ring_conv *c) {
     return (c->oh * row_vectors(c) + NR / 8 - 1) / (NR / 8);
 }
 
-/* The panel of vectors i NR / 8 .. of an image; dx: they are read as outputs and added as inputs.
- */
-static panel conv_panel(const ring_conv *c, size_t i, const uint64_t *b, uint64_t *d, int dx) {
+/* The panel of vectors i NR / 8 .. of an image that is read `from` words behind a row's begin and
+ * added to d; dx: read as outputs and added as inputs. */
+static panel conv_panel(const ring_conv *c, size_t i, size_t from, uint64_t *d, int dx) {
     size_t first = i * (NR / 8), total = c->oh * row_vectors(c);
     panel p = {.count = MIN(total - first, (size_t)NR / 8)};
     for (size_t v = 0; v < p.count; v++) {
         vector at = vector_at(c, first + v);
-        p.b[v] = b + (dx ? at.out : at.in);
+        p.at[v] = (ptrdiff_t)from + (dx ? at.out : at.in);
         p.c[v] = d + (dx ? at.in : at.out);
         p.mask[v] = at.mask;
     }
@@ -250,47 +262,60 @@ static void tap_offsets(const ring_conv *c, ptrdiff_t *offset) {
         offset[k] = t.offset;
 }
 
+/* Ask for the part of the next image, of `words` words `at` words behind, of every term. */
+RING fetch_next(const job *g, size_t at, size_t words, size_t part, size_t of) {
+    for (size_t t = 0; t < g->count; t++)
+        fetch((const uint64_t *)g->terms[t].a + at, words, part, of);
+}
+
 RING forward_panels(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
-    ptrdiff_t step[STEPS];
+    const uint64_t *rows[STEPS];
+    ptrdiff_t offset[STEPS];
     size_t outputs = output_size(c), panels = image_panels(c), h = block_size(c->cout, MR);
-    tap_offsets(c, step);
+    const size_t inner = g->count * g->k;
+    tap_offsets(c, offset);
+    for (size_t k = 0; k < inner; k++)
+        rows[k] = (const uint64_t *)g->terms[k / g->k].a + offset[k % g->k];
     for (size_t u = begin; u < end; u++) {
         size_t image = u / panels;
-        panel p = conv_panel(c, u % panels, g->b + image * image_size(c),
-                             g->d + image * c->cout * outputs, 0);
-        const uint64_t *a = g->a;
+        panel p =
+            conv_panel(c, u % panels, image * image_size(c), g->d + image * c->cout * outputs, 0);
+        const uint64_t *a = g->packed;
         if (u + panels < end) {
-            fetch(g->b + (image + 1) * image_size(c), image_size(c), u % panels, panels);
+            fetch_next(g, (image + 1) * image_size(c), image_size(c), u % panels, panels);
             fetch(g->d + (image + 1) * c->cout * outputs, c->cout * outputs, u % panels, panels);
         }
-        for (size_t r = 0; r < c->cout; r += h, a += MR * g->k) {
-            direct_tile(g->k, a, &p, step, outputs, MIN(c->cout - r, h), g->accumulate);
+        for (size_t r = 0; r < c->cout; r += h, a += MR * inner) {
+            direct_tile(inner, a, rows, &p, outputs, MIN(c->cout - r, h), g->accumulate);
             move_sums(&p, (ptrdiff_t)(h * outputs));
         }
     }
 }
 
-RING any_conv(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
+RING any_conv(void *d, const ring_term *terms, size_t count, const ring_conv *c, int accumulate,
               seq_pool *pool) {
     uint64_t packed[WEIGHTS] __attribute__((aligned(64)));
     job j = {.m = c->cout,
              .k = filter_size(c),
              .n = c->batch * output_size(c),
              .d = d,
-             .a = w,
-             .b = x,
+             .terms = terms,
+             .count = count,
+             .packed = packed,
              .c = c,
              .accumulate = accumulate};
-    size_t h = c->cout ? block_size(c->cout, MR) : 1, words = (c->cout + h - 1) / h * MR * j.k;
-    if (!suits_direct(c) || j.k < 64 || j.k > STEPS || words > WEIGHTS) {
-        blocked_conv(d, x, w, c, accumulate, pool); /* short: writing results takes longest */
+    size_t h = c->cout ? block_size(c->cout, MR) : 1, inner = count * j.k;
+    size_t words = (c->cout + h - 1) / h * MR * inner;
+    if (!suits_direct(c) || inner < 48 || inner > STEPS || words > WEIGHTS) {
+        blocked_conv(d, terms, count, c, accumulate, pool); /* short: results take longest */
         return;
     }
     for (size_t r = 0; r < c->cout; r += h)
-        matrix_pack_a(&j, packed + r / h * MR * j.k, r, MIN(c->cout - r, h), 0, j.k);
-    j.a = packed;
+        for (size_t t = 0; t < count; t++)
+            matrix_pack_a(&j, terms[t].b, packed + (r / h * inner + t * j.k) * MR, r,
+                          MIN(c->cout - r, h), 0, j.k);
     split(pool, c->batch * image_panels(c), 1, forward_panels, &j);
     prg_wipe(packed, words * sizeof *packed);
 }
@@ -300,29 +325,29 @@ RING any_conv(void *d, const void *x, const void *w, const ring_conv *c, int acc
 RING dx_images(void *arg, size_t begin, size_t end) {
     const job *g = arg;
     const ring_conv *c = g->c;
-    ptrdiff_t step[STEPS];
+    const uint64_t *rows[STEPS];
     size_t outputs = output_size(c), panels = image_panels(c), plane = c->h * c->w;
-    size_t h = block_size(c->cin, MR);
-    for (size_t k = 0; k < g->k; k++)
-        step[k] = (ptrdiff_t)(k * outputs);
+    const size_t h = block_size(c->cin, MR), inner = g->count * g->k, from = c->cout * outputs;
+    for (size_t k = 0; k < inner; k++)
+        rows[k] = (const uint64_t *)g->terms[k / g->k].a + k % g->k * outputs;
     for (size_t image = begin; image < end; image++) {
         uint64_t *d = g->d + image * image_size(c);
         if (!g->accumulate)
             memset(d, 0, image_size(c) * sizeof *d);
         for (size_t q = 0; q < panels; q++) {
-            panel p = conv_panel(c, q, g->b + image * c->cout * outputs, d, 1);
-            const uint64_t *a = g->a;
+            panel p = conv_panel(c, q, image * from, d, 1);
+            const uint64_t *a = g->packed;
             for (size_t y = 0; y < c->kh; y++) {
                 if (image + 1 < end) {
                     const size_t part = q * c->kh + y, of = panels * c->kh;
-                    fetch(g->b + (image + 1) * c->cout * outputs, c->cout * outputs, part, of);
+                    fetch_next(g, (image + 1) * from, from, part, of);
                     fetch(d + image_size(c), image_size(c), part, of);
                 }
                 for (size_t x = 0; x < c->kw; x++) {
                     panel at = p;
                     move_sums(&at, (ptrdiff_t)(y * c->w + x));
-                    for (size_t r = 0; r < c->cin; r += h, a += MR * g->k) {
-                        direct_tile(g->k, a, &at, step, plane, MIN(c->cin - r, h), 1);
+                    for (size_t r = 0; r < c->cin; r += h, a += MR * inner) {
+                        direct_tile(inner, a, rows, &at, plane, MIN(c->cin - r, h), 1);
                         move_sums(&at, (ptrdiff_t)(h * plane));
                     }
                 }
@@ -331,28 +356,30 @@ RING dx_images(void *arg, size_t begin, size_t end) {
     }
 }
 
-RING any_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
+RING any_conv_dx(void *d, const ring_term *terms, size_t count, const ring_conv *c, int accumulate,
                  seq_pool *pool) {
     uint64_t packed[WEIGHTS] __attribute__((aligned(64)));
     job j = {.m = filter_size(c),
              .k = c->cout,
              .n = c->batch * output_size(c),
              .d = d,
-             .a = w,
-             .b = g,
+             .terms = terms,
+             .count = count,
+             .packed = packed,
              .c = c,
              .accumulate = accumulate};
-    size_t h = c->cin ? block_size(c->cin, MR) : 1;
-    size_t words = c->kh * c->kw * ((c->cin + h - 1) / h) * MR * j.k;
-    if (!suits_direct(c) || c->cin < MR / 2 || j.k > STEPS || words > WEIGHTS) {
-        blocked_conv_dx(d, g, w, c, accumulate, pool);
+    size_t h = c->cin ? block_size(c->cin, MR) : 1, inner = count * j.k;
+    size_t words = c->kh * c->kw * ((c->cin + h - 1) / h) * MR * inner;
+    if (!suits_direct(c) || c->cin < MR / 2 || inner > STEPS || words > WEIGHTS) {
+        blocked_conv_dx(d, terms, count, c, accumulate, pool);
         return;
     }
     uint64_t *strip = packed;
-    for (size_t t = 0; t < c->kh * c->kw; t++)
-        for (size_t r = 0; r < c->cin; r += h, strip += MR * j.k)
-            dx_pack_a(&j, strip, t * c->cin + r, MIN(c->cin - r, h), 0, j.k);
-    j.a = packed;
+    for (size_t tap = 0; tap < c->kh * c->kw; tap++)
+        for (size_t r = 0; r < c->cin; r += h, strip += MR * inner)
+            for (size_t t = 0; t < count; t++)
+                dx_pack_a(&j, terms[t].b, strip + t * j.k * MR, tap * c->cin + r,
+                          MIN(c->cin - r, h), 0, j.k);
     split(pool, c->batch, 1, dx_images, &j);
     prg_wipe(packed, words * sizeof *packed);
 }
@@ -364,7 +391,7 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
     const ring_conv *c = g->c;
     size_t outputs = output_size(c), vectors = c->oh * row_vectors(c),
            images = BLOCK / vectors ? BLOCK / vectors : 1, parts = (g->n + DR - 1) / DR;
-    const uint64_t *a[DR], *b[DR];
+    const uint64_t *gradient = g->terms->a, *input = g->terms->b, *a[DR], *b[DR];
     ptrdiff_t offset[STEPS];
     steps s;
     tap_offsets(c, offset);
@@ -377,10 +404,10 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
     }
     for (size_t image = 0, ic; image < c->batch; image += ic) {
         ic = block_size(c->batch - image, images);
-        const uint64_t *x = g->b + image * image_size(c);
+        const uint64_t *x = input + image * image_size(c);
         for (size_t i = begin, mr; i < end; i += mr) {
             mr = block_size(end - i, DR);
-            row_pointers(a, g->a + (image * c->cout + i) * outputs, outputs, mr);
+            row_pointers(a, gradient + (image * c->cout + i) * outputs, outputs, mr);
             const size_t next = i + mr < end ? image : image + ic,
                          row = i + mr < end ? i + mr : begin;
             const size_t last = MIN(next + ic, c->batch),
@@ -388,7 +415,7 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
             for (size_t j = 0, nr; j < g->n; j += nr) {
                 nr = block_size(g->n - j, DR);
                 for (size_t u = next; u < last; u++)
-                    fetch(g->a + (u * c->cout + row) * outputs, words, j / DR, parts);
+                    fetch(gradient + (u * c->cout + row) * outputs, words, j / DR, parts);
                 for (size_t k = 0; k < DR; k++)
                     b[k] = x + offset[j + (k < nr ? k : 0)];
                 any_dot(&s, 0, ic * vectors, a, b, g->d + i * g->n + j, g->n, mr, nr,
@@ -398,21 +425,21 @@ RING dw_rows(void *arg, size_t begin, size_t end) {
     }
 }
 
-RING any_conv_dw(void *d, const void *g, const void *x, const ring_conv *c, int accumulate,
+RING any_conv_dw(void *d, const ring_term *terms, size_t count, const ring_conv *c, int accumulate,
                  seq_pool *pool) {
     job j = {.m = c->cout,
              .k = c->batch * output_size(c),
              .n = filter_size(c),
              .d = d,
-             .a = g,
-             .b = x,
+             .terms = terms,
+             .count = count,
              .c = c,
              .accumulate = accumulate};
     if (suits_direct(c) && c->ow % 8 == 0 && c->batch && j.n <= STEPS &&
         c->oh * row_vectors(c) + BLOCK <= STEPS)
-        split(pool, c->cout, DR, dw_rows, &j);
+        each_term(pool, c->cout, DR, dw_rows, &j);
     else
-        blocked_conv_dw(d, g, x, c, accumulate, pool);
+        blocked_conv_dw(d, terms, count, c, accumulate, pool);
 }
 
 #define PRODUCT(name) any_##name

@@ -50,21 +50,28 @@ typedef struct {
     size_t run_count;
 } scratch;
 
+/* D = the sum of A B over the terms: one product, of inner length count k, whose inner indices are
+ * those of all terms one after another. A and B below are those of one term, from its operand. */
 typedef struct job job;
 struct job {
     size_t m, k, n;
     WORD *d;
-    const WORD *a, *b;
+    const ring_term *terms;
+    size_t count;
+    int flip;           /* A is made from b of a term, B from a */
+    const WORD *packed; /* A, where all tasks use one packed before */
     int ta, tb;
     const ring_conv *c;
     int accumulate;
     /* d[i MR + r] = A[i0 + r][k0 + i] for r < rows <= MR, i < kc */
-    void (*pack_a)(const job *, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc);
-    /* s->b[i NR + j] = B[k0 + i][j0 + j] for i < kc, j < cols <= NR */
-    void (*pack_b)(const job *, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols);
+    void (*pack_a)(const job *, const WORD *a, WORD *d, size_t i0, size_t rows, size_t k0,
+                   size_t kc);
+    /* d[i NR + j] = B[k0 + i][j0 + j] for i < kc, j < cols <= NR; d lies in s->b */
+    void (*pack_b)(const job *, const WORD *b, scratch *s, WORD *d, size_t k0, size_t kc, size_t j0,
+                   size_t cols);
     /* Ask for part `part` of `of` of what pack_b is about to read; NULL: it does well without. */
-    void (*fetch_b)(const job *, size_t k0, size_t kc, size_t j0, size_t cols, size_t part,
-                    size_t of);
+    void (*fetch_b)(const job *, const WORD *b, size_t k0, size_t kc, size_t j0, size_t cols,
+                    size_t part, size_t of);
     /* D[i0 + r][j0 + j] (+)= sum over kc of a[i MR + r] s->b[i NR + j] for r < mr, j < nr */
     void (*tile)(const job *, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr, size_t j0,
                  size_t nr, int add);
@@ -77,10 +84,43 @@ static size_t block_size(size_t left, size_t limit) {
     return (left + blocks - 1) / blocks;
 }
 
-/* Rows i to i + mc of A, in strips of h rows. */
-RING pack_rows(const job *g, WORD *a, size_t i, size_t mc, size_t h, size_t k, size_t kc) {
-    for (size_t r = 0; r < mc; r += h, a += MR * KC)
-        g->pack_a(g, a, i + r, MIN(mc - r, h), k, kc);
+/* Of a block of inner indices of the sum: those of one term, from its index k on; `at` of the block
+ * come before them. */
+typedef struct {
+    const ring_term *term;
+    size_t at, k, length;
+} piece;
+
+static piece first_piece(const job *g, size_t k0, size_t kc) {
+    const size_t k = k0 % g->k;
+    piece p = {&g->terms[k0 / g->k], 0, k, MIN(kc, g->k - k)};
+    return p;
+}
+
+static void next_piece(const job *g, piece *p, size_t kc) {
+    p->at += p->length;
+    p->term++;
+    p->k = 0;
+    p->length = MIN(kc - p->at, g->k);
+}
+
+/* Rows i to i + mc of A, in strips of h rows, for the kc inner indices from p on. */
+RING pack_rows(const job *g, WORD *a, size_t i, size_t mc, size_t h, piece p, size_t kc) {
+    for (; p.at < kc; next_piece(g, &p, kc)) {
+        WORD *d = a + p.at * MR;
+        for (size_t r = 0; r < mc; r += h, d += MR * KC)
+            g->pack_a(g, g->flip ? p.term->b : p.term->a, d, i + r, MIN(mc - r, h), p.k, p.length);
+    }
+}
+
+RING pack_columns(const job *g, scratch *s, piece p, size_t kc, size_t j, size_t nr) {
+    for (; p.at < kc; next_piece(g, &p, kc))
+        g->pack_b(g, g->flip ? p.term->a : p.term->b, s, s->b + p.at * NR, p.k, p.length, j, nr);
+}
+
+RING fetch_columns(const job *g, piece p, size_t kc, size_t j, size_t nr, size_t part, size_t of) {
+    for (; p.at < kc; next_piece(g, &p, kc))
+        g->fetch_b(g, g->flip ? p.term->a : p.term->b, p.k, p.length, j, nr, part, of);
 }
 
 /* The product restricted to rows [i0, i1), columns [j0, j1) and inner indices [k0, k1). */
@@ -93,14 +133,15 @@ RING block_product(const job *g, size_t i0, size_t i1, size_t j0, size_t j1, siz
         used = used > strips ? used : strips;
         for (size_t k = k0, kc; k < k1; k += kc) {
             kc = block_size(k1 - k, KC);
-            pack_rows(g, s.a, i, mc, h, k, kc);
+            const piece first = first_piece(g, k, kc);
+            pack_rows(g, s.a, i, mc, h, first, kc);
             for (size_t j = j0, nr; j < j1; j += nr) {
                 nr = MIN(j1 - j, (size_t)NR);
-                g->pack_b(g, &s, k, kc, j, nr);
+                pack_columns(g, &s, first, kc, j, nr);
                 size_t next = j + nr < j1 && g->fetch_b ? MIN(j1 - j - nr, (size_t)NR) : 0;
                 for (size_t r = 0; r < strips; r++) {
                     if (next)
-                        g->fetch_b(g, k, kc, j + nr, next, r, strips);
+                        fetch_columns(g, first, kc, j + nr, next, r, strips);
                     g->tile(g, &s, s.a + r * MR * KC, kc, i + r * h, MIN(mc - r * h, h), j, nr,
                             g->accumulate || k > k0);
                 }
@@ -113,12 +154,12 @@ RING block_product(const job *g, size_t i0, size_t i1, size_t j0, size_t j1, siz
 
 RING columns_task(void *arg, size_t begin, size_t end) {
     const job *g = arg;
-    block_product(g, 0, g->m, begin, end, 0, g->k);
+    block_product(g, 0, g->m, begin, end, 0, g->count * g->k);
 }
 
 RING rows_task(void *arg, size_t begin, size_t end) {
     const job *g = arg;
-    block_product(g, begin, end, 0, g->n, 0, g->k);
+    block_product(g, begin, end, 0, g->n, 0, g->count * g->k);
 }
 
 /* Inner indices [begin, end) into a partial result of its own, which is then added to d. */
@@ -146,20 +187,20 @@ static size_t share_of(size_t n, unsigned threads, size_t grain) {
  * dimension of the plain row-major result may be split. */
 RING run_job(job *g, size_t columns, seq_pool *pool) {
     unsigned threads = par_threads(pool);
-    size_t work = g->m * g->n * g->k;
+    size_t inner = g->count * g->k, work = g->m * g->n * inner;
     if (threads == 1 || work < SPLIT_WORK) {
-        block_product(g, 0, g->m, 0, g->n, 0, g->k);
+        block_product(g, 0, g->m, 0, g->n, 0, inner);
         return;
     }
     size_t longest = g->m > g->n ? g->m : g->n;
     if (columns) {
         par_for(pool, g->n, share_of(g->n, threads, columns), columns_task, g);
-    } else if (g->k >= 4 * longest && g->m * g->n <= PARTIAL) {
+    } else if (inner >= 4 * longest && g->m * g->n <= PARTIAL) {
         pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
         g->lock = &lock;
         if (!g->accumulate)
             memset(g->d, 0, g->m * g->n * sizeof(WORD));
-        par_for(pool, g->k, share_of(g->k, threads, KC), inner_task, g);
+        par_for(pool, inner, share_of(inner, threads, KC), inner_task, g);
         pthread_mutex_destroy(&lock);
     } else if (g->n >= g->m) {
         par_for(pool, g->n, share_of(g->n, threads, NR), columns_task, g);
@@ -175,18 +216,21 @@ RING copy_rows(WORD *d, size_t ldd, const WORD *s, size_t lds, size_t rows, size
         copy_words(d + r * ldd, s + r * lds, cols);
 }
 
-RING matrix_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
+RING matrix_pack_a(const job *g, const WORD *a, WORD *d, size_t i0, size_t rows, size_t k0,
+                   size_t kc) {
     if (g->ta)
-        copy_rows(d, MR, g->a + k0 * g->m + i0, g->m, kc, rows);
+        copy_rows(d, MR, a + k0 * g->m + i0, g->m, kc, rows);
     else
-        transpose(d, MR, g->a + i0 * g->k + k0, g->k, rows, kc);
+        transpose(d, MR, a + i0 * g->k + k0, g->k, rows, kc);
 }
 
-RING matrix_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+RING matrix_pack_b(const job *g, const WORD *b, scratch *s, WORD *d, size_t k0, size_t kc,
+                   size_t j0, size_t cols) {
+    (void)s;
     if (g->tb)
-        transpose(s->b, NR, g->b + j0 * g->k + k0, g->k, cols, kc);
+        transpose(d, NR, b + j0 * g->k + k0, g->k, cols, kc);
     else
-        copy_rows(s->b, NR, g->b + k0 * g->n + j0, g->n, kc, cols);
+        copy_rows(d, NR, b + k0 * g->n + j0, g->n, kc, cols);
 }
 
 /* Ask for rows [rows part / of, rows (part + 1) / of) of n words each, into L2: a panel's rows lie
@@ -200,12 +244,12 @@ RING fetch_rows(const WORD *s, size_t lds, size_t rows, size_t n, size_t part, s
     }
 }
 
-RING matrix_fetch_b(const job *g, size_t k0, size_t kc, size_t j0, size_t cols, size_t part,
-                    size_t of) {
+RING matrix_fetch_b(const job *g, const WORD *b, size_t k0, size_t kc, size_t j0, size_t cols,
+                    size_t part, size_t of) {
     if (g->tb)
-        fetch_rows(g->b + j0 * g->k + k0, g->k, cols, kc, part, of);
+        fetch_rows(b + j0 * g->k + k0, g->k, cols, kc, part, of);
     else
-        fetch_rows(g->b + k0 * g->n + j0, g->n, kc, cols, part, of);
+        fetch_rows(b + k0 * g->n + j0, g->n, kc, cols, part, of);
 }
 
 RING matrix_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size_t mr,
@@ -213,14 +257,14 @@ RING matrix_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, 
     kernel(kc, a, s->b, g->d + i0 * g->n + j0, g->n, mr, nr, add);
 }
 
-RING blocked_gemm(void *d, const void *a, const void *b, const ring_gemm *g, int accumulate,
+RING blocked_gemm(void *d, const ring_term *terms, size_t count, const ring_gemm *g, int accumulate,
                   seq_pool *pool) {
     job j = {.m = g->m,
              .k = g->k,
              .n = g->n,
              .d = d,
-             .a = a,
-             .b = b,
+             .terms = terms,
+             .count = count,
              .ta = g->ta,
              .tb = g->tb,
              .accumulate = accumulate,
@@ -361,13 +405,14 @@ INLINE void scatter_run(const ring_conv *c, WORD *x, const WORD *s, const run *r
 
 /* Forward: D (O x columns) = w (O x CKK) times the columns of x (CKK x columns). */
 
-RING conv_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+RING conv_pack_b(const job *g, const WORD *x, scratch *s, WORD *d, size_t k0, size_t kc, size_t j0,
+                 size_t cols) {
     const ring_conv *c = g->c;
     tap t = tap_at(c, k0);
     find_runs(c, s, j0, cols);
     for (size_t i = 0; i < kc; i++, tap_next(c, &t))
         for (size_t q = 0; q < s->run_count; q++)
-            gather_run(c, s->b + i * NR + s->runs[q].at, g->b, &s->runs[q], &t);
+            gather_run(c, d + i * NR + s->runs[q].at, x, &s->runs[q], &t);
 }
 
 /* The tile's columns lie one after another in an output image, unless it ends among them. */
@@ -391,15 +436,16 @@ RING conv_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, si
     }
 }
 
-RING blocked_conv(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
+RING blocked_conv(void *d, const ring_term *terms, size_t count, const ring_conv *c, int accumulate,
                   seq_pool *pool) {
     size_t n = c->batch * output_size(c);
     job j = {.m = c->cout,
              .k = filter_size(c),
              .n = n,
              .d = d,
-             .a = w,
-             .b = x,
+             .terms = terms,
+             .count = count,
+             .flip = 1,
              .c = c,
              .accumulate = accumulate,
              .pack_a = matrix_pack_a,
@@ -422,23 +468,24 @@ static tap dx_tap(const ring_conv *c, size_t i) {
     return make_tap(c, i % c->cin, f / c->kw, f % c->kw);
 }
 
-RING dx_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
+RING dx_pack_a(const job *g, const WORD *w, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
     const ring_conv *c = g->c;
     for (size_t r = 0; r < rows; r++) {
         size_t i = i0 + r, f = i % c->cin * c->kh * c->kw + i / c->cin;
         for (size_t k = 0; k < kc; k++)
-            d[k * MR + r] = g->a[(k0 + k) * g->m + f];
+            d[k * MR + r] = w[(k0 + k) * g->m + f];
     }
 }
 
-RING dx_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
-    const ring_conv *c = g->c;
+RING dx_pack_b(const job *j, const WORD *g, scratch *s, WORD *d, size_t k0, size_t kc, size_t j0,
+               size_t cols) {
+    const ring_conv *c = j->c;
     size_t p = output_size(c);
     find_runs(c, s, j0, cols);
     for (size_t at = 0, length; at < cols; at += length) {
         size_t image = (j0 + at) / p, from = (j0 + at) % p;
         length = MIN(cols - at, p - from);
-        copy_rows(s->b + at, NR, g->b + (image * c->cout + k0) * p + from, p, kc, length);
+        copy_rows(d + at, NR, g + (image * c->cout + k0) * p + from, p, kc, length);
     }
 }
 
@@ -455,14 +502,15 @@ RING dx_tile(const job *g, scratch *s, const WORD *a, size_t kc, size_t i0, size
     }
 }
 
-RING blocked_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
-                     seq_pool *pool) {
+RING blocked_conv_dx(void *d, const ring_term *terms, size_t count, const ring_conv *c,
+                     int accumulate, seq_pool *pool) {
     job j = {.m = filter_size(c),
              .k = c->cout,
              .n = c->batch * output_size(c),
              .d = d,
-             .a = w,
-             .b = g,
+             .terms = terms,
+             .count = count,
+             .flip = 1,
              .c = c,
              .pack_a = dx_pack_a,
              .pack_b = dx_pack_b,
@@ -476,34 +524,35 @@ RING blocked_conv_dx(void *d, const void *g, const void *w, const ring_conv *c, 
 /* Gradient for w: D (O x CKK) = g (O x columns) times the columns of x, transposed (columns x CKK).
  */
 
-RING dw_pack_a(const job *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
-    const ring_conv *c = g->c;
+RING dw_pack_a(const job *j, const WORD *g, WORD *d, size_t i0, size_t rows, size_t k0, size_t kc) {
+    const ring_conv *c = j->c;
     size_t p = output_size(c);
     for (size_t at = 0, length; at < kc; at += length) {
         size_t image = (k0 + at) / p, from = (k0 + at) % p;
         length = MIN(kc - at, p - from);
-        transpose(d + at * MR, MR, g->a + (image * c->cout + i0) * p + from, p, rows, length);
+        transpose(d + at * MR, MR, g + (image * c->cout + i0) * p + from, p, rows, length);
     }
 }
 
-RING dw_pack_b(const job *g, scratch *s, size_t k0, size_t kc, size_t j0, size_t cols) {
+RING dw_pack_b(const job *g, const WORD *x, scratch *s, WORD *d, size_t k0, size_t kc, size_t j0,
+               size_t cols) {
     const ring_conv *c = g->c;
     for (run r = run_at(c, k0, kc); r.at < kc; run_next(c, &r, kc)) {
         tap t = tap_at(c, j0);
         for (size_t j = 0; j < cols; j++, tap_next(c, &t))
-            gather_run(c, s->lines + j * KC + r.at, g->b, &r, &t);
+            gather_run(c, s->lines + j * KC + r.at, x, &r, &t);
     }
-    transpose(s->b, NR, s->lines, KC, cols, kc);
+    transpose(d, NR, s->lines, KC, cols, kc);
 }
 
-RING blocked_conv_dw(void *d, const void *g, const void *x, const ring_conv *c, int accumulate,
-                     seq_pool *pool) {
+RING blocked_conv_dw(void *d, const ring_term *terms, size_t count, const ring_conv *c,
+                     int accumulate, seq_pool *pool) {
     job j = {.m = c->cout,
              .k = c->batch * output_size(c),
              .n = filter_size(c),
              .d = d,
-             .a = g,
-             .b = x,
+             .terms = terms,
+             .count = count,
              .c = c,
              .accumulate = accumulate,
              .pack_a = dw_pack_a,

@@ -13,6 +13,10 @@
 typedef struct seq_pool seq_pool; /* par.h */
 
 typedef struct {
+    const void *a, *b;
+} ring_term; /* the operands of a product */
+
+typedef struct {
     size_t m, k, n; /* d is m x n, op(a) is m x k, op(b) is k x n; row-major */
     int ta, tb;     /* stored transposed: a as k x m, b as n x k */
 } ring_gemm;
@@ -57,19 +61,22 @@ typedef struct {
     void (*copy)(void *d, const void *a, const ring_walk *walk);
     void (*acc)(void *d, const void *a, const ring_walk *walk);
 
-    /* d (+)= op(a) op(b); accumulate = 0 overwrites. d overlaps neither input. Threaded over pool
-     * (NULL: this thread only). Any size, including 0 (k = 0 gives zeros). */
-    void (*gemm)(void *d, const void *a, const void *b, const ring_gemm *g, int accumulate,
+    /* Sums of products, d (+)= op(a) op(b) over count >= 1 terms of the same sizes: everything is
+     * added up before d is written. accumulate = 0 overwrites; otherwise the sum is added to d, for
+     * sums whose terms are not all there at the same time. d overlaps no operand. Threaded over
+     * pool (NULL: this thread only). Any size, including 0 (k = 0 gives zeros). */
+    void (*gemm)(void *d, const ring_term *terms, size_t count, const ring_gemm *g, int accumulate,
                  seq_pool *pool);
-    /* Convolutions as implicit GEMMs (no im2col copy of the whole input):
-     * forward: d[B,O,OH,OW] (+)= conv2d(x[B,C,H,W], w[O,C,KH,KW]);
-     * dx: d[B,C,H,W] (+)= gradient for x given g[B,O,OH,OW]; dw: d[O,C,KH,KW] (+)= for w. */
-    void (*conv)(void *d, const void *x, const void *w, const ring_conv *c, int accumulate,
+    /* The same of convolutions, as implicit GEMMs (no im2col copy of the whole input). Operands a
+     * and b of a term, for the forward one: d[B,O,OH,OW] (+)= conv2d(a = x[B,C,H,W],
+     * b = w[O,C,KH,KW]); dx: d[B,C,H,W] (+)= gradient for x, a = g[B,O,OH,OW], b = w; dw:
+     * d[O,C,KH,KW] (+)= gradient for w, a = g, b = x. */
+    void (*conv)(void *d, const ring_term *terms, size_t count, const ring_conv *c, int accumulate,
                  seq_pool *pool);
-    void (*conv_dx)(void *d, const void *g, const void *w, const ring_conv *c, int accumulate,
-                    seq_pool *pool);
-    void (*conv_dw)(void *d, const void *g, const void *x, const ring_conv *c, int accumulate,
-                    seq_pool *pool);
+    void (*conv_dx)(void *d, const ring_term *terms, size_t count, const ring_conv *c,
+                    int accumulate, seq_pool *pool);
+    void (*conv_dw)(void *d, const ring_term *terms, size_t count, const ring_conv *c,
+                    int accumulate, seq_pool *pool);
 } ring_ops;
 
 /* The table for a width: the best the CPU has, or the one that SEQUESTER_KERNELS names (portable,

@@ -46,27 +46,29 @@ INLINE void store(uint64_t *d, __mmask8 mask, __m512i x) {
         _mm512_mask_storeu_epi64(d, mask, x);
 }
 
-/* Up to three vectors of columns: where they are read, where their sums go, which lanes count. */
+/* Up to three vectors of columns: where they are read in a row, where their sums go, which lanes
+ * count. */
 typedef struct {
-    const uint64_t *b[NR / 8];
+    ptrdiff_t at[NR / 8];
     uint64_t *c[NR / 8];
     __mmask8 mask[NR / 8];
     size_t count;
 } panel;
 
-/* c[v][r ldc] (+)= sum over k < kc of a[k MR + r] b[v][step[k]] for r < mr, v < nv, both constants:
- * everything in registers. No step: rows of a packed block. */
-INLINE void tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *step, size_t ldc,
-                 int add, const int masked, const int mr, const int nv) {
+/* c[v][r ldc] (+)= sum over k < kc of a[k MR + r] row(k)[at[v]] for r < mr, v < nv, both constants:
+ * everything in registers. row(k) is rows[k] or, without rows, that of the packed block b. */
+INLINE void tile(size_t kc, const uint64_t *a, const uint64_t *b, const uint64_t *const *rows,
+                 const panel *p, size_t ldc, int add, const int masked, const int mr,
+                 const int nv) {
     __m512i acc[MR][NR / 8], bv[NR / 8];
     UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++) acc[r][v] =
         _mm512_setzero_si512();
     UNROLL for (int r = 0; r < mr; r++) UNROLL for (int v = 0; v < nv; v++)
         _mm_prefetch((const char *)(p->c[v] + (size_t)r * ldc), _MM_HINT_T0);
     for (size_t k = 0; k < kc; k++) {
-        ptrdiff_t at = step ? step[k] : (ptrdiff_t)(k * NR);
+        const uint64_t *row = rows ? rows[k] : b + k * NR;
         UNROLL for (int v = 0; v < nv; v++) bv[v] =
-            _mm512_maskz_loadu_epi64(masked ? p->mask[v] : 0xFF, p->b[v] + at);
+            _mm512_maskz_loadu_epi64(masked ? p->mask[v] : 0xFF, row + p->at[v]);
         UNROLL for (int r = 0; r < mr; r++) {
             __m512i av = _mm512_set1_epi64((long long)a[k * MR + (size_t)r]);
             UNROLL for (int v = 0; v < nv; v++) acc[r][v] = mul_add(acc[r][v], av, bv[v]);
@@ -82,15 +84,15 @@ INLINE void tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *
 #define TILE_ROWS(mr)                                                                              \
     case mr:                                                                                       \
         if (p->count == 3)                                                                         \
-            tile(kc, a, p, step, ldc, add, masked, mr, 3);                                         \
+            tile(kc, a, b, rows, p, ldc, add, masked, mr, 3);                                      \
         else if (p->count == 2)                                                                    \
-            tile(kc, a, p, step, ldc, add, masked, mr, 2);                                         \
+            tile(kc, a, b, rows, p, ldc, add, masked, mr, 2);                                      \
         else                                                                                       \
-            tile(kc, a, p, step, ldc, add, masked, mr, 1);                                         \
+            tile(kc, a, b, rows, p, ldc, add, masked, mr, 1);                                      \
         break
 
-INLINE void any_tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff_t *step,
-                     size_t ldc, size_t mr, int add, const int masked) {
+INLINE void any_tile(size_t kc, const uint64_t *a, const uint64_t *b, const uint64_t *const *rows,
+                     const panel *p, size_t ldc, size_t mr, int add, const int masked) {
     switch (mr) {
         TILE_ROWS(1);
         TILE_ROWS(2);
@@ -103,11 +105,11 @@ INLINE void any_tile(size_t kc, const uint64_t *a, const panel *p, const ptrdiff
     }
 }
 
-/* nr <= NR neighbouring columns. */
-INLINE panel make_panel(const uint64_t *b, uint64_t *c, size_t nr) {
+/* nr <= NR neighbouring columns from number j of a row on. */
+INLINE panel make_panel(size_t j, uint64_t *c, size_t nr) {
     panel p = {.count = (nr + 7) / 8};
     for (size_t v = 0; v < NR / 8; v++) {
-        p.b[v] = b + 8 * v;
+        p.at[v] = (ptrdiff_t)(j + 8 * v);
         p.c[v] = c + 8 * v;
         p.mask[v] = v + 1 < p.count ? 0xFF : (__mmask8)(0xFF >> (8 * p.count - nr));
     }
@@ -116,8 +118,8 @@ INLINE panel make_panel(const uint64_t *b, uint64_t *c, size_t nr) {
 
 static TARGET void kernel(size_t kc, const uint64_t *a, const uint64_t *b, uint64_t *c, size_t ldc,
                           size_t mr, size_t nr, int add) {
-    panel p = make_panel(b, c, nr);
-    any_tile(kc, a, &p, NULL, ldc, mr, add, 0);
+    panel p = make_panel(0, c, nr);
+    any_tile(kc, a, b, NULL, &p, ldc, mr, add, 0);
 }
 
 /* The first n <= 8 lanes. */

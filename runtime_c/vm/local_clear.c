@@ -137,8 +137,8 @@ static seq_status cmatmul(seq_vm *vm, const seq_instr *in) {
                    .n = SIZE(CMATMUL, N),
                    .ta = (int)ARG(CMATMUL, ta),
                    .tb = (int)ARG(CMATMUL, tb)};
-    vm->env.ring->gemm(REG_C(CMATMUL, d), REG_C(CMATMUL, a), REG_C(CMATMUL, b), &g, 0,
-                       vm->env.pool);
+    vm->env.ring->gemm(REG_C(CMATMUL, d), &(ring_term){REG_C(CMATMUL, a), REG_C(CMATMUL, b)}, 1, &g,
+                       0, vm->env.pool);
     return SEQ_OK;
 }
 

@@ -134,7 +134,7 @@ static seq_status matmul(seq_vm *vm, const seq_instr *in, int a_shared) {
     for (unsigned i = 0; i < components(vm); i++) {
         const void *a = a_shared ? REG_S(SMATMULC, a, i) : REG_C(SMATMULC, a);
         const void *b = a_shared ? REG_C(SMATMULC, b) : REG_S(SMATMULC, b, i);
-        vm->env.ring->gemm(REG_S(SMATMULC, d, i), a, b, &g, 0, vm->env.pool);
+        vm->env.ring->gemm(REG_S(SMATMULC, d, i), &(ring_term){a, b}, 1, &g, 0, vm->env.pool);
     }
     return SEQ_OK;
 }

@@ -20,6 +20,10 @@ Array = np.ndarray[Any, np.dtype[Any]]
 _P, _N, _I, _U = ct.c_void_p, ct.c_size_t, ct.c_int64, ct.c_uint
 
 
+class Term(ct.Structure):
+    _fields_ = [("a", _P), ("b", _P)]
+
+
 class Gemm(ct.Structure):
     _fields_ = [("m", _N), ("k", _N), ("n", _N), ("ta", ct.c_int), ("tb", ct.c_int)]
 
@@ -53,7 +57,10 @@ class RingOps(ct.Structure):
         *_table([(name, (_P, _P, _N)) for name in ("to_signed", "from_signed")]),
         *_table([(name, (_P, _P, _P)) for name in ("copy", "acc")]),
         *_table(
-            [(n, (_P, _P, _P, _P, ct.c_int, _P)) for n in ("gemm", "conv", "conv_dx", "conv_dw")]
+            [
+                (name, (_P, ct.POINTER(Term), _N, _P, ct.c_int, _P))
+                for name in ("gemm", "conv", "conv_dx", "conv_dw")
+            ]
         ),
     ]
 
@@ -70,6 +77,11 @@ class BitsOps(ct.Structure):
 
 def pointer(a: Array) -> int:
     return int(a.ctypes.data)
+
+
+def terms(pairs: Sequence[tuple[Array, Array]]) -> ct.Array[Term]:
+    """The operands of a sum of products; the arrays must outlive it."""
+    return (Term * len(pairs))(*(Term(pointer(a), pointer(b)) for a, b in pairs))
 
 
 def build(directory: Path) -> Path:

@@ -16,7 +16,19 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-from .kernels import LEVELS, Array, BitsOps, Conv, Gemm, Kernels, RingOps, Walk, build, pointer
+from .kernels import (
+    LEVELS,
+    Array,
+    BitsOps,
+    Conv,
+    Gemm,
+    Kernels,
+    RingOps,
+    Walk,
+    build,
+    pointer,
+    terms,
+)
 
 SIZES = (0, 1, 2, 7, 8, 9, 63, 64, 65, 200)
 FIELD = 127  # in place of a width
@@ -208,35 +220,42 @@ def product(ring: Ring, a: Array, b: Array) -> Array:
 
 
 def check_gemm(
-    ring: Ring, m: int, k: int, n: int, ta: int, tb: int, accumulate: int, pool: int | None
+    ring: Ring, m: int, k: int, n: int, ta: int, tb: int, pool: int | None, count: int = 2
 ) -> None:
-    a, b, c = (ring.random(max(r, 1), s)[:r] for s, r in ((1, m * k), (2, k * n), (3, m * n)))
-    pa, pb, d = ring.pack(a), ring.pack(b), ring.pack(np.append(c, 77))
-    sizes = Gemm(m, k, n, ta, tb)
-    ring.ops.gemm(pointer(d), pointer(pa), pointer(pb), ct.addressof(sizes), accumulate, pool)
-    left = a.reshape(k, m).T if ta else a.reshape(m, k)
-    right = b.reshape(n, k).T if tb else b.reshape(k, n)
-    want = product(ring, left, right).reshape(-1) + (c if accumulate else 0)
-    got = ring.unpack(d)
-    assert (got[:-1] == want % ring.mod).all(), (m, k, n, ta, tb, accumulate)
-    assert got[-1] == 77
+    """Sums of one and of `count` terms."""
+    c, products, pairs = ring.random(max(m * n, 1), 3)[: m * n], [], []
+    for t in range(count):
+        a, b = (ring.random(max(r, 1), 7 * t + s)[:r] for s, r in ((1, m * k), (2, k * n)))
+        left = a.reshape(k, m).T if ta else a.reshape(m, k)
+        right = b.reshape(n, k).T if tb else b.reshape(k, n)
+        products.append(product(ring, left, right).reshape(-1))
+        pairs.append((ring.pack(a), ring.pack(b)))
+    start, sizes = ring.pack(np.append(c, 77)), Gemm(m, k, n, ta, tb)
+    for used, accumulate in itertools.product((1, count), (0, 1)):
+        d = start.copy()
+        made = terms(pairs[:used])
+        ring.ops.gemm(pointer(d), made, used, ct.addressof(sizes), accumulate, pool)
+        want, got = sum(products[:used]) + (c if accumulate else 0), ring.unpack(d)
+        assert (got[:-1] == want % ring.mod).all(), (m, k, n, ta, tb, used, accumulate)
+        assert got[-1] == 77
 
 
 @pytest.mark.parametrize(("ta", "tb"), list(itertools.product((0, 1), repeat=2)))
 def test_gemm(ring: Ring, ta: int, tb: int, pool: int) -> None:
     shapes = [(0, 3, 4), (3, 0, 4), (3, 4, 0), (1, 1, 1), (1, 9, 1), (7, 5, 3), (8, 16, 24)]
     shapes += [(9, 17, 25), (13, 130, 26), (2, 300, 50), (17, 3, 49), (23, 31, 8), (5, 129, 33)]
-    for accumulate, (m, k, n) in itertools.product((0, 1), shapes):
-        check_gemm(ring, m, k, n, ta, tb, accumulate, None)
+    for m, k, n in shapes:
+        check_gemm(ring, m, k, n, ta, tb, None)
+    check_gemm(ring, 19, 50, 9, ta, tb, None, count=4)  # a packed block ends within a term
     large = [(65, 140, 70), (260, 33, 75), (12, 4000, 11), (270, 300, 9), (16, 260, 70)]
-    for accumulate, (m, k, n) in enumerate(large):  # beyond one packed block; worth several threads
-        check_gemm(ring, m, k, n, ta, tb, accumulate % 2, pool)
+    for m, k, n in large:  # beyond one packed block; worth several threads
+        check_gemm(ring, m, k, n, ta, tb, pool)
 
 
 def test_every_tile_size(ring: Ring) -> None:
     """All remainders of rows and columns of a register tile."""
     for m, n in itertools.product(range(1, 10), range(1, 26)):
-        check_gemm(ring, m, 3, n, 0, 0, (m + n) % 2, None)
+        check_gemm(ring, m, 3, n, 0, 0, None)
 
 
 def geometry(
@@ -264,6 +283,7 @@ CONVS = [
     geometry(17, 9, (12, 12), 13, (5, 5)),
     geometry(3, 5, (9, 16), 6, (3, 2), (2, 1)),
     geometry(2, 6, (30, 26), 4, (3, 3)),
+    geometry(2, 1, (28, 28), 20, (5, 5)),
 ]
 
 
@@ -283,38 +303,41 @@ def by_filter(c: Conv, g: Array) -> Array:
     return g.reshape(c.batch, c.cout, c.oh * c.ow).transpose(1, 0, 2).reshape(c.cout, -1)
 
 
+CALLS = ((1, 0), (1, 1), (2, 0), (2, 1))  # terms; whether they are added to what is there
+
+
 @pytest.mark.parametrize("c", CONVS, ids=lambda c: "-".join(str(getattr(c, n)) for n in c.names))
-@pytest.mark.parametrize("accumulate", [0, 1])
-def test_convolutions(ring: Ring, c: Conv, accumulate: int, pool: int) -> None:
+def test_convolutions(ring: Ring, c: Conv, pool: int) -> None:
     sizes = {
         "x": c.batch * c.cin * c.h * c.w,
         "w": c.cout * c.cin * c.kh * c.kw,
         "g": c.batch * c.cout * c.oh * c.ow,
     }
-    v = {name: ring.random(max(n, 1), i)[:n] for i, (name, n) in enumerate(sizes.items())}
-    at, inside = columns(c, v["x"])
-    cols = np.where(inside, v["x"][at] if v["x"].size else 0, 0)
-    w, g = v["w"].reshape(c.cout, -1), by_filter(c, v["g"])
-    forward = product(ring, w, cols)
-    forward = forward.reshape(c.cout, c.batch, c.oh * c.ow).transpose(1, 0, 2).reshape(-1)
-    dx = np.zeros(sizes["x"], dtype=object)
-    np.add.at(dx, at[inside], product(ring, w.T, g)[inside])
-    cases = {
-        "conv": ("x", "w", forward),
-        "conv_dx": ("g", "w", dx),
-        "conv_dw": ("g", "x", product(ring, g, cols.T).reshape(-1)),
-    }
-    for name, (p, q, want) in cases.items():
-        start = ring.random(want.size + 1, 9)
-        d, first, second = ring.pack(start), ring.pack(v[p]), ring.pack(v[q])
-        for used in (None, pool):
-            d = ring.pack(start)
-            getattr(ring.ops, name)(
-                pointer(d), pointer(first), pointer(second), ct.addressof(c), accumulate, used
-            )
-            full = want + (start[:-1] if accumulate else 0)
+    at, inside = columns(c, np.zeros(sizes["x"]))
+    operands = {"conv": ("x", "w"), "conv_dx": ("g", "w"), "conv_dw": ("g", "x")}
+    products: dict[str, list[Array]] = {name: [] for name in operands}
+    pairs: dict[str, list[tuple[Array, Array]]] = {name: [] for name in operands}
+    for t in range(2):
+        v = {s: ring.random(max(n, 1), 7 * t + i)[:n] for i, (s, n) in enumerate(sizes.items())}
+        cols = np.where(inside, v["x"][at] if v["x"].size else 0, 0)
+        w, g = v["w"].reshape(c.cout, -1), by_filter(c, v["g"])
+        forward = product(ring, w, cols).reshape(c.cout, c.batch, c.oh * c.ow)
+        products["conv"].append(forward.transpose(1, 0, 2).reshape(-1))
+        dx = np.zeros(sizes["x"], dtype=object)
+        np.add.at(dx, at[inside], product(ring, w.T, g)[inside])
+        products["conv_dx"].append(dx)
+        products["conv_dw"].append(product(ring, g, cols.T).reshape(-1))
+        for name, (p, q) in operands.items():
+            pairs[name].append((ring.pack(v[p]), ring.pack(v[q])))
+    for name in operands:
+        first = ring.random(products[name][0].size + 1, 9)
+        start = ring.pack(first)
+        for (count, accumulate), used in itertools.product(CALLS, (None, pool)):
+            d, made = start.copy(), terms(pairs[name][:count])
+            getattr(ring.ops, name)(pointer(d), made, count, ct.addressof(c), accumulate, used)
+            want = sum(products[name][:count]) + (first[:-1] if accumulate else 0)
             got = ring.unpack(d)
-            assert (got[:-1] == full % ring.mod).all() and got[-1] == start[-1], name
+            assert (got[:-1] == want % ring.mod).all() and got[-1] == first[-1], name
 
 
 # ---- bits ----
