@@ -7,8 +7,8 @@ static const ring_ops *table(unsigned bits, cpu_level level) {
     static const ring_ops *const tables[3][CPU_LEVELS] = {
 #ifdef __x86_64__
         {&ring64_portable, &ring64_avx2, &ring64_avx512},
-        {&ring128_portable, &ring128_avx2, &ring128_avx512},
-        {&field_portable, &field_avx2, &field_avx512},
+        {&ring128_portable, &ring128_portable, &ring128_avx512},
+        {&field_portable, &field_avx2, &field_avx2},
 #else
         {&ring64_portable},
         {&ring128_portable},
