@@ -225,6 +225,25 @@ def test_executors_agree(case: Case, tmp_path: Path) -> None:
         assert measured["sent_bytes"] == predicted["sent_bytes"]
 
 
+TWO_PARTIES = {"linear_regression", "mnist_dense", "mnist_two_conv"}
+
+
+@pytest.mark.parametrize("case", [c for c in CASES if c.name in TWO_PARTIES], ids=lambda c: c.name)
+def test_two_parties_agree_with_the_reference(case: Case, tmp_path: Path) -> None:
+    inputs = write_inputs(case, tmp_path)
+    made = make(case, inputs, "nearest", "semi2k")
+    arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
+    expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
+    lines, outputs = run(tmp_path, case.name, made, inputs, "semi2k")
+    assert lines == expected.lines
+    for name, array in outputs.items():
+        np.testing.assert_array_equal(array, expected.outputs[name], name)
+    table = source.summary(tmp_path / "semi2k")
+    measured, predicted = table["measured"], table["predicted"]
+    assert predicted["exact"] and measured["rounds"] == predicted["rounds"]
+    assert measured["sent_bytes"] == predicted["sent_bytes"]
+
+
 @pytest.mark.parametrize("case", FIELD_CASES, ids=lambda c: c.name)
 def test_executors_agree_in_the_field(case: Case, tmp_path: Path) -> None:
     inputs = write_inputs(case, tmp_path)
