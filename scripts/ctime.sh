@@ -13,19 +13,26 @@ runner=$(PYTHONPATH=. "$python" -m tests.vm.runner ctime)
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
-check() { # ring kernels protocol parties [options]
+check() { # ring (127: the field) kernels protocol parties [options]
     name="$3, ring 2^$1, $2 kernels"
-    sed "s/ring_bits=64 k=31/ring_bits=$1 k=$(($1 / 2 - 1))/" tests/vm/every.asm > "$work/every.asm"
+    edit="s/ring_bits=64 k=31/ring_bits=$1 k=$(($1 / 2 - 1))/"
+    if [ "$1" = 127 ]; then
+        name="$3, the field, $2 kernels"
+        edit="s/domain=0/domain=1/"
+    fi
+    sed "$edit" tests/vm/every.asm > "$work/every.asm"
     PYTHONPATH=. "$python" -m sequester asm "$work/every.asm" -o "$work/every.sqb"
-    ring=$1 kernels=$2 protocol=$3 parties=$4
+    kernels=$2 protocol=$3 parties=$4
     shift 4
     SEQUESTER_KERNELS=$kernels valgrind -q --error-exitcode=99 --fair-sched=yes \
         "$runner" "$work/every.sqb" "$protocol" "$parties" "$@" > "$work/out" 2> "$work/err"
 }
 
-for ring in 64 128; do
+for setting in 64,rep3,3 128,rep3,3 64,rep3-mal,3 64,rep4,4 128,rep4,4 127,shamir,3 \
+    127,shamir-mal,3 64,dealer,3 128,dealer,3; do
     for kernels in portable avx2; do
-        if ! check $ring $kernels rep3 3; then
+        protocol=${setting#*,}
+        if ! check "${setting%%,*}" $kernels "${protocol%,*}" "${setting##*,}"; then
             cat "$work/err" >&2
             echo "ctime: FAILED: $name" >&2
             exit 1

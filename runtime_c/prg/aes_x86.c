@@ -8,14 +8,12 @@
 #define AESNI __attribute__((target("avx2,aes")))
 #define VAES __attribute__((target("avx512f,avx512dq,avx512bw,avx512vl,vaes")))
 
-static inline __attribute__((always_inline)) AESNI void aesni_group(const __m128i rk[11],
-                                                                    uint64_t counter, uint64_t high,
-                                                                    uint64_t *out,
-                                                                    const int blocks) {
+static inline __attribute__((always_inline)) AESNI void
+aesni_group(const __m128i rk[11], __m128i first, uint64_t *out, const int blocks) {
     __m128i s[8];
 #pragma GCC unroll 8
     for (int i = 0; i < blocks; i++) {
-        s[i] = _mm_set_epi64x((long long)high, (long long)(counter + (uint64_t)i));
+        s[i] = _mm_add_epi64(first, _mm_set_epi64x(0, i));
         s[i] = _mm_xor_si128(s[i], rk[0]);
     }
 #pragma GCC unroll 9
@@ -33,11 +31,13 @@ AESNI void aes_blocks_aesni(const uint8_t round_keys[176], uint64_t counter, uin
     __m128i rk[11];
     for (int i = 0; i < 11; i++)
         rk[i] = _mm_loadu_si128((const __m128i *)(round_keys + 16 * i));
+    /* Counters may be secret: they stay in vectors, where no loop is counted by them. */
+    const __m128i first = _mm_set_epi64x((long long)high, (long long)counter);
     size_t i = 0;
     for (; i + 8 <= n; i += 8)
-        aesni_group(rk, counter + i, high, out + 2 * i, 8);
+        aesni_group(rk, _mm_add_epi64(first, _mm_set_epi64x(0, (long long)i)), out + 2 * i, 8);
     for (; i < n; i++)
-        aesni_group(rk, counter + i, high, out + 2 * i, 1);
+        aesni_group(rk, _mm_add_epi64(first, _mm_set_epi64x(0, (long long)i)), out + 2 * i, 1);
 }
 
 static inline __attribute__((always_inline)) AESNI void

@@ -21,6 +21,15 @@ static int cheating(seq_task *t, int party, const char *what) {
     return task_fail(t, SEQ_ERR_CHEAT, party, "cheating detected: %s", what);
 }
 
+/* Whether two messages differ, which everybody may know; where they do is not looked for. */
+static int differ(const uint8_t *a, const void *b, size_t bytes) {
+    uint8_t any = 0;
+    for (size_t i = 0; i < bytes; i++)
+        any |= a[i] ^ ((const uint8_t *)b)[i];
+    task_known(&any, sizeof any);
+    return any != 0;
+}
+
 static uint64_t *elements(seq_task *t, const proof *p, size_t n) {
     uint64_t *x = task_scratch(t, n * p->f.words * 8 + 64);
     if (x)
@@ -774,9 +783,7 @@ static int send_told(seq_task *t, dzk_run *run) {
 
 /* As V: if the prover was told what I know, the opened element and my share of the claim, to W. */
 static int send_seals(seq_task *t, dzk_run *run) {
-    int differ = memcmp(task_received(t, rep3_next(t->env->me)), run->theirs, run->known * 8) != 0;
-    task_known(&differ, sizeof differ);
-    if (differ)
+    if (differ(task_received(t, rep3_next(t->env->me)), run->theirs, run->known * 8))
         return cheating(t, -1, "a prover was told other challenges than the ones agreed on");
     uint64_t *out = (uint64_t *)task_send(t, rep3_prev(t->env->me), seal_words(run) * 8);
     if (!out)
@@ -869,9 +876,7 @@ static int reveal_coin(seq_task *t, const dzk_run *run) {
 static int take_coin(seq_task *t, dzk_run *run) {
     const uint8_t *a = task_received(t, rep3_prev(t->env->me));
     const uint8_t *b = task_received(t, rep3_next(t->env->me));
-    int differ = memcmp(a, b, 16) != 0;
-    task_known(&differ, sizeof differ);
-    if (differ)
+    if (differ(a, b, 16))
         return cheating(t, -1, "two parties tell different coins");
     uint64_t coin[2], other[2], third[2];
     memcpy(coin, a, 16);

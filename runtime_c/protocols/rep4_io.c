@@ -198,7 +198,9 @@ static int check_compare(seq_task *t, rep4_digest sum) {
             memcpy(&part, task_received(t, p), sizeof part);
             sum += part;
         }
-    if (sum != 0) /* whose view differs is not known, and would tell too much */
+    int differ = sum != 0;
+    task_known(&differ, sizeof differ);
+    if (differ) /* whose view differs is not known, and would tell too much */
         return task_fail(t, SEQ_ERR_CHEAT, -1,
                          "cheating detected: what was sent is not what should have been; one of "
                          "the four parties cheats");
@@ -317,8 +319,11 @@ static int open_add(seq_task *t, const uint8_t *words) {
 static int open_receive(seq_task *t) {
     const unsigned from = (t->env->me + 1) % 4, verifier = (t->env->me + 2) % 4;
     const uint8_t *words = task_received(t, from);
-    const rep4_digest sum = open_hash(t, verifier, words);
-    if (memcmp(&sum, task_received(t, verifier), sizeof sum) != 0)
+    rep4_digest told;
+    memcpy(&told, task_received(t, verifier), sizeof told);
+    int differ = open_hash(t, verifier, words) != told;
+    task_known(&differ, sizeof differ);
+    if (differ)
         return task_fail(t, SEQ_ERR_CHEAT, (int)from,
                          "cheating detected: party %u opened another share than party %u vouches "
                          "for; one of them cheats",

@@ -132,8 +132,7 @@ def make(runner: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
         key = (protocol, parties, bits)
         if key not in made:
             home = tmp_path_factory.mktemp(f"{protocol}-{bits}")
-            sanitized = protocol in ("emulate", "rep3")
-            made[key] = Saved(runner if sanitized else build("test"), home, *key)
+            made[key] = Saved(runner, home, *key)
         return made[key]
 
     return get
