@@ -21,7 +21,8 @@ def _rounded(t: Transfers, args: Mapping[str, Any]) -> None:
     """From summands to a result: rounding by m bits, and an opening of the masked result."""
     if args["m"]:
         t.round(args["m"], bool(args["mode"]))
-    t.open(t.word)
+    if not args["m"] or t.online == 2:
+        t.open(t.word)
 
 
 def _product(t: Transfers, name: str, args: Mapping[str, Any]) -> None:

@@ -74,6 +74,23 @@ def _addition(kind: str, bits: int) -> _Addition:
     return _Addition(added, messages, forms, sum(groups), tuple(gates))
 
 
+def _sum(kind: str, bits: int, parties: int) -> Iterator[int]:
+    """Planes of each `and` that adds the summands of more than two parties (semi2k_many.c)."""
+    zero, low = kind == "eqz", bits - 1
+    if low:
+        yield from [low] * (parties - 2)
+        if not zero:
+            yield low
+    nodes = bits if zero else low
+    for level in range(levels_of(nodes)):
+        pairs = 0
+        for j in range(nodes):
+            last = (j + 1) % (2 << level) == 0 or j + 1 == nodes
+            if j >> level & 1 and (kind == "a2b" or last):
+                pairs += 2 if not zero and j >= 2 << level else 1
+        yield pairs
+
+
 class Transfers(Traffic):
     """Traffic of `semi2k`."""
 
@@ -82,8 +99,6 @@ class Transfers(Traffic):
 
     def _halves(self) -> Iterator[tuple[int, int, list[int], list[int]]]:
         """(how many, blocks, blocks and elements that each party sends) of tasks."""
-        if self.online != 2:
-            raise ValueError("semi2k compares, rounds and selects among two parties only")
         for times, elements, words in self._tasks():
             half = (words + 1) // 2
             first = min(elements, 64 * half)
@@ -103,12 +118,28 @@ class Transfers(Traffic):
                 self.sent[i][1 - i] += times * _BLOCK * planes
         self.rounds += 3 + len(addition.gates)
 
+    def _all(self, size: int) -> None:
+        """From each party to each."""
+        for i in range(self.online):
+            self.broadcast(i, size)
+
     def add(self, kind: str, bits: int) -> None:
         """ltz, eqz, a2b."""
-        self._add(_addition(kind, bits))
+        if self.online == 2:
+            self._add(_addition(kind, bits))
+            return
+        for planes in _sum(kind, bits, self.online):
+            self.both(planes)
+            self.open(0, planes)
 
     def round(self, m: int, nearest: bool) -> None:
-        """By m bits: parts of the result."""
+        """By m bits: parts of the result; of more than two parties all of it."""
+        if self.online > 2:
+            bits = 8 * self.word
+            self.add("a2b", bits)
+            self.numbers(bits - m)
+            self.open(self.word, bits - m)
+            return
         bits = 2 if nearest else 1
         unit = -(-m // 8) + (self.word if nearest else 0)
         for times, _, sends, elements in self._halves():
@@ -121,6 +152,9 @@ class Transfers(Traffic):
 
     def select(self, kept: bool) -> None:
         """Parts of masks' products, and (not `kept`) of the bits' masks."""
+        if self.online > 2:
+            self._turns(1, 1 if kept else 2)
+            return
         for times, words, _, elements in self._halves():
             every = _BLOCK * TREES * words + self.word * sum(elements)
             self._exchange(times, [every + (0 if kept else self.word * e) for e in elements])
@@ -128,6 +162,9 @@ class Transfers(Traffic):
 
     def numbers(self, planes: int) -> None:
         """Parts of the masks of `planes` bits an element, as numbers."""
+        if self.online > 2:
+            self._turns(planes, 1)
+            return
         for times, _, sends, elements in self._halves():
             choices = [_BLOCK * TREES * words for words in reversed(sends)]
             sizes = [planes * (choices[i] + self.word * elements[i]) for i in range(2)]
@@ -139,10 +176,15 @@ class Transfers(Traffic):
         bits = 8 * self.word
         answers = sum(-(-(bits - k) // 8) for k in range(bits))
         size = _BLOCK * TREES * bits * blocks(self.n) + answers * self.n
-        self._exchange(1, [size, size])
+        self._all(size)
         self.rounds += 2
+
+    def _turns(self, planes: int, words: int) -> None:
+        """Each party multiplies its bits by words of all others, one after another."""
+        self._all(planes * (_BLOCK * TREES * blocks(self.n) + words * self.word * self.n))
+        self.rounds += 1 + self.online
 
     def both(self, planes: int) -> None:
         """Parts of products of masks of bits."""
-        self._exchange(1, [_BLOCK * (TREES + 1) * planes * blocks(self.n)] * 2)
+        self._all(_BLOCK * (TREES + 1) * planes * blocks(self.n))
         self.rounds += 2

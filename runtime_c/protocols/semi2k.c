@@ -66,6 +66,23 @@ static uint64_t semi2k_scratch(const seq_env *env, const seq_call *c) {
     case SEQ_OP_MUL:
     case SEQ_OP_MUL_ADD: /* messages, pads of 64 bits and choices */
         return (uint64_t)(2500 * (double)a[SEQ_ARG_MUL_n]);
+    case SEQ_OP_TRUNC:
+        return (uint64_t)((double)a[SEQ_ARG_TRUNC_n] *
+                          (parties > 2 ? 64 * (60 + 24 * parties)
+                                       : 150 + 12 * (double)a[SEQ_ARG_TRUNC_m]));
+    case SEQ_OP_LTZ:
+    case SEQ_OP_EQZ:
+    case SEQ_OP_A2B:
+        return (uint64_t)(12 * (parties - 1) * (double)a[SEQ_ARG_LTZ_bits] *
+                          (double)a[SEQ_ARG_LTZ_n]);
+    case SEQ_OP_SELECT:
+        return (uint64_t)((100 + 24 * parties) * (double)a[SEQ_ARG_SELECT_n]);
+    case SEQ_OP_SELECT_KEEP:
+    case SEQ_OP_SELECT_KEPT:
+        return (uint64_t)((100 + 24 * parties) * (double)a[SEQ_ARG_SELECT_KEPT_n]);
+    case SEQ_OP_B2A:
+        return (uint64_t)((60 + 24 * parties) * (double)a[SEQ_ARG_B2A_p] *
+                          (double)a[SEQ_ARG_B2A_n]);
     case SEQ_OP_OPEN:
         return (uint64_t)((1 + parties) * word * (double)a[SEQ_ARG_OPEN_n]);
     default:
@@ -110,7 +127,7 @@ const seq_protocol protocol_semi2k = {
     .title = "masked values, products by lattice encryption, bits by oblivious transfer",
     .adversary = "semi-honest",
     .parties_min = 2,
-    .parties_max = 2,
+    .parties_max = MASKED_PARTIES,
     .threshold_num = 1,
     .threshold_den = 1,
     .ring64 = 1,

@@ -66,23 +66,23 @@ int semi2k_result_step(semi2k_result *r, seq_task *t);
 /* out = my summands of elements first .. of a shared register: D + M_0 at party 0, else M_i. */
 void semi2k_summands(const seq_task *t, const seq_reg *a, size_t first, void *out, size_t n);
 
-/* ---- oblivious transfer (semi2k_ot.c): two parties ---- */
+/* ---- oblivious transfer (semi2k_ot.c) ---- */
 
 size_t semi2k_meeting(const seq_env *env, unsigned exchange);
 seq_status semi2k_meet(const seq_env *env, unsigned exchange, const uint8_t *theirs, uint8_t *mine,
                        seq_error *err);
 
-/* A task's transfers in both directions. */
+/* A task's transfers with another party, in both directions. */
 typedef struct {
     ot_stream send, receive;
     unsigned peer;
 } semi2k_transfer;
 
 /* 0, or -1 if memory ran out. */
-int semi2k_transfer_begin(semi2k_transfer *x, seq_task *t);
-/* Send a frame to the other party, unless it is empty, and expect one. *out: what to fill; 0, or -1
- * if memory ran out. */
-int semi2k_swap(seq_task *t, size_t bytes, size_t expected, uint8_t **out);
+int semi2k_transfer_begin(semi2k_transfer *x, seq_task *t, unsigned peer);
+/* Send a frame to a party, unless it is empty, and expect one. *out: what to fill; 0, or -1 if
+ * memory ran out. */
+int semi2k_swap(seq_task *t, unsigned peer, size_t bytes, size_t expected, uint8_t **out);
 
 /* Where one party has to be the sender, party 0 is for the first half of a task's blocks, party 1
  * for the rest: both halves as blocks from the task's first. */
@@ -102,7 +102,8 @@ void semi2k_send_lane(const uint64_t *pad0, const uint64_t *pad1, unsigned lane,
 void semi2k_take_lane(const uint64_t *pad, unsigned lane, const uint64_t *choice, const uint64_t *y,
                       uint64_t *part, size_t n);
 
-/* ---- addition on bits (semi2k_adder.c): of A, known to the sender, and B, the receiver's ---- */
+/* ---- addition on bits of two parties (semi2k_adder.c): of A, known to the sender, and B, the
+ * receiver's ---- */
 
 typedef struct semi2k_group semi2k_group;
 
@@ -141,6 +142,16 @@ unsigned semi2k_adder_levels(unsigned kind, unsigned bits);
 /* Plane i of the result. */
 const uint64_t *semi2k_adder_value(const semi2k_adder *a, unsigned i);
 const uint64_t *semi2k_adder_mask(const semi2k_adder *a, unsigned i);
+
+/* ---- more than two parties (semi2k_many.c) ---- */
+
+void semi2k_many_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
+/* One task's rounding by m > 0 bits: all of its steps, with state of semi2k_many_state bytes. */
+int semi2k_many_round(seq_task *t);
+size_t semi2k_many_state(void);
+unsigned semi2k_many_rounds(const seq_vm *vm);
+/* Of b2a and selections (semi2k_select.c). */
+unsigned semi2k_bit_rounds(const seq_vm *vm);
 
 /* ---- starts ---- */
 

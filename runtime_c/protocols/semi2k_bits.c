@@ -1,4 +1,4 @@
-/* semi2k, two parties: comparisons, bit decomposition, AND. See semi2k.h. */
+/* semi2k: AND; comparisons and bit decomposition of two parties. See semi2k.h. */
 
 #include "semi2k.h"
 
@@ -67,9 +67,10 @@ static int compare_begin(seq_task *t, compare_state *s) {
     a->transfer = &s->transfer;
     s->plane = bits_plane_words(n);
     masked_keys_of(&s->keys, t);
-    if (semi2k_transfer_begin(&s->transfer, t) || semi2k_adder_alloc(t, a) ||
+    if (semi2k_transfer_begin(&s->transfer, t, 1 - t->env->me) || semi2k_adder_alloc(t, a) ||
         compare_load(t, s, part) ||
-        semi2k_swap(t, semi2k_adder_choice_bytes(a, 1), semi2k_adder_choice_bytes(a, 0), &out))
+        semi2k_swap(t, s->transfer.peer, semi2k_adder_choice_bytes(a, 1),
+                    semi2k_adder_choice_bytes(a, 0), &out))
         return TASK_ERROR;
     semi2k_adder_choose(t, a, out);
     return TASK_WAIT;
@@ -83,13 +84,15 @@ static int compare_step(seq_task *t) {
         return compare_begin(t, s);
     const uint8_t *in = task_received(t, s->transfer.peer);
     if (t->step_no == 1) {
-        if (semi2k_swap(t, semi2k_adder_answer_bytes(a, 1), semi2k_adder_answer_bytes(a, 0), &out))
+        if (semi2k_swap(t, s->transfer.peer, semi2k_adder_answer_bytes(a, 1),
+                        semi2k_adder_answer_bytes(a, 0), &out))
             return TASK_ERROR;
         semi2k_adder_answer(t, a, in, out);
         return TASK_WAIT;
     }
     if (t->step_no == 2) {
-        if (semi2k_swap(t, semi2k_adder_form_bytes(a, 1), semi2k_adder_form_bytes(a, 0), &out))
+        if (semi2k_swap(t, s->transfer.peer, semi2k_adder_form_bytes(a, 1),
+                        semi2k_adder_form_bytes(a, 0), &out))
             return TASK_ERROR;
         semi2k_adder_forms(t, a, in, out);
         return TASK_WAIT;
@@ -100,19 +103,24 @@ static int compare_step(seq_task *t) {
 
 void semi2k_start_compare(seq_vm *vm, const seq_call *call) {
     const unsigned bits = (unsigned)call->arg[SEQ_ARG_LTZ_bits];
-    masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n],
-                 3 + semi2k_adder_levels(kind_of(call->op), bits) * masked_rounds(vm), compare_step,
-                 sizeof(compare_state));
+    if (vm_env(vm)->parties > 2)
+        semi2k_many_compare(vm, call);
+    else
+        masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n],
+                     3 + semi2k_adder_levels(kind_of(call->op), bits) * masked_rounds(vm),
+                     compare_step, sizeof(compare_state));
 }
 
 /* ---- and ---- */
 
 typedef struct {
     masked_keys keys;
-    semi2k_transfer transfer;
-    size_t planes, plane, words, blocks; /* blocks: of the whole vector, for addressing */
-    uint64_t *pad;                       /* mine of each plane; both of one */
-    masked_opening opening;              /* of my part of the masks' product at first */
+    semi2k_transfer transfer[MASKED_PARTIES]; /* with each other party */
+    size_t planes, plane, words, blocks;      /* blocks: of the whole vector, for addressing */
+    uint64_t *pad[MASKED_PARTIES];            /* mine */
+    uint64_t *pads;                           /* both that I send */
+    uint64_t *a, *b;        /* my masks: transfers are of all planes of the task together */
+    masked_opening opening; /* of my part of the masks' product at first */
 } and_state;
 
 static uint64_t *plane_at(const seq_task *t, const and_state *s, unsigned arg, unsigned component,
@@ -128,7 +136,26 @@ static size_t address(const seq_task *t, const and_state *s, size_t p) {
     return p * s->blocks + t->begin;
 }
 
+static size_t all_words(const and_state *s) {
+    return s->planes * s->words;
+}
+
 /* I choose by a's mask. */
+static int and_choose_with(seq_task *t, and_state *s, unsigned peer) {
+    semi2k_transfer *x = &s->transfer[peer];
+    const size_t n = all_words(s);
+    uint8_t *out;
+    s->pad[peer] = task_scratch(t, n * 8);
+    if (!s->pad[peer] || semi2k_transfer_begin(x, t, peer))
+        return -1;
+    const size_t bytes = ot_choice_bytes(x->receive.seeds, n);
+    if (semi2k_swap(t, peer, bytes, bytes, &out))
+        return -1;
+    ot_receive_block(&x->receive, 1, 1, SEMI2K_BOTH, t->begin * s->planes, s->a, n, n, out,
+                     s->pad[peer]);
+    return 0;
+}
+
 static int and_choose(seq_task *t, and_state *s) {
     const size_t n = (size_t)t->call.arg[SEQ_ARG_AND_n];
     s->planes = (size_t)t->call.arg[SEQ_ARG_AND_p];
@@ -136,60 +163,67 @@ static int and_choose(seq_task *t, and_state *s) {
     s->words = t->end - t->begin;
     s->blocks = (n + 63) / 64;
     masked_keys_of(&s->keys, t);
-    s->pad = task_scratch(t, (s->planes + 2) * s->words * 8);
+    const size_t bytes = all_words(s) * 8;
+    s->a = task_scratch(t, bytes);
+    s->b = task_scratch(t, bytes);
+    s->pads = task_scratch(t, 2 * bytes);
     s->opening = (masked_opening){.kind = MASKED_BITS,
                                   .to = MASKED_ONLINE,
-                                  .n = s->planes * s->words,
-                                  .value = task_scratch(t, s->planes * s->words * 8)};
-    if (!s->pad || !s->opening.value || semi2k_transfer_begin(&s->transfer, t))
+                                  .n = all_words(s),
+                                  .value = task_scratch(t, bytes)};
+    if (!s->a || !s->b || !s->pads || !s->opening.value)
         return TASK_ERROR;
-    const size_t each = ot_choice_bytes(s->transfer.receive.seeds, s->words);
-    uint8_t *out;
-    if (semi2k_swap(t, s->planes * each, s->planes * each, &out))
-        return TASK_ERROR;
-    for (size_t p = 0; p < s->planes; p++)
-        ot_receive_block(&s->transfer.receive, 1, 1, SEMI2K_BOTH, address(t, s, p),
-                         plane_at(t, s, SEQ_ARG_AND_a, 1, p), s->words, s->words, out + p * each,
-                         s->pad + p * s->words);
+    for (size_t p = 0; p < s->planes; p++) {
+        memcpy(s->a + p * s->words, plane_at(t, s, SEQ_ARG_AND_a, 1, p), s->words * 8);
+        memcpy(s->b + p * s->words, plane_at(t, s, SEQ_ARG_AND_b, 1, p), s->words * 8);
+    }
+    for (unsigned j = 0; j < t->env->parties; j++)
+        if (j != t->env->me && and_choose_with(t, s, j))
+            return TASK_ERROR;
     return TASK_WAIT;
 }
 
 /* I send b's mask. */
-static int and_answer(seq_task *t, and_state *s) {
+static int and_answer_to(seq_task *t, and_state *s, unsigned peer) {
     const bits_ops *bits = t->env->bits;
-    const size_t each = ot_choice_bytes(s->transfer.receive.seeds, s->words), n = s->words;
-    const uint8_t *in = task_received(t, s->transfer.peer);
-    uint64_t *pads = s->pad + s->planes * n;
+    const size_t n = all_words(s);
+    uint64_t *product = s->opening.value;
     uint8_t *frame;
-    if (semi2k_swap(t, s->planes * n * 8, s->planes * n * 8, &frame))
-        return TASK_ERROR;
-    for (size_t p = 0; p < s->planes; p++) {
-        const uint64_t *a = plane_at(t, s, SEQ_ARG_AND_a, 1, p);
-        const uint64_t *b = plane_at(t, s, SEQ_ARG_AND_b, 1, p);
-        uint64_t *out = (uint64_t *)frame + p * n, *product = product_at(s, p);
-        ot_send_block(&s->transfer.send, 1, 1, SEMI2K_BOTH, address(t, s, p), in + p * each, n,
-                      pads);
-        bits->xor_(out, pads, pads + n, n);
-        bits->xor_(out, out, b, n);
-        memcpy(product, pads, n * 8);
-        bits->xorand(product, a, b, n);
-    }
+    if (semi2k_swap(t, peer, n * 8, n * 8, &frame))
+        return -1;
+    uint64_t *out = (uint64_t *)frame;
+    ot_send_block(&s->transfer[peer].send, 1, 1, SEMI2K_BOTH, t->begin * s->planes,
+                  task_received(t, peer), n, s->pads);
+    bits->xor_(out, s->pads, s->pads + n, n);
+    bits->xor_(out, out, s->b, n);
+    bits->xor_(product, product, s->pads, n);
+    return 0;
+}
+
+static int and_answer(seq_task *t, and_state *s) {
+    t->env->bits->and_(s->opening.value, s->a, s->b, all_words(s));
+    for (unsigned j = 0; j < t->env->parties; j++)
+        if (j != t->env->me && and_answer_to(t, s, j))
+            return TASK_ERROR;
     return TASK_WAIT;
 }
 
 static int and_open(seq_task *t, and_state *s) {
     const bits_ops *bits = t->env->bits;
-    const uint64_t *in = (const uint64_t *)task_received(t, s->transfer.peer);
+    const size_t n = all_words(s);
+    uint64_t *product = s->opening.value;
+    for (unsigned j = 0; j < t->env->parties; j++) {
+        if (j == t->env->me)
+            continue;
+        bits->xor_(product, product, s->pad[j], n);
+        bits->xorand(product, s->a, (const uint64_t *)task_received(t, j), n);
+    }
     for (size_t p = 0; p < s->planes; p++) {
-        const uint64_t *a = plane_at(t, s, SEQ_ARG_AND_a, 1, p);
-        const uint64_t *b = plane_at(t, s, SEQ_ARG_AND_b, 1, p);
-        uint64_t *part = product_at(s, p), *mask = s->pad + s->planes * s->words;
-        bits->xor_(part, part, s->pad + p * s->words, s->words);
-        bits->xorand(part, a, in + p * s->words, s->words);
-        masked_mask(&s->keys, MASKED_BITS, SEMI2K_AND, address(t, s, p), mask, s->words);
-        bits->xor_(part, part, mask, s->words);
-        masked_gate(t, part, plane_at(t, s, SEQ_ARG_AND_a, 0, p), a,
-                    plane_at(t, s, SEQ_ARG_AND_b, 0, p), b, s->words);
+        uint64_t *part = product_at(s, p);
+        masked_mask(&s->keys, MASKED_BITS, SEMI2K_AND, address(t, s, p), s->pads, s->words);
+        bits->xor_(part, part, s->pads, s->words);
+        masked_gate(t, part, plane_at(t, s, SEQ_ARG_AND_a, 0, p), s->a + p * s->words,
+                    plane_at(t, s, SEQ_ARG_AND_b, 0, p), s->b + p * s->words, s->words);
     }
     return masked_open(t, &s->opening);
 }

@@ -10,11 +10,11 @@ enum { BITS = 64 };
 
 typedef struct {
     masked_part part;
-    semi2k_transfer transfer;
-    uint64_t *choice; /* planes of my mask of b */
-    uint64_t *pad;    /* of my choices, bit after bit */
-    uint64_t *z, *t1; /* my summand */
-    uint64_t *both;   /* pads of 16 bytes, two for each element */
+    semi2k_transfer transfer[MASKED_PARTIES]; /* with each other party */
+    uint64_t *choice;                         /* planes of my mask of b */
+    uint64_t *pad[MASKED_PARTIES];            /* of my choices, bit after bit */
+    uint64_t *z, *t1;                         /* my summand */
+    uint64_t *both;                           /* pads of 16 bytes, two for each element */
 } mul_state;
 
 _Static_assert((int)SEQ_ARG_MUL_ADD_d == (int)SEQ_ARG_MUL_d &&
@@ -49,43 +49,54 @@ static void own_summand(const seq_task *t, mul_state *s) {
 }
 
 /* My choices go out. */
+static int choose_with(seq_task *t, mul_state *s, unsigned peer) {
+    const size_t n = s->part.words * 64, words = s->part.words;
+    semi2k_transfer *x = &s->transfer[peer];
+    uint8_t *out;
+    s->pad[peer] = task_scratch(t, BITS * n * 8);
+    if (!s->pad[peer] || semi2k_transfer_begin(x, t, peer))
+        return -1;
+    const size_t bytes = ot_choice_bytes(x->receive.seeds, words);
+    if (semi2k_swap(t, peer, BITS * bytes, BITS * bytes, &out))
+        return -1;
+    for (unsigned k = 0; k < BITS; k++) {
+        ot_receive_pads(&x->receive, SEMI2K_FACTOR + k, t->begin, s->choice + k * words, words,
+                        out + k * bytes, s->both);
+        for (size_t i = 0; i < n; i++)
+            s->pad[peer][k * n + i] = s->both[2 * i];
+    }
+    return 0;
+}
+
 static int choose(seq_task *t, mul_state *s) {
     const size_t n = s->part.words * 64, words = s->part.words;
     s->choice = task_scratch(t, BITS * words * 8);
-    s->pad = task_scratch(t, BITS * n * 8);
     s->z = task_scratch(t, n * 8);
     s->t1 = task_scratch(t, n * 8);
     s->both = task_scratch(t, 4 * n * 8);
-    if (!s->choice || !s->pad || !s->z || !s->t1 || !s->both ||
-        semi2k_transfer_begin(&s->transfer, t))
-        return TASK_ERROR;
-    const size_t bytes = ot_choice_bytes(s->transfer.receive.seeds, words);
-    uint8_t *out;
-    if (semi2k_swap(t, BITS * bytes, BITS * bytes, &out))
+    if (!s->choice || !s->z || !s->t1 || !s->both)
         return TASK_ERROR;
     own_summand(t, s);
     t->env->bits->slice(s->choice, words, at(t, s, SEQ_ARG_MUL_b, 1), 64, s->part.count, 0, BITS);
-    for (unsigned k = 0; k < BITS; k++) {
-        ot_receive_pads(&s->transfer.receive, SEMI2K_FACTOR + k, t->begin, s->choice + k * words,
-                        words, out + k * bytes, s->both);
-        for (size_t i = 0; i < n; i++)
-            s->pad[k * n + i] = s->both[2 * i];
-    }
+    for (unsigned j = 0; j < t->env->parties; j++)
+        if (j != t->env->me && choose_with(t, s, j))
+            return TASK_ERROR;
     return TASK_WAIT;
 }
 
-/* The other party's choices are there: my mask of a, under its pads. */
-static int answer(seq_task *t, mul_state *s) {
+/* Another party's choices are there: my mask of a, under its pads. */
+static int answer_to(seq_task *t, mul_state *s, unsigned peer) {
     const size_t n = s->part.words * 64, words = s->part.words, count = s->part.count;
-    const size_t bytes = ot_choice_bytes(s->transfer.send.seeds, words);
-    const uint8_t *in = task_received(t, s->transfer.peer);
+    const semi2k_transfer *transfer = &s->transfer[peer];
+    const size_t bytes = ot_choice_bytes(transfer->send.seeds, words);
+    const uint8_t *in = task_received(t, peer);
     const uint64_t *x = at(t, s, SEQ_ARG_MUL_a, 1);
     uint64_t *one = s->both + 2 * n;
     uint8_t *out;
-    if (semi2k_swap(t, corrections(count), corrections(count), &out))
-        return TASK_ERROR;
+    if (semi2k_swap(t, peer, corrections(count), corrections(count), &out))
+        return -1;
     for (unsigned k = 0; k < BITS; k++) {
-        ot_send_pads(&s->transfer.send, SEMI2K_FACTOR + k, t->begin, in + k * bytes, words, s->both,
+        ot_send_pads(&transfer->send, SEMI2K_FACTOR + k, t->begin, in + k * bytes, words, s->both,
                      one);
         for (size_t i = 0; i < count; i++) {
             s->t1[i] = x[i] + s->both[2 * i] - one[2 * i];
@@ -94,21 +105,35 @@ static int answer(seq_task *t, mul_state *s) {
         masked_to_wire(t->env, MASKED_RESIDUE, width(k), out, s->t1, count);
         out += count * width(k);
     }
+    return 0;
+}
+
+static int answer(seq_task *t, mul_state *s) {
+    for (unsigned j = 0; j < t->env->parties; j++)
+        if (j != t->env->me && answer_to(t, s, j))
+            return TASK_ERROR;
     return TASK_WAIT;
 }
 
-/* Its answers are there; what comes of them is rounded. */
-static int take(seq_task *t, mul_state *s) {
+static void take_from(seq_task *t, mul_state *s, unsigned peer) {
     const size_t n = s->part.words * 64, words = s->part.words, count = s->part.count;
-    const uint8_t *in = task_received(t, s->transfer.peer);
+    const uint8_t *in = task_received(t, peer);
     for (unsigned k = 0; k < BITS; k++) {
         masked_from_wire(t->env, MASKED_RESIDUE, width(k), s->t1, in, count);
         in += count * width(k);
         for (size_t i = 0; i < count; i++) {
             const uint64_t chosen = 0 - (s->choice[k * words + i / 64] >> i % 64 & 1);
-            s->z[i] += (s->pad[k * n + i] + (s->t1[i] & chosen)) << k;
+            s->z[i] += (s->pad[peer][k * n + i] + (s->t1[i] & chosen)) << k;
         }
     }
+}
+
+/* The answers are there; what comes of them is rounded. */
+static int take(seq_task *t, mul_state *s) {
+    const size_t count = s->part.count;
+    for (unsigned j = 0; j < t->env->parties; j++)
+        if (j != t->env->me)
+            take_from(t, s, j);
     const seq_reg *d = &t->call.reg[SEQ_ARG_MUL_d];
     seq_call sub = {.op = SEQ_OP_TRUNC};
     sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)count;

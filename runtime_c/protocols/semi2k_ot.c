@@ -21,8 +21,8 @@ seq_status semi2k_meet(const seq_env *env, unsigned exchange, const uint8_t *the
     return status;
 }
 
-int semi2k_transfer_begin(semi2k_transfer *x, seq_task *t) {
-    x->peer = 1 - t->env->me;
+int semi2k_transfer_begin(semi2k_transfer *x, seq_task *t, unsigned peer) {
+    x->peer = peer;
     const ot_pair *pair = semi2k_of(t)->ot[x->peer];
     const ot_seeds *sends = ot_pair_sends(pair), *receives = ot_pair_receives(pair);
     void *first = task_scratch(t, ot_stream_bytes(sends));
@@ -36,8 +36,7 @@ int semi2k_transfer_begin(semi2k_transfer *x, seq_task *t) {
     return 0;
 }
 
-int semi2k_swap(seq_task *t, size_t bytes, size_t expected, uint8_t **out) {
-    const unsigned peer = 1 - t->env->me;
+int semi2k_swap(seq_task *t, unsigned peer, size_t bytes, size_t expected, uint8_t **out) {
     *out = bytes ? task_send(t, peer, bytes) : NULL;
     task_expect(t, peer, expected);
     return bytes && !*out ? -1 : 0;

@@ -81,7 +81,7 @@ static int round_alloc(seq_task *t, round_state *s) {
         s->sent[i] = task_scratch(t, 2 * bytes);
     }
     if (!s->top || !s->bit || !s->t1 || !s->w || !s->pad[0] || !s->pad[1] || !s->sent[0] ||
-        !s->sent[1] || semi2k_transfer_begin(&s->transfer, t))
+        !s->sent[1] || semi2k_transfer_begin(&s->transfer, t, 1 - t->env->me))
         return -1;
     s->residue = (s->m + 7) / 8;
     masked_keys_of(&s->keys, t);
@@ -117,7 +117,7 @@ static int choose(seq_task *t, round_state *s) {
     const ot_stream *receive = &s->transfer.receive;
     const size_t first = t->begin + s->half.take_at, take = s->half.take;
     uint8_t *out;
-    if (semi2k_swap(t, choice_bytes(s, 1), choice_bytes(s, 0), &out))
+    if (semi2k_swap(t, s->transfer.peer, choice_bytes(s, 1), choice_bytes(s, 0), &out))
         return TASK_ERROR;
     if (s->nearest) {
         load_adder(t, s);
@@ -150,7 +150,7 @@ static int answer(seq_task *t, round_state *s) {
     const uint8_t *in = task_received(t, s->transfer.peer);
     uint64_t *x = sender(s, s->t1);
     uint8_t *out;
-    if (semi2k_swap(t, answer_bytes(s, 1), answer_bytes(s, 0), &out))
+    if (semi2k_swap(t, s->transfer.peer, answer_bytes(s, 1), answer_bytes(s, 0), &out))
         return TASK_ERROR;
     if (s->nearest) {
         semi2k_adder_answer(t, &s->adder, in, out);
@@ -219,8 +219,8 @@ static int take(seq_task *t, round_state *s) {
     if (!s->nearest)
         return mask_result(t, s);
     s->phase = ADDING;
-    if (semi2k_swap(t, semi2k_adder_form_bytes(&s->adder, 1), semi2k_adder_form_bytes(&s->adder, 0),
-                    &out))
+    if (semi2k_swap(t, s->transfer.peer, semi2k_adder_form_bytes(&s->adder, 1),
+                    semi2k_adder_form_bytes(&s->adder, 0), &out))
         return TASK_ERROR;
     semi2k_adder_forms(t, &s->adder, in, out);
     return TASK_WAIT;
@@ -281,17 +281,21 @@ static int trunc_step(seq_task *t) {
 
 unsigned semi2k_round_rounds(const seq_vm *vm, int64_t m, int64_t nearest) {
     const unsigned opening = masked_rounds(vm);
+    const unsigned bits = (unsigned)(m < REP3_MAX_BITS ? m : REP3_MAX_BITS - 1);
     if (!m)
         return opening;
+    if (vm_env(vm)->parties > 2)
+        return semi2k_many_rounds(vm);
     if (!nearest)
         return 2 + opening;
-    const unsigned bits = (unsigned)(m < REP3_MAX_BITS ? m : REP3_MAX_BITS - 1);
     return 3 + (semi2k_adder_levels(REP3_CARRY, bits) + 1) * opening;
 }
 
 void semi2k_start_trunc(seq_vm *vm, const seq_call *call) {
     const int64_t *arg = call->arg;
+    const int many = arg[SEQ_ARG_TRUNC_m] && vm_env(vm)->parties > 2;
     masked_start(vm, call, (size_t)arg[SEQ_ARG_TRUNC_n],
-                 semi2k_round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]), trunc_step,
-                 sizeof(round_state));
+                 semi2k_round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]),
+                 many ? semi2k_many_round : trunc_step,
+                 many ? semi2k_many_state() : sizeof(round_state));
 }

@@ -1,7 +1,7 @@
-/* semi2k, two parties: bits as numbers, and selection. See semi2k.h.
+/* semi2k: bits as numbers, and selection. See semi2k.h.
  *
- * For a bit d ^ m, m = m_0 ^ m_1, and x = D + M_0 + M_1 the parties make parts of m and of m (M_0 +
- * M_1) as words by transfers, and open (d + (1 - 2d) m) x masked. */
+ * For a bit d ^ m and x = D + M the parties make parts of m and of m M as words by transfers, and
+ * open (d + (1 - 2d) m) x masked. Two parties make them at once; more take turns. */
 
 #include "semi2k.h"
 
@@ -18,6 +18,10 @@ typedef struct {
     uint64_t *pad;       /* that I chose, by plane */
     uint64_t *sent[2], *t1, *t2;
     masked_opening opening;
+    semi2k_transfer *others; /* more than two parties: with each, of all planes together, */
+    uint64_t *pads[MASKED_PARTIES];
+    uint8_t *choices[MASKED_PARTIES]; /* what it chose */
+    uint64_t *mask;                   /* my choices */
 } bit_state;
 
 static const uint64_t *plane_at(const bit_state *s, unsigned component, size_t plane, size_t at) {
@@ -43,33 +47,31 @@ static size_t address(const seq_task *t, const bit_state *s, size_t p, size_t at
     return p * s->blocks + t->begin + at;
 }
 
-static int bit_alloc(seq_task *t, bit_state *s) {
+/* sent: planes that are sent at once. */
+static int bit_alloc(seq_task *t, bit_state *s, size_t sent) {
     const size_t plane = s->part.words * 512 + 64;
     s->sum = task_scratch(t, s->planes * plane);
     s->bit = task_scratch(t, s->planes * plane);
     s->pad = task_scratch(t, 2 * s->planes * plane);
-    s->sent[0] = task_scratch(t, 2 * plane);
-    s->sent[1] = task_scratch(t, 2 * plane);
+    s->sent[0] = task_scratch(t, 2 * sent * plane);
+    s->sent[1] = task_scratch(t, 2 * sent * plane);
     s->t1 = task_scratch(t, plane);
     s->t2 = task_scratch(t, plane);
     return s->sum && s->bit && s->pad && s->sent[0] && s->sent[1] && s->t1 && s->t2 ? 0 : -1;
 }
 
 static int choose(seq_task *t, bit_state *s) {
-    s->part = masked_elements(t, s->n);
-    s->blocks = (s->n + 63) / 64;
     s->half = semi2k_halves_of(t, s->part.words);
     s->sends = semi2k_elements(s->part.count, s->half.send_at, s->half.send);
     s->takes = semi2k_elements(s->part.count, s->half.take_at, s->half.take);
-    masked_keys_of(&s->keys, t);
-    if (bit_alloc(t, s) || semi2k_transfer_begin(&s->transfer, t))
+    if (bit_alloc(t, s, 1) || semi2k_transfer_begin(&s->transfer, t, 1 - t->env->me))
         return TASK_ERROR;
     const ot_stream *stream = &s->transfer.receive;
     const size_t words = chosen(s, 1), at = chosen_at(s);
     const size_t each = ot_choice_bytes(stream->seeds, words);
     const size_t theirs = ot_choice_bytes(stream->seeds, chosen(s, 0));
     uint8_t *out;
-    if (semi2k_swap(t, s->planes * each, s->planes * theirs, &out))
+    if (semi2k_swap(t, s->transfer.peer, s->planes * each, s->planes * theirs, &out))
         return TASK_ERROR;
     for (size_t p = 0; p < s->planes; p++)
         ot_receive_pads(stream, SEMI2K_BIT, address(t, s, p, at), plane_at(s, 1, p, at), words,
@@ -110,7 +112,7 @@ static int answer(seq_task *t, bit_state *s) {
     const size_t words = chosen(s, 0), at = s->a.c[0] ? 0 : s->half.send_at;
     const size_t each = ot_choice_bytes(s->transfer.send.seeds, words);
     uint8_t *out;
-    if (semi2k_swap(t, answer_bytes(s, 1), answer_bytes(s, 0), &out))
+    if (semi2k_swap(t, s->transfer.peer, answer_bytes(s, 1), answer_bytes(s, 0), &out))
         return TASK_ERROR;
     for (size_t p = 0; p < s->planes; p++) {
         ot_send_pads(&s->transfer.send, SEMI2K_BIT, address(t, s, p, at), in + p * each, words,
@@ -140,6 +142,134 @@ static const uint8_t *take(const seq_task *t, bit_state *s, size_t p, const uint
         in += s->part.count * 8;
     }
     return in;
+}
+
+/* ---- more parties: with v = (m_0 ^ ... ^ m_(k-1)) X in summands, party k's turn makes it v + m_k
+ * (X
+ * - 2v); X is M (lane 0) and one (lane 1) ---- */
+
+static int many_choose_with(seq_task *t, bit_state *s, unsigned peer) {
+    semi2k_transfer *x = &s->others[peer];
+    const size_t words = s->planes * s->part.words;
+    uint8_t *out;
+    if (semi2k_transfer_begin(x, t, peer))
+        return -1;
+    const size_t bytes = ot_choice_bytes(x->receive.seeds, words);
+    s->pads[peer] = task_scratch(t, words * 1024);
+    s->choices[peer] = task_scratch(t, bytes);
+    if (!s->pads[peer] || !s->choices[peer] || semi2k_swap(t, peer, bytes, bytes, &out))
+        return -1;
+    ot_receive_pads(&x->receive, SEMI2K_BIT, t->begin * s->planes, s->mask, words, out,
+                    s->pads[peer]);
+    return 0;
+}
+
+static int many_choose(seq_task *t, bit_state *s) {
+    const size_t plane = s->part.words * 8, bytes = s->planes * plane;
+    s->others = task_scratch(t, t->env->parties * sizeof *s->others);
+    s->mask = task_scratch(t, bytes);
+    if (!s->others || !s->mask || bit_alloc(t, s, s->planes))
+        return TASK_ERROR;
+    for (size_t p = 0; p < s->planes; p++)
+        memcpy(s->mask + p * s->part.words, plane_at(s, 1, p, 0), plane);
+    memset(s->sum, 0, 64 * bytes);
+    memset(s->bit, 0, 64 * bytes);
+    for (unsigned j = 0; j < t->env->parties; j++)
+        if (j != t->env->me && many_choose_with(t, s, j))
+            return TASK_ERROR;
+    return TASK_WAIT;
+}
+
+/* t2 = my summand of X - 2v. */
+static void many_factor(const seq_task *t, const bit_state *s, unsigned lane, const uint64_t *v) {
+    const ring_ops *ring = t->env->ring;
+    ring->muli(s->t2, v, -2, s->part.count);
+    if (lane == 0)
+        ring->add(s->t2, s->t2, masked_at(t->env, s->a.c[1], s->part.first), s->part.count);
+    else if (t->env->me == 0)
+        ring->addi(s->t2, s->t2, 1, s->part.count);
+}
+
+static size_t many_bytes(const bit_state *s) {
+    return 8 * s->planes * s->part.count * ((s->a.c[0] != NULL) + !s->kept);
+}
+
+static uint64_t *many_lane(const bit_state *s, unsigned lane, size_t p) {
+    return (lane ? s->bit : s->sum) + p * s->part.count;
+}
+
+static int many_lane_used(const bit_state *s, unsigned lane) {
+    return lane ? !s->kept : s->a.c[0] != NULL;
+}
+
+/* Another party's turn: my summands of its product. */
+static int many_answer(seq_task *t, bit_state *s, unsigned peer) {
+    const ot_stream *send = &s->others[peer].send;
+    const size_t words = s->part.words, n = s->part.count;
+    uint8_t *out = task_send(t, peer, many_bytes(s));
+    if (!out)
+        return -1;
+    ot_send_pads(send, SEMI2K_BIT, t->begin * s->planes, s->choices[peer], s->planes * words,
+                 s->sent[0], s->sent[1]);
+    for (size_t p = 0; p < s->planes; p++) {
+        const size_t at = p * words * 128;
+        for (unsigned lane = 0; lane < 2; lane++) {
+            if (!many_lane_used(s, lane))
+                continue;
+            uint64_t *v = many_lane(s, lane, p);
+            many_factor(t, s, lane, v);
+            semi2k_send_lane(s->sent[0] + at, s->sent[1] + at, lane, s->t2, (uint64_t *)out, s->t1,
+                             n);
+            t->env->ring->add(v, v, s->t1, n);
+            out += n * 8;
+        }
+    }
+    return 0;
+}
+
+/* My turn: I have all answers. */
+static void many_take(seq_task *t, bit_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count;
+    size_t at = 0;
+    for (size_t p = 0; p < s->planes; p++)
+        for (unsigned lane = 0; lane < 2; lane++) {
+            if (!many_lane_used(s, lane))
+                continue;
+            uint64_t *v = many_lane(s, lane, p);
+            many_factor(t, s, lane, v);
+            t->env->bits->unslice(s->t1, 64, plane_at(s, 1, p, 0), s->part.words, n, 0, 1);
+            ring->muladd(v, s->t1, s->t2, n);
+            for (unsigned j = 0; j < t->env->parties; j++) {
+                if (j == t->env->me)
+                    continue;
+                const uint64_t *in = (const uint64_t *)(task_received(t, j) + at);
+                semi2k_take_lane(s->pads[j] + p * s->part.words * 128, lane, s->t1, in, s->t2, n);
+                ring->add(v, v, s->t2, n);
+            }
+            at += n * 8;
+        }
+}
+
+/* Steps 0 .. parties + 1. TASK_DONE when parts of m and of m M are there. */
+static int many_turns(seq_task *t, bit_state *s) {
+    const unsigned parties = t->env->parties, me = t->env->me, step = t->step_no;
+    if (step == 0)
+        return many_choose(t, s);
+    for (unsigned j = 0; step == 1 && j < parties; j++)
+        if (j != me)
+            memcpy(s->choices[j], task_received(t, j),
+                   ot_choice_bytes(s->others[j].send.seeds, s->planes * s->part.words));
+    if (step == me + 2)
+        many_take(t, s);
+    if (step > parties)
+        return TASK_DONE;
+    if (step - 1 != me)
+        return many_answer(t, s, step - 1) ? TASK_ERROR : TASK_WAIT;
+    for (unsigned j = 0; j < parties; j++)
+        if (j != me)
+            task_expect(t, j, many_bytes(s));
+    return TASK_WAIT;
 }
 
 /* select_keep leaves my part of m, as a number; select_kept finds it. */
@@ -180,30 +310,50 @@ static void summand(const seq_task *t, bit_state *s, size_t p) {
     ring->sub(sum, sum, mask, n);
 }
 
+static int open_summands(seq_task *t, bit_state *s) {
+    for (size_t p = 0; p < s->planes; p++)
+        summand(t, s, p);
+    s->opening = (masked_opening){
+        .kind = MASKED_WORD, .to = MASKED_ONLINE, .n = s->planes * s->part.count, .value = s->sum};
+    return masked_open(t, &s->opening);
+}
+
+/* Two parties: TASK_DONE when parts of m and of m M are there. */
+static int transfers(seq_task *t, bit_state *s) {
+    if (t->step_no == 0)
+        return choose(t, s);
+    if (t->step_no == 1)
+        return answer(t, s);
+    const uint8_t *in = task_received(t, s->transfer.peer);
+    for (size_t p = 0; p < s->planes; p++)
+        in = take(t, s, p, in);
+    return TASK_DONE;
+}
+
 /* The operands are set when step 0 begins. */
 static int bit_step(seq_task *t, size_t n, size_t planes) {
     bit_state *s = t->state;
     if (t->step_no == 0) {
         s->n = n;
         s->planes = planes;
-        return choose(t, s);
+        s->part = masked_elements(t, n);
+        s->blocks = (n + 63) / 64;
+        masked_keys_of(&s->keys, t);
     }
-    if (t->step_no == 1)
-        return answer(t, s);
-    if (t->step_no == 2) {
-        const uint8_t *in = task_received(t, s->transfer.peer);
-        for (size_t p = 0; p < planes; p++)
-            in = take(t, s, p, in);
-        for (size_t p = 0; p < planes; p++)
-            summand(t, s, p);
-        s->opening = (masked_opening){
-            .kind = MASKED_WORD, .to = MASKED_ONLINE, .n = planes * s->part.count, .value = s->sum};
+    if (!s->opening.value) {
+        const int status = t->env->parties > 2 ? many_turns(t, s) : transfers(t, s);
+        return status == TASK_DONE ? open_summands(t, s) : status;
     }
     const int status = masked_open(t, &s->opening);
     for (size_t p = 0; status == TASK_DONE && p < planes; p++)
         memcpy(masked_at(t->env, s->d.c[0], p * n + s->part.first), s->sum + p * s->part.count,
                s->part.count * 8);
     return status;
+}
+
+unsigned semi2k_bit_rounds(const seq_vm *vm) {
+    const unsigned parties = vm_env(vm)->parties;
+    return (parties > 2 ? 1 + parties : 2) + masked_rounds(vm);
 }
 
 /* select_keep and select_kept have their operands at the same places. */
@@ -230,7 +380,7 @@ static int select_step(seq_task *t) {
 
 void semi2k_start_select(seq_vm *vm, const seq_call *call) {
     const unsigned n = call->op == SEQ_OP_SELECT ? SEQ_ARG_SELECT_n : SEQ_ARG_SELECT_KEPT_n;
-    masked_start(vm, call, (size_t)call->arg[n], 2 + masked_rounds(vm), select_step,
+    masked_start(vm, call, (size_t)call->arg[n], semi2k_bit_rounds(vm), select_step,
                  sizeof(bit_state));
 }
 
@@ -248,5 +398,5 @@ void semi2k_start_b2a(seq_vm *vm, const seq_call *call) {
         (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "semi2k converts at most %zu bits at once",
                       MASKED_MAX_ELEMENTS);
     else
-        masked_start(vm, call, n, 2 + masked_rounds(vm), b2a_step, sizeof(bit_state));
+        masked_start(vm, call, n, semi2k_bit_rounds(vm), b2a_step, sizeof(bit_state));
 }

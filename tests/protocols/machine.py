@@ -30,7 +30,7 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "rep4": (4,),
     "shamir": (3, 4, 5, 10),
     "dealer": (3, 4, 10),
-    "semi2k": (2,),
+    "semi2k": (2, 3, 5),
     "shamir-mal": (3, 4, 5),
 }
 WITHOUT_SHUFFLE = {"semi2k"}

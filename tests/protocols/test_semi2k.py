@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from .machine import every_instruction, view
+from .test_conformance import Case, conform
 from .test_dealer import runner
 
 __all__ = ["runner"]  # a fixture
@@ -28,3 +29,8 @@ def test_messages_look_random(value: int, runner: Path, tmp_path: Path) -> None:
             assert len(message) >= 40
             off = np.abs(np.unpackbits(message, axis=1).sum(axis=0) - len(message) / 2)
             assert (off <= 6 * math.sqrt(len(message)) / 2).all(), (off.max(), len(message))
+
+
+def test_ten_parties(runner: Path, tmp_path: Path) -> None:
+    """The most there are; only what is quick."""
+    conform(("semi2k", 10, 64), 65, runner, tmp_path, [Case.bits])
