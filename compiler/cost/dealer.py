@@ -1,4 +1,4 @@
-"""Costs of `dealer`, masked values and a dealer: docs/protocols.md counts the same.
+"""Costs of `dealer`, masked values and a dealer: docs/protocols/dealer.md counts the same.
 
 Every number here is exact: rounds are those that the machines of `runtime_c/protocols/dealer*.c`
 declare, and bytes follow from sizes alone. The dealer is the last party. What it deals goes to the

@@ -1,7 +1,8 @@
 """Bytes of a product of tensors under lattice encryption: `runtime_c/lattice/product.c` in Python.
 
 A product is a correlation of images by kernels, of matrices one of images of one pixel; several of
-each share a polynomial, as many as make requests and replies shortest. docs/protocols.md says why.
+each share a polynomial, as many as make requests and replies shortest.
+docs/protocols/semi2k.md says why.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Costs of `rep3`, replicated sharing among three parties: docs/protocols.md counts the same.
+"""Costs of `rep3`, replicated sharing among three parties: docs/protocols/rep3.md counts the same.
 
 Every number here is exact: rounds are those that the machines of `runtime_c/protocols/rep3*.c`
 declare, and bytes follow from sizes alone. Where parties have different roles, roles rotate over

@@ -2,7 +2,7 @@
 
 An instruction costs the same at every execution. The proofs are apart (`Verification`): they are
 made at openings, and in between when much waits for them, of all statements that instructions left
-since the last one; docs/protocols.md counts the same. Numbers are exact.
+since the last one; docs/protocols/rep3-mal.md counts the same. Numbers are exact.
 """
 
 from __future__ import annotations

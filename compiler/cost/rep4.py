@@ -1,4 +1,4 @@
-"""Costs of `rep4`, replicated sharing among four parties: docs/protocols.md counts the same.
+"""Costs of `rep4`, replicated sharing among four parties: docs/protocols/rep4.md counts the same.
 
 Every number here is exact: rounds are those that the machines of `runtime_c/protocols/rep4*.c`
 declare, and bytes follow from sizes alone. Roles rotate over quarters of the vector: a quarter is a

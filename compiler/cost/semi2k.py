@@ -1,7 +1,7 @@
 """Costs of `semi2k`, masked values among parties of whom all but one may be corrupt.
 
 Every number here is exact: rounds are those that the machines of `runtime_c/protocols/semi2k*.c`
-declare, and bytes follow from sizes alone. docs/protocols.md counts the same.
+declare, and bytes follow from sizes alone. docs/protocols/semi2k.md counts the same.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Costs of `shamir`, Shamir's secret sharing among n parties: docs/protocols.md counts the same.
+"""Costs of `shamir`, Shamir's secret sharing among n parties: docs/protocols/shamir.md counts
+the same.
 
 Every number here is exact: rounds are those that the machines of `runtime_c/protocols/shamir*.c`
 declare, and bytes follow from sizes alone. A vector is cut into tasks of 192 blocks of 64 elements,

@@ -1,5 +1,5 @@
-"""Costs of `shamir-mal`, Shamir's secret sharing with verified multiplications: docs/protocols.md
-counts the same.
+"""Costs of `shamir-mal`, Shamir's secret sharing with verified multiplications:
+docs/protocols/shamir-mal.md counts the same.
 
 An instruction costs the same at every execution. The checks are apart (`Verification`): they are of
 all multiplications since the last one, and come before openings.

@@ -8,8 +8,8 @@
  * coefficients hold elements of tensors, as in Cheetah [HuangLuHongDing2022, section 3], so that
  * products of polynomials are products of matrices and convolutions and nothing is rotated. What is
  * returned is made a fresh encryption by one of zero, flooded with noise, and of all its
- * coefficients only those asked for travel, at the bits that rounding needs. docs/protocols.md has
- * the parameters, bounds and reasons.
+ * coefficients only those asked for travel, at the bits that rounding needs.
+ * docs/protocols/semi2k.md has the parameters, bounds and reasons.
  *
  * A product is the correlation d[p, q, y, x] = sum of image[p, r, y sy + i, x sx + j] *
  * kernel[q, r, i, j] over r, i, j mod 2^64; a product of matrices is one of images of one pixel.

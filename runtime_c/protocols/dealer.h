@@ -2,8 +2,8 @@
 #define SEQ_DEALER_H
 /* Inside of dealer: n computing parties, all but one of which may be corrupt, and a dealer, the
  * last party of the run, who is not corrupt together with them; semi-honest. The protocols, their
- * equations and why they reveal nothing are in docs/protocols.md; names here are the same. Values
- * are shared as masked.h says.
+ * equations and why they reveal nothing are in docs/protocols/dealer.md; names here are the same.
+ * Values are shared as masked.h says.
  *
  * A machine's first step is the dealer's: it sends what it deals, and is done. The others' work
  * begins with their second step. No function here branches on or addresses by secrets. */

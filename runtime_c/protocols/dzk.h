@@ -1,7 +1,7 @@
 #ifndef SEQ_DZK_H
 #define SEQ_DZK_H
 /* Distributed zero-knowledge proofs, in three-party replicated sharing, that messages were computed
- * as they should: docs/protocols.md, section rep3-mal, has the equations, their source and proofs.
+ * as they should: docs/protocols/rep3-mal.md has the equations, their source and proofs.
  *
  * Everything that is proven is a set of statements a b' + a' b = c + c' over Z_2^64 or over bits.
  * The prover P_i knows a, b, a', b'; V = P_{i-1} knows a, b, c; W = P_{i+1} knows a', b', c'. A

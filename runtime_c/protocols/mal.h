@@ -2,7 +2,7 @@
 #define SEQ_MAL_H
 /* Inside of rep3-mal: three parties, replicated sharing, one malicious party, abort. Every message
  * is a function of values that V and W know between them, and leaves statements in a log (dzk.h)
- * that are proven before anything is opened. Equations and proofs: docs/protocols.md.
+ * that are proven before anything is opened. Equations and proofs: docs/protocols/rep3-mal.md.
  *
  * A task works on a range of blocks of 64 elements within one third of the vector; in third r party
  * r plays P1, r + 1 P2, r + 2 P3. "Dealt" values are known to P1, which shares them additively

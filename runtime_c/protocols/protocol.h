@@ -2,7 +2,7 @@
 #define SEQ_PROTOCOL_H
 /* A protocol: constants, limits and batched functions, found by name in one table (protocols.c).
  * Adding one: one file that defines a `const seq_protocol`, one line in protocols.c, one cost
- * module in compiler/cost/, one section of docs/protocols.md; the conformance suite does the rest.
+ * module in compiler/cost/, one page in docs/protocols; the conformance suite does the rest.
  */
 
 #include "../vm/isa.h"

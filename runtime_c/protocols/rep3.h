@@ -1,7 +1,8 @@
 #ifndef SEQ_REP3_H
 #define SEQ_REP3_H
 /* Inside of rep3: three parties, replicated sharing, semi-honest, honest majority. The protocols,
- * their equations and why they reveal nothing are in docs/protocols.md; names here are the same.
+ * their equations and why they reveal nothing are in docs/protocols/rep3.md; names here are the
+ * same.
  *
  * x = x_0 + x_1 + x_2; party i holds c[0] = x_i and c[1] = x_{i+1 mod 3}; bits alike with XOR.
  * Where parties have different roles, roles rotate over thirds of the vector: a third is a range of

@@ -1,5 +1,5 @@
 /* rep3: products, truncation, and words from bits. Protocols, equations and privacy arguments are
- * in docs/protocols.md. */
+ * in docs/protocols/rep3.md. */
 
 #include "bilinear.h"
 #include "rep3.h"

@@ -1,4 +1,4 @@
-/* rep3: operations whose results are bits. Sources and rounds are in docs/protocols.md. */
+/* rep3: operations whose results are bits. Sources and rounds are in docs/protocols/rep3.md. */
 
 #include "rep3.h"
 

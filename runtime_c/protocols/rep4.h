@@ -1,8 +1,8 @@
 #ifndef SEQ_REP4_H
 #define SEQ_REP4_H
 /* Inside of rep4: four parties, replicated sharing, one malicious corruption, abort. The protocols,
- * their equations and why they are private and sound are in docs/protocols.md; names here are the
- * same.
+ * their equations and why they are private and sound are in docs/protocols/rep4.md; names here are
+ * the same.
  *
  * x = x_0 + x_1 + x_2 + x_3; party i holds all but x_i: c[k] = x_{i+1+k mod 4}; bits alike with
  * XOR. Where parties have different roles, roles rotate over quarters of the vector: a quarter is a

@@ -1,5 +1,5 @@
 /* rep4: products, truncation, and words from bits. Protocols, equations and the arguments for them
- * are in docs/protocols.md. */
+ * are in docs/protocols/rep4.md. */
 
 #include "rep4.h"
 

@@ -2,9 +2,10 @@
 #define SEQ_SEMI2K_H
 /* Inside of semi2k: two parties, one of which may be corrupt, semi-honest (what has no transfers
  * in it serves more). The protocols, their equations and why they reveal nothing are in
- * docs/protocols.md. Sharing, openings and masks are those of masked.h, without a dealer: what it
- * would deal the parties make pairwise, products of masks by lattice encryption, all about bits by
- * oblivious transfer. Messages of what is made so depend on masks only, never on masked values. */
+ * docs/protocols/semi2k.md. Sharing, openings and masks are those of masked.h, without a dealer:
+ * what it would deal the parties make pairwise, products of masks by lattice encryption, all about
+ * bits by oblivious transfer. Messages of what is made so depend on masks only, never on masked
+ * values. */
 
 #include "../lattice/lattice.h"
 #include "../ot/ot.h"

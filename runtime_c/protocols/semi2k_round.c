@@ -1,7 +1,7 @@
 /* semi2k: from summands to results, rounded by m bits. See semi2k.h.
  *
  * With two parties x = v_0 + v_1. In each half of a task the sender knows c = v + s + 2^(W-2) and
- * the receiver r = s - v, s a public coin: names as in docs/protocols.md. */
+ * the receiver r = s - v, s a public coin: names as in docs/protocols/semi2k.md. */
 
 #include "semi2k.h"
 

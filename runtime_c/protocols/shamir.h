@@ -1,7 +1,7 @@
 #ifndef SEQ_SHAMIR_H
 #define SEQ_SHAMIR_H
 /* Inside of shamir: n parties, fewer than half of them corrupt, semi-honest. The protocols, their
- * equations and why they reveal nothing are in docs/protocols.md; names here are the same.
+ * equations and why they reveal nothing are in docs/protocols/shamir.md; names here are the same.
  *
  * The first 2 t + 1 parties are the core, who compute; if n is even, the last party only gives
  * inputs and receives outputs, and what its registers hold means nothing.

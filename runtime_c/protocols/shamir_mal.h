@@ -3,7 +3,7 @@
 /* Inside of shamir-mal: shamir's sharings and multiplications, fewer than half of the parties
  * malicious, abort. Every multiplication is remembered and verified before anything is opened that
  * is not hidden by a uniform mask; masks are numbers that each set of t + 1 parties knows, so that
- * nobody can lie about them. Equations and proofs: docs/protocols.md.
+ * nobody can lie about them. Equations and proofs: docs/protocols/shamir-mal.md.
  *
  * The core has 2 t + 1 parties, of which t + 1 are honest: what these hold is a sharing of degree t
  * of some value, whatever a dealer sent them. */

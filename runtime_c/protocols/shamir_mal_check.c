@@ -1,6 +1,6 @@
 /* shamir-mal: the check of multiplications. All records come to one inner product over p and one
  * over the field of 2^64 elements, with random weights; each is halved again and again, as in
- * docs/protocols.md. See shamir_mal.h. */
+ * docs/protocols/shamir-mal.md. See shamir_mal.h. */
 
 #include "shamir_mal.h"
 

@@ -1,7 +1,7 @@
 /* shamir-mal: shuffle. The hops are those of shamir_shuffle.c, in orders that come from the sets'
  * keys. A column of random numbers that nobody knows goes with the rows; the rows before each hop
  * and behind the last one are remembered, and the check compares the sums of squares of their
- * combinations (docs/protocols.md). */
+ * combinations (docs/protocols/shamir-mal.md). */
 
 #include "shamir_mal.h"
 

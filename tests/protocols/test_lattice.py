@@ -119,7 +119,7 @@ def test_all_kernels_agree(program: Path, case: Case) -> None:
 
 
 def noise_bound(terms: int) -> float:
-    """What docs/protocols.md bounds the noise by, at 9.2 standard deviations."""
+    """What docs/protocols/semi2k.md bounds the noise by, at 9.2 standard deviations."""
     product = (9.2 * math.sqrt(10.5 * terms) + terms / 2) * 2**63 / 2**72
     fresh = (21 * N + 21 * N + 21) / 2**72
     return product + fresh + 16

@@ -62,7 +62,7 @@ def test_costs_are_exact(rep3_test: Path) -> None:
 
 
 def test_sizes_of_the_flagship_operations() -> None:
-    """Bits and bytes an element over all parties, as docs/protocols.md states them."""
+    """Bits and bytes an element over all parties, as docs/protocols/rep3.md states them."""
     n = 64 * 300
     setting = Setting(3, 64, 31, 16, 40)
 
