@@ -21,6 +21,11 @@ OFF = (
     ("without `overlap`", ("overlap",)),
     ("without `merge_rounds`", ("merge_rounds",)),
 )
+# Steps under other protocols than rep3: protocol, network, batch.
+OTHERS = (
+    ("rep4", "A", 128), ("rep4", "C", 100), ("rep3-mal", "A", 100), ("rep3-mal", "C", 100),
+    ("shamir", "A", 100), ("shamir-mal", "A", 100), ("dealer", "A", 128), ("semi2k", "A", 128),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,6 +62,13 @@ def collect(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
         say(f"infer {net}")
         measured = training.measure(case(net, infer=True), sizes.repetitions)
         table["infer"].append(measured.result | measured.overlap)
+    table["protocols"] = []
+    for protocol_name, net, batch in OTHERS:
+        if net in sizes.nets:
+            say(f"train {net}, {protocol_name}")
+            one = case(net, protocol=protocol_name, batch=min(batch, sizes.batch))
+            measured = training.measure(one, min(sizes.repetitions, 3))
+            table["protocols"].append(measured.result | measured.overlap)
     table["micro"] = _micro(sizes, say)
     table["roofline"] = [
         roofline(trained[net], table["micro"]) for net in ("C", "A") if net in trained
@@ -165,6 +177,8 @@ def markdown(table: dict[str, Any]) -> str:
         _networks(table["train"]),
         "### Inference, 100 pictures\n",
         _networks(table["infer"]),
+        "### A training step under other protocols\n",
+        _protocols(table["protocols"]),
         "### The worth of merging rounds and of overlap\n",
         _off(table["networks"]),
         "### Products, of one party on one core\n",
@@ -197,6 +211,16 @@ def _networks(rows: list[dict[str, Any]]) -> str:
          f"{max(r['mb_sent_per_party']):.1f}", f"{r['rounds_per_batch']:g}",
          f"{max(r['peak_memory_mb']):.0f}", f"{r['compile_seconds']:.1f}",
          _percent(r["hidden_share"]))
+        for r in rows
+    ))  # fmt: skip
+
+
+def _protocols(rows: list[dict[str, Any]]) -> str:
+    head = ("protocol", "parties", "network", "batch", "s", "MB a party", "rounds", "memory MB")
+    return _rows(head, (
+        (r["protocol"], r["parties"], r["net"], r["batch"], f"{r['seconds_per_batch']:.3f}",
+         f"{max(r['mb_sent_per_party']):.1f}", f"{r['rounds_per_batch']:g}",
+         f"{max(r['peak_memory_mb']):.0f}")
         for r in rows
     ))  # fmt: skip
 

@@ -130,7 +130,8 @@ def test_kernels_and_channel() -> None:
 def test_all_makes_every_table() -> None:
     words = ("all", "--nets", "A", "--wan", "A", "--batch", 4, "--batches", 2)
     table = bench(*words, "--elements", 1 << 12, "--megabytes", 1, "--rounds", 50, "--rtt", 4)
-    assert {"date", "machine", "train", "infer", "networks", "micro", "roofline"} == set(table)
+    tables = {"date", "machine", "train", "infer", "protocols", "networks", "micro", "roofline"}
+    assert tables == set(table) and len(table["protocols"]) == 6
     assert [row["net"] for row in table["roofline"]] == ["A"]
     layers = (784 * 128, 128 * 128, 128 * 10)  # the input needs no gradient
     expected = 4 * (3 * sum(layers) - layers[0])
