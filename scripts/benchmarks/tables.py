@@ -10,7 +10,7 @@ from typing import Any
 
 from sequester.vm import native, runs
 
-from . import channel, kernels, protocol, threads, training
+from . import channel, kernels, protocol, threads, training, transfers
 from .build import ROOT
 from .training import Case, Measured
 
@@ -98,9 +98,10 @@ def _micro(sizes: Sizes, say: Callable[[str], None]) -> dict[str, Any]:
         micro[name] = protocol.measure(name, sizes.elements, 31, times)
     say("micro threads")
     micro["threads"] = threads.measure(times, native.cpus(), batch=sizes.batch, n=sizes.elements)
-    say("micro aes, elements, channel, round")
+    say("micro aes, elements, ot, channel, round")
     micro["aes"] = kernels.aes(times)
     micro["elements"] = kernels.elements(times)
+    micro["ot"] = transfers.measure(times, max(1, sizes.elements >> 16))
     micro["channel"] = channel.measure(times, sizes.megabytes)
     wan_rounds = max(2, sizes.rounds // 40)
     micro["round"] = [
@@ -266,6 +267,10 @@ def _rest(micro: dict[str, Any]) -> str:
         rows.append((f"AES-128-CTR, {name}, one core", f"{rate} GB/s"))
     for name, ns in micro["elements"]["nanoseconds"].items():
         rows.append((f"{name}, one core", f"{ns} ns an element"))
+    for tree, m in micro["ot"]["millions_per_second"].items():
+        rows.append(
+            (f"correlated OTs over loopback, {tree}", f"{m['correlated']} million a second")
+        )
     for kind, m in micro["channel"].items():
         rate, cost = m["mb_per_second"], m["cpu_seconds_per_gb"]
         rows.append((f"{kind.upper()}, six directions together", f"{rate} MB/s"))
