@@ -134,7 +134,7 @@ def test_the_peak_is_foreseen(tmp_path: Path, net: str) -> None:
     from benchmarks import training
 
     case = training.Case(net, batch=64, batches=2)
-    inputs = training._inputs(case, tmp_path)
+    inputs, _ = training._inputs(case, tmp_path)
     bytecode, _, _ = training._compile(case, inputs, tmp_path)
     settings = runs.Settings("rep3", inputs=inputs, seed=0)
     runs.run(net, bytecode, tmp_path / "run", settings, lambda party, event: None)
