@@ -239,9 +239,10 @@ def _off(rows: list[dict[str, Any]]) -> str:
 def _products(micro: dict[str, Any]) -> str:
     peak = micro["gemm"]["peak_gmacs"]
     shapes = {**micro["gemm"]["shapes"], **micro["conv"]["shapes"]}
-    head = ("product", "inner length", "10^9 multiply-adds/s", "of the peak")
+    head = ("product", "inner length", "10^9 multiply-adds/s", "of the peak", "sum of two")
     table = _rows(head, (
-        (name, s["inner"], s["gmacs"], _percent(s["of_peak"])) for name, s in shapes.items()
+        (name, s["inner"], s["gmacs"], _percent(s["of_peak"]), _percent(s["both_of_peak"]))
+        for name, s in shapes.items()
     ))  # fmt: skip
     text = f"{peak} · 10^9 multiply-adds a second" if peak else "not measured here"
     return f"{table}\nPeak of a loop on registers alone: {text}.\n"
