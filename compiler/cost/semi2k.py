@@ -66,6 +66,9 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         case "and":
             t.both(planes)
             t.open(0, planes)
+        case "shuffle":
+            if args["len"]:
+                t.shuffle(args["len"])
         case "randbit":
             pass
         case "open" | "output":

@@ -1,8 +1,8 @@
 """What `semi2k` sends for bits: oblivious transfers of two parties, and what they carry.
 
 The counterpart of `runtime_c/protocols/semi2k_adder.c`, `semi2k_bits.c`, `semi2k_mul.c`,
-`semi2k_round.c` and `semi2k_select.c`. In each half of a task's blocks one party is the sender:
-party 0 in the first.
+`semi2k_round.c`, `semi2k_select.c` and `semi2k_shuffle.c`. In each half of a task's blocks one
+party is the sender: party 0 in the first.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from .rep3 import blocks
 
 DEPTH = 7  # SEMI2K_DEPTH
 TREES = -(-128 // DEPTH)  # bits that a choice costs
+BLOCK = 512  # SEMI2K_BLOCK
 _BLOCK = 8  # bytes of 64 bits
 _RUN = 8  # gates of a group, at most
 
@@ -89,6 +90,17 @@ def _sum(kind: str, bits: int, parties: int) -> Iterator[int]:
             if j >> level & 1 and (kind == "a2b" or last):
                 pairs += 2 if not zero and j >= 2 << level else 1
         yield pairs
+
+
+def network(n: int) -> tuple[int, tuple[int, ...]]:
+    """Rows, with those that fill up blocks, and depths of the trees of each layer of a shuffle."""
+    bits = (n - 1).bit_length()
+    if n <= BLOCK:
+        return n, (max(bits, 1),)
+    wide = 1 << (bits + 1) // 2
+    high = -(-n // wide)
+    depths = ((bits + 1) // 2, max((high - 1).bit_length(), 1))
+    return wide * high, (*depths, depths[0])
 
 
 class Transfers(Traffic):
@@ -178,6 +190,15 @@ class Transfers(Traffic):
         size = _BLOCK * TREES * bits * blocks(self.n) + answers * self.n
         self._all(size)
         self.rounds += 2
+
+    def shuffle(self, columns: int) -> None:
+        """Each party orders the rows, layer after layer, and tells the result."""
+        rows, depths = network(self.n)
+        size = self.n * columns * self.word
+        choices = _BLOCK * TREES * blocks(rows) * sum(depths)
+        messages = sum(rows * (4 * self.word * depth + columns * self.word) for depth in depths)
+        self._all(size + choices + messages)
+        self.rounds += 2 + self.online * len(depths)
 
     def _turns(self, planes: int, words: int) -> None:
         """Each party multiplies its bits by words of all others, one after another."""

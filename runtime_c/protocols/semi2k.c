@@ -83,6 +83,8 @@ static uint64_t semi2k_scratch(const seq_env *env, const seq_call *c) {
     case SEQ_OP_B2A:
         return (uint64_t)((60 + 24 * parties) * (double)a[SEQ_ARG_B2A_p] *
                           (double)a[SEQ_ARG_B2A_n]);
+    case SEQ_OP_SHUFFLE:
+        return semi2k_shuffle_scratch(env, c);
     case SEQ_OP_OPEN:
         return (uint64_t)((1 + parties) * word * (double)a[SEQ_ARG_OPEN_n]);
     default:
@@ -167,6 +169,7 @@ const seq_protocol protocol_semi2k = {
             START(AND) = semi2k_start_and,
             START(OPEN) = masked_start_open,
             START(OPENB) = masked_start_open,
+            START(SHUFFLE) = semi2k_start_shuffle,
             START(RANDBIT) = masked_start_randbit,
             START(INPUT) = masked_start_input,
             START(OUTPUT) = masked_start_open,

@@ -21,6 +21,7 @@ enum {
     SEMI2K_SECRET,            /* of the run: the secret key of encryptions */
     SEMI2K_REQUEST = 0x100,   /* + party that encrypts */
     SEMI2K_REPLY = 0x200,     /* + 4 * party that asked; four streams */
+    SEMI2K_ROOT = 0x300,      /* + 4 * hop + layer: roots of a shuffle's trees */
     SEMI2K_TRANSFER = 0x1000, /* and above: oblivious transfer and what uses it */
     SEMI2K_FORM = 0x20000,    /* masks of an addition's forms, */
     SEMI2K_GATE = 0x80000,    /* + 1024 level + gate: and of its gates */
@@ -28,12 +29,13 @@ enum {
 };
 /* Streams of transfers, by purpose. */
 enum {
-    SEMI2K_WRAP,            /* whether r is negative, of a rounding */
-    SEMI2K_BIT,             /* masks of bits, to be numbers */
-    SEMI2K_BOTH,            /* masks of bits, for `and` */
-    SEMI2K_LEAF = 0x10000,  /* + 4 block + bit: bits of B */
-    SEMI2K_GROUP = 0x20000, /* + number: masks of gates' operands */
-    SEMI2K_FACTOR = 0x40000 /* + bit: of masks, for products */
+    SEMI2K_WRAP,             /* whether r is negative, of a rounding */
+    SEMI2K_BIT,              /* masks of bits, to be numbers */
+    SEMI2K_BOTH,             /* masks of bits, for `and` */
+    SEMI2K_LEAF = 0x10000,   /* + 4 block + bit: bits of B */
+    SEMI2K_GROUP = 0x20000,  /* + number: masks of gates' operands */
+    SEMI2K_FACTOR = 0x40000, /* + bit: of masks, for products */
+    SEMI2K_SEED = 0x80000    /* + 32 layer + level: of a shuffle's order */
 };
 
 #define SEMI2K_FRAME ((uint64_t)1 << 30) /* bytes of a message, at most */
@@ -154,12 +156,57 @@ unsigned semi2k_many_rounds(const seq_vm *vm);
 /* Of b2a and selections (semi2k_select.c). */
 unsigned semi2k_bit_rounds(const seq_vm *vm);
 
+/* ---- shuffles: orders in layers, and punctured trees (semi2k_trees.c) ---- */
+
+#define SEMI2K_ROWS (1 << 20)
+#define SEMI2K_BLOCK 512     /* rows that one block orders; more take three layers */
+#define SEMI2K_TREE_DEPTH 10 /* at most, with SEMI2K_ROWS rows */
+
+/* Rows are cut into blocks: row i of block b is row b * apart + i * step. */
+typedef struct {
+    size_t blocks, size, apart, step;
+    unsigned depth; /* of a tree with a leaf for each row of a block */
+} semi2k_layer;
+
+typedef struct {
+    size_t rows, words; /* with those that fill up blocks; blocks of 64 */
+    unsigned layers;    /* 1 or 3 */
+    semi2k_layer layer[3];
+} semi2k_network;
+
+void semi2k_network_of(semi2k_network *x, size_t n);
+/* An order of n rows, row p of the result being row order[p], as layers of orders within blocks:
+ * layer[l][b * size + i] is the row within block b that its row i takes. order has room for the
+ * network's rows, and is filled up; scratch five times that. Takes addresses from the order. */
+void semi2k_route(const semi2k_network *x, uint32_t *order, size_t n, uint32_t *scratch,
+                  uint32_t *const layer[3]);
+/* What to choose on a level of the trees of a layer: the sides that the holes are not on. */
+void semi2k_order_choices(const semi2k_network *x, unsigned layer, const uint32_t *order,
+                          unsigned level, uint64_t *plane);
+
+/* A block of a layer at who holds rows of `len` words: message = rows - a and rows = b, where a and
+ * b are sums over the block's trees of what leaf i and tree i give. sums: by level and tree (of
+ * `trees` in all), four words: of all nodes that are left, and right. key: the public permutation.
+ * No branch and no address depends on a secret. */
+void semi2k_hold_block(const semi2k_layer *l, size_t block, const prg_key *key,
+                       const uint64_t *roots, size_t trees, uint64_t *sums, size_t len,
+                       uint64_t *rows, uint64_t *message);
+/* At who orders, given the sums under pads (two words for each level and tree, `pads_apart` between
+ * levels) of the sides chosen: rows += a and out -= b, but for what the holes would give, which
+ * cancels in out + rows in the new order. Takes addresses from the order. */
+void semi2k_take_block(const semi2k_layer *l, size_t block, const prg_key *key,
+                       const uint32_t *order, size_t trees, const uint64_t *sums,
+                       const uint64_t *pads, size_t pads_apart, size_t len, uint64_t *rows,
+                       uint64_t *out);
+
 /* ---- starts ---- */
 
 void semi2k_start_select(seq_vm *vm, const seq_call *call); /* and select_keep, select_kept */
 void semi2k_start_b2a(seq_vm *vm, const seq_call *call);
 void semi2k_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
 void semi2k_start_and(seq_vm *vm, const seq_call *call);
+void semi2k_start_shuffle(seq_vm *vm, const seq_call *call);
+uint64_t semi2k_shuffle_scratch(const seq_env *env, const seq_call *call); /* bytes, about */
 
 /* Products of masked values; their summands are rounded by a sub-machine. */
 void semi2k_start_mul(seq_vm *vm, const seq_call *call);

@@ -17,12 +17,17 @@ Build = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
-    """build(name, *patterns, defines=()): an executable from sources below runtime_c."""
+    """build(name, *patterns, defines=(), kernels=...): an executable from sources in runtime_c."""
     folder = tmp_path_factory.mktemp("rep3")
 
-    def run(name: str, *patterns: str, defines: tuple[str, ...] = ()) -> Path:
+    def run(
+        name: str,
+        *patterns: str,
+        defines: tuple[str, ...] = (),
+        kernels: tuple[str, ...] = KERNELS,
+    ) -> Path:
         out = folder / name
-        sources = [str(f) for p in (*patterns, *KERNELS) for f in sorted(RUNTIME.glob(p))]
+        sources = [str(f) for p in (*patterns, *kernels) for f in sorted(RUNTIME.glob(p))]
         command = ["gcc", *FLAGS, *(f"-D{d}" for d in defines), *sources, "-o", str(out)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr

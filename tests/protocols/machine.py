@@ -33,7 +33,6 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "semi2k": (2, 3, 5),
     "shamir-mal": (3, 4, 5),
 }
-WITHOUT_SHUFFLE = {"semi2k"}
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
     "rep3": (64, 128),
@@ -178,7 +177,7 @@ HANDSHAKE = 3  # messages
 
 
 def every_instruction(value: int, ring: int, *, opens: bool = True, parties: int = 3) -> Script:
-    """All inputs are `value`; without shuffles for two parties."""
+    """All inputs are `value`."""
     s = Script(ring, owners=min(parties, 3))
     same = np.full(ALIKE, value, dtype=object)
     x, y = s.secret(same), s.secret(same)
@@ -196,9 +195,8 @@ def every_instruction(value: int, ring: int, *, opens: bool = True, parties: int
     s.start(f"select d={d} b={b} a={x} n={ALIKE}")
     s.start(f"select_keep d={d} k={k} b={b} a={x} n={ALIKE}")
     s.start(f"select_kept d={d} k={k} b={b} a={y} n={ALIKE}")
-    if parties > 2:
-        s.code.append(f"cfill d={c} imm=7 n=1")
-        s.start(f"shuffle d={d} a={x} order={c} n={ALIKE} len=1")
+    s.code.append(f"cfill d={c} imm=7 n=1")
+    s.start(f"shuffle d={d} a={x} order={c} n={ALIKE} len=1")
     if opens:
         s.start(f"openb d={c} a={b} p=32 n={ALIKE}")
         s.start(f"open d={c} a={x} n={ALIKE}")

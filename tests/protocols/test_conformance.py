@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ..vm.runner import build as build_runner
-from .machine import FIELD, PARTIES, RINGS, WITHOUT_SHUFFLE, Script, Words, room, signed
+from .machine import FIELD, PARTIES, RINGS, Script, Words, room, signed
 
 # (protocol, parties, ring)
 SETTINGS = [(p, n, r) for p, counts in PARTIES.items() for n in counts for r in RINGS[p]]
@@ -243,8 +243,7 @@ def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) ->
     protocol, parties, ring = setting
     case = Case(ring, n, 2 if parties == 2 else 3)
     for part in parts:
-        if part is not Case.shuffles or protocol not in WITHOUT_SHUFFLE:
-            part(case)
+        part(case)
     done = case.script.run(runner, folder, protocol, parties)
     for what, out, check in case.checks:
         assert len(done.outputs[out]), what

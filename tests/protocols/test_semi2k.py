@@ -1,14 +1,18 @@
-"""semi2k: what travels looks random, whatever the inputs are."""
+"""semi2k: what travels looks random, whatever the inputs are; shuffles of many rows."""
 
 from __future__ import annotations
 
 import math
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from .machine import every_instruction, view
+from sequester.compiler.cost.transfers import network
+
+from .conftest import Build
+from .machine import Script, every_instruction, view
 from .test_conformance import Case, conform
 from .test_dealer import runner
 
@@ -34,3 +38,37 @@ def test_messages_look_random(value: int, runner: Path, tmp_path: Path) -> None:
 def test_ten_parties(runner: Path, tmp_path: Path) -> None:
     """The most there are; only what is quick."""
     conform(("semi2k", 10, 64), 65, runner, tmp_path, [Case.bits])
+
+
+@pytest.mark.parametrize("parties", [2, 3])
+def test_shuffle_in_three_layers(parties: int, runner: Path, tmp_path: Path) -> None:
+    conform(("semi2k", parties, 64), 2050, runner, tmp_path, [Case.shuffles])
+
+
+SHAPES = [(1, 1), (2, 3), (3, 1), (64, 5), (512, 2), (513, 3), (1000, 1), (1025, 600)]
+
+
+def test_orders_in_layers(build: Build) -> None:
+    """Layers make the order drawn, and shares of rows in it; depths are the cost rule's."""
+    sources = ("tests/semi2k_order.c", "protocols/semi2k_trees.c")
+    program = build("semi2k_order", *sources, kernels=("prg/*.c", "cpu.c", "error.c"))
+    for rows, length in SHAPES:
+        done = subprocess.run(
+            [program, str(rows), str(length)], capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        assert int(done.stdout) == max(network(rows)[1])
+
+
+def test_too_many_rows(runner: Path, tmp_path: Path) -> None:
+    script = Script(64, owners=2)
+    n = (1 << 20) + 1
+    a, d, order = script.reg("s", n), script.reg("s", n), script.reg("c", 1)
+    script.code += [f"sfill d={a} imm=7 n={n}", f"cfill d={order} imm=1 n=1"]
+    script.start(f"shuffle d={d} a={a} order={order} n={n} len=1")
+    path, *options = script.write(tmp_path)
+    done = subprocess.run(
+        [runner, path, "semi2k", "2", *options], capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "shuffles at most 1048576 rows" in done.stderr
