@@ -89,19 +89,10 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         case "and":
             t.deal(8 * blocks(t.n) * planes)
             t.open(0, planes)
-        case "randbit":
-            pass
-        case "open" | "output":
-            t.open(t.word, to=args.get("party"))
-        case "openb" | "outputb":
-            t.open(0, planes, to=args.get("party"))
-        case "input":
-            t.broadcast(args["party"], t.n * t.word)
-            t.rounds += 1
         case "shuffle":
             if not args["len"]:
                 return t.cost()
             _shuffle(t, t.n, args["len"])
         case _:
-            raise ValueError(f"dealer does not offer the instruction {name!r}")
+            t.same("dealer", name, args)
     return t.cost()

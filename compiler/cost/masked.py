@@ -5,7 +5,8 @@ The counterpart of `runtime_c/protocols/masked*.c`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from . import Cost, Setting
 from .rep3 import blocks
@@ -70,6 +71,24 @@ class Traffic:
         for j in range(self.online):
             if j != sender:
                 self.sent[sender][j] += size
+
+    def same(self, protocol: str, name: str, args: Mapping[str, Any]) -> None:
+        """Instructions that cost the same in all protocols of masked values.
+
+        Raises ValueError for any other one.
+        """
+        match name:
+            case "randbit":
+                pass
+            case "open" | "output":
+                self.open(self.word, to=args.get("party"))
+            case "openb" | "outputb":
+                self.open(0, args["p"], to=args.get("party"))
+            case "input":
+                self.broadcast(args["party"], self.n * self.word)
+                self.rounds += 1
+            case _:
+                raise ValueError(f"{protocol} does not offer the instruction {name!r}")
 
     def cost(self) -> Cost:
         return Cost(self.rounds if self.n else 0, tuple(tuple(row) for row in self.sent))

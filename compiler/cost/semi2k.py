@@ -69,15 +69,6 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         case "shuffle":
             if args["len"]:
                 t.shuffle(args["len"])
-        case "randbit":
-            pass
-        case "open" | "output":
-            t.open(t.word, to=args.get("party"))
-        case "openb" | "outputb":
-            t.open(0, planes, to=args.get("party"))
-        case "input":
-            t.broadcast(args["party"], t.n * t.word)
-            t.rounds += 1
         case _:
-            raise ValueError(f"semi2k does not offer the instruction {name!r}")
+            t.same("semi2k", name, args)
     return t.cost()
