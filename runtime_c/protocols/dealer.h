@@ -90,8 +90,7 @@ void dealer_start_mul(seq_vm *vm, const seq_call *call);
 void dealer_start_bilinear(seq_vm *vm, const seq_call *call);
 /* trunc; as a sub-machine also: a.c[1] == NULL: c[0] is my summand (the dealer: the masks'). */
 void dealer_start_trunc(seq_vm *vm, const seq_call *call);
-void dealer_start_select(seq_vm *vm, const seq_call *call); /* and select_keep, select_kept */
-void dealer_start_b2a(seq_vm *vm, const seq_call *call);
+void dealer_start_choice(seq_vm *vm, const seq_call *call);  /* select*, b2a */
 void dealer_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
 void dealer_start_and(seq_vm *vm, const seq_call *call);
 void dealer_start_shuffle(seq_vm *vm, const seq_call *call);

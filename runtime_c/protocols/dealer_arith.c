@@ -379,165 +379,94 @@ void dealer_start_bilinear(seq_vm *vm, const seq_call *call) {
         task_create(vm, call, 0, 0, b.size, bilinear_step, 0);
 }
 
-/* ---- select and b2a: (d + (1 - 2d) m)(D + M) for a bit d ^ m ---- */
+/* ---- select and b2a ---- */
 
 typedef struct {
     dealer_deal x;
     masked_part part;
-    size_t planes, n;     /* b2a; elements of the whole vector */
-    seq_reg b, a, d, k;   /* a.c[0] NULL: no select; k.c[0] NULL: nothing is kept */
-    int kept;             /* k is read */
-    void *sum, *bit, *t1; /* the opening's value; my part of m; a plane's d */
+    masked_choice c;
+    void *sum, *bit, *t1, *t2; /* the opening's value; my part of m; scratch */
     masked_opening opening;
 } bit_state;
 
-static const uint64_t *plane_at(const bit_state *s, const seq_reg *b, unsigned component,
-                                size_t plane) {
-    return (const uint64_t *)b->c[component] + plane * bits_plane_words(s->n) + s->part.first / 64;
-}
-
-static void as_words(const seq_task *t, const bit_state *s, void *out, const uint64_t *plane) {
-    t->env->bits->unslice(out, 8 * (unsigned)t->env->ring->word, plane, s->part.words,
-                          s->part.count, 0, 1);
-}
-
-/* What select_keep keeps: the mask of the bit, as a number. */
-static void keep(const seq_task *t, const bit_state *s, const void *bit) {
-    const size_t bytes = s->part.count * t->env->ring->word;
-    memset(masked_at(t->env, s->k.c[0], s->part.first), 0, bytes);
-    memcpy(masked_at(t->env, s->k.c[1], s->part.first), bit, bytes);
-}
-
 static int bit_deal(seq_task *t, bit_state *s) {
-    const ring_ops *ring = t->env->ring;
+    const seq_env *env = t->env;
+    const masked_choice *c = &s->c;
     const size_t n = s->part.count;
-    for (size_t p = 0; p < s->planes; p++) {
-        const size_t first = p * s->n + s->part.first;
-        if (s->kept) {
-            memcpy(s->bit, masked_at(t->env, s->k.c[1], first), n * ring->word);
+    for (size_t p = 0; p < c->planes; p++) {
+        const size_t first = p * c->n + s->part.first;
+        if (c->kept) {
+            memcpy(s->bit, masked_at(env, c->k.c[1], first), n * env->ring->word);
         } else {
-            as_words(t, s, s->bit, plane_at(s, &s->b, 1, p));
+            env->bits->unslice(s->bit, 8 * (unsigned)env->ring->word,
+                               masked_choice_plane(c, 1, p, t->begin), s->part.words, n, 0, 1);
             dealer_give(&s->x, MASKED_WORD, DEALER_BIT, first, s->bit, n);
-            if (s->k.c[0])
-                keep(t, s, s->bit);
+            if (c->k.c[0])
+                masked_choice_keep(env, c, s->part, s->bit);
         }
-        if (s->a.c[0]) {
-            ring->mul(s->t1, s->bit, masked_at(t->env, s->a.c[1], first), n);
+        if (c->a.c[0]) {
+            env->ring->mul(s->t1, s->bit, masked_at(env, c->a.c[1], first), n);
             dealer_give(&s->x, MASKED_WORD, DEALER_CHOSEN, first, s->t1, n);
         }
-        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first,
-                    masked_at(t->env, s->d.c[1], first), n);
+        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, masked_at(env, c->d.c[1], first),
+                    n);
     }
     return TASK_DONE;
 }
 
 /* My summand of plane p, and my part of the result's mask. */
 static void bit_summand(seq_task *t, bit_state *s, size_t p) {
-    const ring_ops *ring = t->env->ring;
-    const size_t n = s->part.count, first = p * s->n + s->part.first;
-    void *sum = masked_at(t->env, s->sum, p * n), *mask = masked_at(t->env, s->d.c[1], first);
-    const int select = s->a.c[0] != NULL;
-    if (s->kept)
-        memcpy(s->bit, masked_at(t->env, s->k.c[1], first), n * ring->word);
+    const seq_env *env = t->env;
+    const masked_choice *c = &s->c;
+    const size_t n = s->part.count, first = p * c->n + s->part.first;
+    void *sum = masked_at(env, s->sum, p * n);
+    if (c->kept)
+        memcpy(s->bit, masked_at(env, c->k.c[1], first), n * env->ring->word);
     else
         dealer_get(&s->x, MASKED_WORD, DEALER_BIT, first, s->bit, n);
-    if (s->k.c[0] && !s->kept)
-        keep(t, s, s->bit);
-    if (select) {
+    if (c->k.c[0] && !c->kept)
+        masked_choice_keep(env, c, s->part, s->bit);
+    if (c->a.c[0])
         dealer_get(&s->x, MASKED_WORD, DEALER_CHOSEN, first, sum, n);
-        ring->muladd(sum, s->bit, masked_at(t->env, s->a.c[0], first), n);
-    } else {
-        memcpy(sum, s->bit, n * ring->word);
-    }
-    as_words(t, s, s->t1, plane_at(s, &s->b, 0, p));
-    ring->muli(s->bit, s->t1, -2, n);
-    ring->addi(s->bit, s->bit, 1, n);
-    ring->mul(sum, sum, s->bit, n);
-    if (select)
-        ring->muladd(sum, s->t1, masked_at(t->env, s->a.c[1], first), n);
-    if (select && t->env->me == 0)
-        ring->muladd(sum, s->t1, masked_at(t->env, s->a.c[0], first), n);
-    else if (t->env->me == 0)
-        ring->add(sum, sum, s->t1, n);
-    masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, mask, n);
-    ring->sub(sum, sum, mask, n);
+    masked_choice_summand(&s->x.keys, c, s->part, p, s->bit, sum, s->t1, s->t2);
 }
 
-/* The operands are set when step 0 begins. */
-static int bit_step(seq_task *t, size_t n, size_t planes) {
-    bit_state *s = t->state;
+static int bit_begin(seq_task *t, bit_state *s) {
     const size_t word = t->env->ring->word;
-    if (t->step_no == 0) {
-        s->n = n;
-        s->planes = planes;
-        s->part = masked_elements(t, n);
-        const size_t all = planes * s->part.count;
-        s->sum = task_scratch(t, all * word + 64);
-        s->bit = task_scratch(t, s->part.count * word + 64);
-        s->t1 = task_scratch(t, s->part.count * word + 64);
-        if (!s->sum || !s->bit || !s->t1)
-            return TASK_ERROR;
-        if (dealer_begin(&s->x, t, all * word * (!s->kept + (s->a.c[0] != NULL))))
-            return TASK_ERROR;
-        return masked_dealer(t) ? bit_deal(t, s) : TASK_WAIT;
-    }
+    masked_choice_of(&t->call, &s->c);
+    s->c.mask = DEALER_MASK;
+    s->part = masked_elements(t, s->c.n);
+    const size_t all = s->c.planes * s->part.count, one = s->part.count * word + 64;
+    s->sum = task_scratch(t, all * word + 64);
+    s->bit = task_scratch(t, one);
+    s->t1 = task_scratch(t, one);
+    s->t2 = task_scratch(t, one);
+    if (!s->sum || !s->bit || !s->t1 || !s->t2 ||
+        dealer_begin(&s->x, t, all * word * (!s->c.kept + (s->c.a.c[0] != NULL))))
+        return TASK_ERROR;
+    return masked_dealer(t) ? bit_deal(t, s) : TASK_WAIT;
+}
+
+static int bit_step(seq_task *t) {
+    bit_state *s = t->state;
+    if (t->step_no == 0)
+        return bit_begin(t, s);
     if (t->step_no == 1) {
         if (dealer_take(&s->x))
             return TASK_ERROR;
-        for (size_t p = 0; p < s->planes; p++)
+        for (size_t p = 0; p < s->c.planes; p++)
             bit_summand(t, s, p);
         s->opening = (masked_opening){.kind = MASKED_WORD,
                                       .to = MASKED_ONLINE,
-                                      .n = s->planes * s->part.count,
+                                      .n = s->c.planes * s->part.count,
                                       .value = s->sum};
     }
     const int status = masked_open(t, &s->opening);
-    for (size_t p = 0; status == TASK_DONE && p < s->planes; p++)
-        memcpy(masked_at(t->env, s->d.c[0], p * n + s->part.first),
-               masked_at(t->env, s->sum, p * s->part.count), s->part.count * word);
+    if (status == TASK_DONE)
+        masked_choice_store(t->env, &s->c, s->part, s->sum);
     return status;
 }
 
-/* select_keep and select_kept have their operands at the same places. */
-_Static_assert((int)SEQ_ARG_SELECT_KEEP_k == (int)SEQ_ARG_SELECT_KEPT_k &&
-                   (int)SEQ_ARG_SELECT_KEEP_n == (int)SEQ_ARG_SELECT_KEPT_n,
-               "operands of select_keep and select_kept");
-
-static int select_step(seq_task *t) {
-    bit_state *s = t->state;
-    const seq_reg *reg = t->call.reg;
-    if (t->call.op == SEQ_OP_SELECT) {
-        s->b = reg[SEQ_ARG_SELECT_b];
-        s->a = reg[SEQ_ARG_SELECT_a];
-        s->d = reg[SEQ_ARG_SELECT_d];
-        return bit_step(t, (size_t)t->call.arg[SEQ_ARG_SELECT_n], 1);
-    }
-    s->b = reg[SEQ_ARG_SELECT_KEPT_b];
-    s->a = reg[SEQ_ARG_SELECT_KEPT_a];
-    s->d = reg[SEQ_ARG_SELECT_KEPT_d];
-    s->k = reg[SEQ_ARG_SELECT_KEPT_k];
-    s->kept = t->call.op == SEQ_OP_SELECT_KEPT;
-    return bit_step(t, (size_t)t->call.arg[SEQ_ARG_SELECT_KEPT_n], 1);
-}
-
-void dealer_start_select(seq_vm *vm, const seq_call *call) {
-    const unsigned n = call->op == SEQ_OP_SELECT ? SEQ_ARG_SELECT_n : SEQ_ARG_SELECT_KEPT_n;
-    masked_start(vm, call, (size_t)call->arg[n], masked_rounds(vm), select_step, sizeof(bit_state));
-}
-
-static int b2a_step(seq_task *t) {
-    bit_state *s = t->state;
-    s->b = t->call.reg[SEQ_ARG_B2A_a];
-    s->d = t->call.reg[SEQ_ARG_B2A_d];
-    return bit_step(t, (size_t)t->call.arg[SEQ_ARG_B2A_n], (size_t)t->call.arg[SEQ_ARG_B2A_p]);
-}
-
-void dealer_start_b2a(seq_vm *vm, const seq_call *call) {
-    const size_t p = (size_t)call->arg[SEQ_ARG_B2A_p];
-    const size_t n = p ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
-    if (p && n > MASKED_MAX_ELEMENTS / p)
-        (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "dealer converts at most %zu bits at once",
-                      MASKED_MAX_ELEMENTS);
-    else
-        masked_start(vm, call, n, masked_rounds(vm), b2a_step, sizeof(bit_state));
+void dealer_start_choice(seq_vm *vm, const seq_call *call) {
+    masked_start_choice(vm, call, masked_rounds(vm), bit_step, sizeof(bit_state));
 }

@@ -10,17 +10,6 @@ typedef struct {
     size_t plane; /* words in a plane of the result */
 } compare_state;
 
-_Static_assert(SEQ_ARG_LTZ_a == (int)SEQ_ARG_EQZ_a && SEQ_ARG_LTZ_a == (int)SEQ_ARG_A2B_a &&
-                   SEQ_ARG_LTZ_d == (int)SEQ_ARG_EQZ_d && SEQ_ARG_LTZ_d == (int)SEQ_ARG_A2B_d &&
-                   SEQ_ARG_LTZ_n == (int)SEQ_ARG_EQZ_n && SEQ_ARG_LTZ_n == (int)SEQ_ARG_A2B_n &&
-                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_EQZ_bits &&
-                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_A2B_bits,
-               "handled alike");
-
-static unsigned kind_of(unsigned op) {
-    return op == SEQ_OP_LTZ ? REP3_SIGN : op == SEQ_OP_EQZ ? REP3_ZERO_TEST : REP3_SUM;
-}
-
 static int compare_store(const seq_task *t, const compare_state *s) {
     const unsigned planes = s->adder.plan.kind == REP3_SUM ? s->adder.plan.bits : 1;
     const seq_reg *d = &t->call.reg[SEQ_ARG_LTZ_d];
@@ -39,7 +28,8 @@ static int compare_begin(seq_task *t, compare_state *s) {
     const masked_part part = masked_elements(t, n);
     const unsigned online = !masked_dealer(t);
     const void *x = masked_at(t->env, t->call.reg[SEQ_ARG_LTZ_a].c[online ? 0 : 1], part.first);
-    rep3_plan_make(&s->adder.plan, kind_of(t->call.op), (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
+    rep3_plan_make(&s->adder.plan, masked_addition(t->call.op),
+                   (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
     s->adder.first = t->begin;
     s->adder.words = part.words;
     s->plane = bits_plane_words(n);
@@ -74,7 +64,7 @@ static int compare_step(seq_task *t) {
 
 void dealer_start_compare(seq_vm *vm, const seq_call *call) {
     const unsigned openings =
-        dealer_adder_openings(kind_of(call->op), (unsigned)call->arg[SEQ_ARG_LTZ_bits]);
+        dealer_adder_openings(masked_addition(call->op), (unsigned)call->arg[SEQ_ARG_LTZ_bits]);
     masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n], openings * masked_rounds(vm),
                  compare_step, sizeof(compare_state));
 }

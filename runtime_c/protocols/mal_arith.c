@@ -701,24 +701,17 @@ void mal_account(seq_vm *vm, const seq_call *c) {
 uint64_t mal_product_scratch(const seq_call *c) {
     const int64_t *a = c->arg;
     enum { FRESH = 24, ROUNDED = 330 }; /* bytes an element */
+    if (bilinear_is(c->op)) {
+        bilinear b;
+        bilinear_of(c, &b);
+        return 8 * bilinear_sum_size(&b) + b.size * (FRESH + (shift_of(c, &b) ? ROUNDED : 0));
+    }
     switch (c->op) {
     case SEQ_OP_MUL:
     case SEQ_OP_MUL_ADD:
         return (uint64_t)a[SEQ_ARG_MUL_n] * (FRESH + (a[SEQ_ARG_MUL_m] ? ROUNDED : 0));
     case SEQ_OP_TRUNC:
         return (uint64_t)a[SEQ_ARG_TRUNC_n] * (FRESH + ROUNDED);
-    case SEQ_OP_MATMUL:
-    case SEQ_OP_MATMUL_ADD:
-    case SEQ_OP_CONV2D:
-    case SEQ_OP_CONV2D_ADD:
-    case SEQ_OP_CONV2D_DX:
-    case SEQ_OP_CONV2D_DX_ADD:
-    case SEQ_OP_CONV2D_DW:
-    case SEQ_OP_CONV2D_DW_ADD: {
-        bilinear b;
-        bilinear_of(c, &b);
-        return 8 * bilinear_sum_size(&b) + b.size * (FRESH + (shift_of(c, &b) ? ROUNDED : 0));
-    }
     case SEQ_OP_OPEN:
         return (uint64_t)a[SEQ_ARG_OPEN_n] * 48;
     default: /* inputs, outputs and single bits: small beside their registers */

@@ -141,6 +141,39 @@ void *masked_at(const seq_env *env, void *reg, size_t first);
 void masked_gate(const seq_task *t, uint64_t *d, const uint64_t *x, const uint64_t *x_mask,
                  const uint64_t *y, const uint64_t *y_mask, size_t words);
 
+/* ---- bits (masked_bits.c) ---- */
+
+/* The kind of addition on bits that ltz, eqz or a2b is (rep3.h); their operands are at the same
+ * places. */
+unsigned masked_addition(unsigned op);
+
+/* What select, select_keep, select_kept and b2a ask for: b x of bits b and words x, or (b2a) one,
+ * plane by plane. */
+typedef struct {
+    seq_reg b, a, d, k; /* a.c[0] NULL: no x; k.c[0] NULL: nothing is kept */
+    int kept;           /* k is read */
+    size_t n, planes;   /* elements of the whole vector */
+    uint32_t mask;      /* purpose of the results' masks: the protocol's to set */
+} masked_choice;
+
+void masked_choice_of(const seq_call *call, masked_choice *c);
+/* masked_start for one of these instructions. */
+void masked_start_choice(seq_vm *vm, const seq_call *call, unsigned rounds, task_step step,
+                         size_t state_bytes);
+/* A plane of the bits, from a block on. */
+const uint64_t *masked_choice_plane(const masked_choice *c, unsigned component, size_t plane,
+                                    size_t block);
+/* What select_keep keeps: the part of the bits' masks, as numbers. */
+void masked_choice_keep(const seq_env *env, const masked_choice *c, masked_part part,
+                        const void *bit);
+/* Plane p of a task's elements: with bit = my part of m, and (if there is an x) sum = my part of
+ * m M, sum becomes my summand of (d + (1 - 2d) m)(D + M) less a fresh mask, which goes to d. t1 and
+ * t2: as long. */
+void masked_choice_summand(const masked_keys *keys, const masked_choice *c, masked_part part,
+                           size_t p, const void *bit, void *sum, void *t1, void *t2);
+/* The sums, plane after plane, when they were opened. */
+void masked_choice_store(const seq_env *env, const masked_choice *c, masked_part part, void *sum);
+
 /* ---- starts ---- */
 
 void masked_start_randbit(seq_vm *vm, const seq_call *call);

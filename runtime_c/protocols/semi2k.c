@@ -1,6 +1,7 @@
 /* semi2k: the protocol's constants and keys, and how summands become results. See semi2k.h. */
 
 #include "semi2k.h"
+#include "bilinear.h"
 
 #include <stdlib.h>
 
@@ -53,16 +54,9 @@ static void semi2k_teardown(void *state) {
 static uint64_t semi2k_scratch(const seq_env *env, const seq_call *c) {
     const int64_t *a = c->arg;
     const double word = (double)env->ring->word, parties = env->parties;
-    switch (c->op) {
-    case SEQ_OP_MATMUL:
-    case SEQ_OP_MATMUL_ADD:
-    case SEQ_OP_CONV2D:
-    case SEQ_OP_CONV2D_ADD:
-    case SEQ_OP_CONV2D_DX:
-    case SEQ_OP_CONV2D_DX_ADD:
-    case SEQ_OP_CONV2D_DW:
-    case SEQ_OP_CONV2D_DW_ADD:
+    if (bilinear_is(c->op))
         return semi2k_product_scratch(env, c);
+    switch (c->op) {
     case SEQ_OP_MUL:
     case SEQ_OP_MUL_ADD: /* messages, pads of 64 bits and choices */
         return (uint64_t)(2500 * (double)a[SEQ_ARG_MUL_n]);
@@ -162,10 +156,10 @@ const seq_protocol protocol_semi2k = {
             START(LTZ) = semi2k_start_compare,
             START(EQZ) = semi2k_start_compare,
             START(A2B) = semi2k_start_compare,
-            START(SELECT) = semi2k_start_select,
-            START(SELECT_KEEP) = semi2k_start_select,
-            START(SELECT_KEPT) = semi2k_start_select,
-            START(B2A) = semi2k_start_b2a,
+            START(SELECT) = semi2k_start_choice,
+            START(SELECT_KEEP) = semi2k_start_choice,
+            START(SELECT_KEPT) = semi2k_start_choice,
+            START(B2A) = semi2k_start_choice,
             START(AND) = semi2k_start_and,
             START(OPEN) = masked_start_open,
             START(OPENB) = masked_start_open,

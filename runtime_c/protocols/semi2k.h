@@ -201,8 +201,7 @@ void semi2k_take_block(const semi2k_layer *l, size_t block, const prg_key *key,
 
 /* ---- starts ---- */
 
-void semi2k_start_select(seq_vm *vm, const seq_call *call); /* and select_keep, select_kept */
-void semi2k_start_b2a(seq_vm *vm, const seq_call *call);
+void semi2k_start_choice(seq_vm *vm, const seq_call *call);  /* select*, b2a */
 void semi2k_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
 void semi2k_start_and(seq_vm *vm, const seq_call *call);
 void semi2k_start_shuffle(seq_vm *vm, const seq_call *call);

@@ -11,17 +11,6 @@ typedef struct {
     size_t plane; /* words in a plane of the result */
 } compare_state;
 
-_Static_assert(SEQ_ARG_LTZ_a == (int)SEQ_ARG_EQZ_a && SEQ_ARG_LTZ_a == (int)SEQ_ARG_A2B_a &&
-                   SEQ_ARG_LTZ_d == (int)SEQ_ARG_EQZ_d && SEQ_ARG_LTZ_d == (int)SEQ_ARG_A2B_d &&
-                   SEQ_ARG_LTZ_n == (int)SEQ_ARG_EQZ_n && SEQ_ARG_LTZ_n == (int)SEQ_ARG_A2B_n &&
-                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_EQZ_bits &&
-                   SEQ_ARG_LTZ_bits == (int)SEQ_ARG_A2B_bits,
-               "handled alike");
-
-static unsigned kind_of(unsigned op) {
-    return op == SEQ_OP_LTZ ? REP3_SIGN : op == SEQ_OP_EQZ ? REP3_ZERO_TEST : REP3_SUM;
-}
-
 static int compare_store(const seq_task *t, const compare_state *s) {
     const unsigned planes = s->adder.plan.kind == REP3_SUM ? s->adder.plan.bits : 1;
     const seq_reg *d = &t->call.reg[SEQ_ARG_LTZ_d];
@@ -60,7 +49,7 @@ static int compare_begin(seq_task *t, compare_state *s) {
     const masked_part part = masked_elements(t, n);
     semi2k_adder *a = &s->adder;
     uint8_t *out;
-    rep3_plan_make(&a->plan, kind_of(t->call.op), (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
+    rep3_plan_make(&a->plan, masked_addition(t->call.op), (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
     a->first = t->begin;
     a->words = part.words;
     a->keys = &s->keys;
@@ -107,7 +96,7 @@ void semi2k_start_compare(seq_vm *vm, const seq_call *call) {
         semi2k_many_compare(vm, call);
     else
         masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n],
-                     3 + semi2k_adder_levels(kind_of(call->op), bits) * masked_rounds(vm),
+                     3 + semi2k_adder_levels(masked_addition(call->op), bits) * masked_rounds(vm),
                      compare_step, sizeof(compare_state));
 }
 

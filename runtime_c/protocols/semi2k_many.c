@@ -213,13 +213,9 @@ static int sum_store(seq_task *t, const sum_state *s) {
     return TASK_DONE;
 }
 
-static unsigned kind_of(unsigned op) {
-    return op == SEQ_OP_LTZ ? REP3_SIGN : op == SEQ_OP_EQZ ? REP3_ZERO_TEST : REP3_SUM;
-}
-
 static int sum_begin(seq_task *t, sum_state *s) {
     const masked_part part = masked_elements(t, (size_t)t->call.arg[SEQ_ARG_LTZ_n]);
-    s->kind = kind_of(t->call.op);
+    s->kind = masked_addition(t->call.op);
     s->bits = (unsigned)t->call.arg[SEQ_ARG_LTZ_bits];
     s->n = part.count;
     s->words = part.words;
@@ -255,7 +251,7 @@ static unsigned sum_rounds(const seq_vm *vm, unsigned kind, unsigned bits) {
 void semi2k_many_compare(seq_vm *vm, const seq_call *call) {
     const unsigned bits = (unsigned)call->arg[SEQ_ARG_LTZ_bits];
     masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n],
-                 sum_rounds(vm, kind_of(call->op), bits), sum_step, sizeof(sum_state));
+                 sum_rounds(vm, masked_addition(call->op), bits), sum_step, sizeof(sum_state));
 }
 
 /* ---- rounding: the bits of x + rho from m on, rho a public coin (to nearest: 2^(m-1)) ---- */

@@ -10,10 +10,9 @@ typedef struct {
     semi2k_transfer transfer;
     masked_part part;
     semi2k_halves half;
-    size_t planes, n, blocks; /* b2a; elements and blocks of the whole vector */
-    size_t sends, takes;      /* elements of the halves */
-    seq_reg b, a, d, k;       /* a.c[0] NULL: no select; k.c[0] NULL: nothing is kept */
-    int kept;                 /* k is read */
+    masked_choice c;
+    size_t blocks;       /* of the whole vector */
+    size_t sends, takes; /* elements of the halves */
     uint64_t *sum, *bit; /* by plane: of the masks' product, then what is opened; my part of m */
     uint64_t *pad;       /* that I chose, by plane */
     uint64_t *sent[2], *t1, *t2;
@@ -25,22 +24,21 @@ typedef struct {
 } bit_state;
 
 static const uint64_t *plane_at(const bit_state *s, unsigned component, size_t plane, size_t at) {
-    return (const uint64_t *)s->b.c[component] + plane * bits_plane_words(s->n) +
-           s->part.first / 64 + at;
+    return masked_choice_plane(&s->c, component, plane, s->part.first / 64 + at);
 }
 
 /* Blocks of a plane that I choose for: with a selection all, for bits alone the half. */
 static size_t chosen_at(const bit_state *s) {
-    return s->a.c[0] ? 0 : s->half.take_at;
+    return s->c.a.c[0] ? 0 : s->half.take_at;
 }
 
 static size_t chosen(const bit_state *s, int mine) {
-    return s->a.c[0] ? s->part.words : mine ? s->half.take : s->half.send;
+    return s->c.a.c[0] ? s->part.words : mine ? s->half.take : s->half.send;
 }
 
 static size_t answer_bytes(const bit_state *s, int mine) {
-    const size_t bits = s->kept ? 0 : mine ? s->sends : s->takes;
-    return 8 * s->planes * (bits + (s->a.c[0] ? s->part.count : 0));
+    const size_t bits = s->c.kept ? 0 : mine ? s->sends : s->takes;
+    return 8 * s->c.planes * (bits + (s->c.a.c[0] ? s->part.count : 0));
 }
 
 static size_t address(const seq_task *t, const bit_state *s, size_t p, size_t at) {
@@ -50,9 +48,9 @@ static size_t address(const seq_task *t, const bit_state *s, size_t p, size_t at
 /* sent: planes that are sent at once. */
 static int bit_alloc(seq_task *t, bit_state *s, size_t sent) {
     const size_t plane = s->part.words * 512 + 64;
-    s->sum = task_scratch(t, s->planes * plane);
-    s->bit = task_scratch(t, s->planes * plane);
-    s->pad = task_scratch(t, 2 * s->planes * plane);
+    s->sum = task_scratch(t, s->c.planes * plane);
+    s->bit = task_scratch(t, s->c.planes * plane);
+    s->pad = task_scratch(t, 2 * s->c.planes * plane);
     s->sent[0] = task_scratch(t, 2 * sent * plane);
     s->sent[1] = task_scratch(t, 2 * sent * plane);
     s->t1 = task_scratch(t, plane);
@@ -71,9 +69,9 @@ static int choose(seq_task *t, bit_state *s) {
     const size_t each = ot_choice_bytes(stream->seeds, words);
     const size_t theirs = ot_choice_bytes(stream->seeds, chosen(s, 0));
     uint8_t *out;
-    if (semi2k_swap(t, s->transfer.peer, s->planes * each, s->planes * theirs, &out))
+    if (semi2k_swap(t, s->transfer.peer, s->c.planes * each, s->c.planes * theirs, &out))
         return TASK_ERROR;
-    for (size_t p = 0; p < s->planes; p++)
+    for (size_t p = 0; p < s->c.planes; p++)
         ot_receive_pads(stream, SEMI2K_BIT, address(t, s, p, at), plane_at(s, 1, p, at), words,
                         out + p * each, s->pad + p * words * 128);
     return TASK_WAIT;
@@ -89,7 +87,7 @@ static void own_bits(const seq_task *t, const bit_state *s, size_t p) {
 
 /* m = m_s + m_r (1 - 2 m_s): my part where I send, and what I send. */
 static uint8_t *answer_bit(const seq_task *t, bit_state *s, size_t p, uint8_t *out) {
-    const size_t at = 64 * s->half.send_at, lane = s->a.c[0] ? 2 * at : 0;
+    const size_t at = 64 * s->half.send_at, lane = s->c.a.c[0] ? 2 * at : 0;
     uint64_t *part = s->bit + p * s->part.count + at;
     semi2k_send_lane(s->sent[0] + lane, s->sent[1] + lane, 1, s->t2 + at, (uint64_t *)out, part,
                      s->sends);
@@ -100,7 +98,7 @@ static uint8_t *answer_bit(const seq_task *t, bit_state *s, size_t p, uint8_t *o
 /* m_i M_i + m_j (1 - 2 m_i) M_i: of both parties' masks. */
 static uint8_t *answer_chosen(const seq_task *t, bit_state *s, uint8_t *out) {
     const ring_ops *ring = t->env->ring;
-    const void *mask = masked_at(t->env, s->a.c[1], s->part.first);
+    const void *mask = masked_at(t->env, s->c.a.c[1], s->part.first);
     ring->mul(s->t2, s->t2, mask, s->part.count);
     semi2k_send_lane(s->sent[0], s->sent[1], 0, s->t2, (uint64_t *)out, s->sum, s->part.count);
     ring->muladd(s->sum, s->t1, mask, s->part.count);
@@ -109,18 +107,18 @@ static uint8_t *answer_chosen(const seq_task *t, bit_state *s, uint8_t *out) {
 
 static int answer(seq_task *t, bit_state *s) {
     const uint8_t *in = task_received(t, s->transfer.peer);
-    const size_t words = chosen(s, 0), at = s->a.c[0] ? 0 : s->half.send_at;
+    const size_t words = chosen(s, 0), at = s->c.a.c[0] ? 0 : s->half.send_at;
     const size_t each = ot_choice_bytes(s->transfer.send.seeds, words);
     uint8_t *out;
     if (semi2k_swap(t, s->transfer.peer, answer_bytes(s, 1), answer_bytes(s, 0), &out))
         return TASK_ERROR;
-    for (size_t p = 0; p < s->planes; p++) {
+    for (size_t p = 0; p < s->c.planes; p++) {
         ot_send_pads(&s->transfer.send, SEMI2K_BIT, address(t, s, p, at), in + p * each, words,
                      s->sent[0], s->sent[1]);
         own_bits(t, s, p);
-        if (!s->kept)
+        if (!s->c.kept)
             out = answer_bit(t, s, p, out);
-        if (s->a.c[0])
+        if (s->c.a.c[0])
             out = answer_chosen(t, s, out);
     }
     return TASK_WAIT;
@@ -131,12 +129,12 @@ static const uint8_t *take(const seq_task *t, bit_state *s, size_t p, const uint
     const size_t at = 64 * s->half.take_at;
     const uint64_t *pad = s->pad + p * chosen(s, 1) * 128;
     own_bits(t, s, p);
-    if (!s->kept) {
+    if (!s->c.kept) {
         semi2k_take_lane(pad + 128 * (s->half.take_at - chosen_at(s)), 1, s->t1 + at,
                          (const uint64_t *)in, s->bit + p * s->part.count + at, s->takes);
         in += s->takes * 8;
     }
-    if (s->a.c[0]) {
+    if (s->c.a.c[0]) {
         semi2k_take_lane(pad, 0, s->t1, (const uint64_t *)in, s->t2, s->part.count);
         t->env->ring->add(s->sum, s->sum, s->t2, s->part.count);
         in += s->part.count * 8;
@@ -144,13 +142,12 @@ static const uint8_t *take(const seq_task *t, bit_state *s, size_t p, const uint
     return in;
 }
 
-/* ---- more parties: with v = (m_0 ^ ... ^ m_(k-1)) X in summands, party k's turn makes it v + m_k
- * (X
- * - 2v); X is M (lane 0) and one (lane 1) ---- */
+/* ---- more parties: with v = (m_0 ^ ... ^ m_(k-1)) X in summands, party k's turn makes it
+ * v + m_k (X - 2v); X is M (lane 0) and one (lane 1) ---- */
 
 static int many_choose_with(seq_task *t, bit_state *s, unsigned peer) {
     semi2k_transfer *x = &s->others[peer];
-    const size_t words = s->planes * s->part.words;
+    const size_t words = s->c.planes * s->part.words;
     uint8_t *out;
     if (semi2k_transfer_begin(x, t, peer))
         return -1;
@@ -159,18 +156,18 @@ static int many_choose_with(seq_task *t, bit_state *s, unsigned peer) {
     s->choices[peer] = task_scratch(t, bytes);
     if (!s->pads[peer] || !s->choices[peer] || semi2k_swap(t, peer, bytes, bytes, &out))
         return -1;
-    ot_receive_pads(&x->receive, SEMI2K_BIT, t->begin * s->planes, s->mask, words, out,
+    ot_receive_pads(&x->receive, SEMI2K_BIT, t->begin * s->c.planes, s->mask, words, out,
                     s->pads[peer]);
     return 0;
 }
 
 static int many_choose(seq_task *t, bit_state *s) {
-    const size_t plane = s->part.words * 8, bytes = s->planes * plane;
+    const size_t plane = s->part.words * 8, bytes = s->c.planes * plane;
     s->others = task_scratch(t, t->env->parties * sizeof *s->others);
     s->mask = task_scratch(t, bytes);
-    if (!s->others || !s->mask || bit_alloc(t, s, s->planes))
+    if (!s->others || !s->mask || bit_alloc(t, s, s->c.planes))
         return TASK_ERROR;
-    for (size_t p = 0; p < s->planes; p++)
+    for (size_t p = 0; p < s->c.planes; p++)
         memcpy(s->mask + p * s->part.words, plane_at(s, 1, p, 0), plane);
     memset(s->sum, 0, 64 * bytes);
     memset(s->bit, 0, 64 * bytes);
@@ -185,13 +182,13 @@ static void many_factor(const seq_task *t, const bit_state *s, unsigned lane, co
     const ring_ops *ring = t->env->ring;
     ring->muli(s->t2, v, -2, s->part.count);
     if (lane == 0)
-        ring->add(s->t2, s->t2, masked_at(t->env, s->a.c[1], s->part.first), s->part.count);
+        ring->add(s->t2, s->t2, masked_at(t->env, s->c.a.c[1], s->part.first), s->part.count);
     else if (t->env->me == 0)
         ring->addi(s->t2, s->t2, 1, s->part.count);
 }
 
 static size_t many_bytes(const bit_state *s) {
-    return 8 * s->planes * s->part.count * ((s->a.c[0] != NULL) + !s->kept);
+    return 8 * s->c.planes * s->part.count * ((s->c.a.c[0] != NULL) + !s->c.kept);
 }
 
 static uint64_t *many_lane(const bit_state *s, unsigned lane, size_t p) {
@@ -199,7 +196,7 @@ static uint64_t *many_lane(const bit_state *s, unsigned lane, size_t p) {
 }
 
 static int many_lane_used(const bit_state *s, unsigned lane) {
-    return lane ? !s->kept : s->a.c[0] != NULL;
+    return lane ? !s->c.kept : s->c.a.c[0] != NULL;
 }
 
 /* Another party's turn: my summands of its product. */
@@ -209,9 +206,9 @@ static int many_answer(seq_task *t, bit_state *s, unsigned peer) {
     uint8_t *out = task_send(t, peer, many_bytes(s));
     if (!out)
         return -1;
-    ot_send_pads(send, SEMI2K_BIT, t->begin * s->planes, s->choices[peer], s->planes * words,
+    ot_send_pads(send, SEMI2K_BIT, t->begin * s->c.planes, s->choices[peer], s->c.planes * words,
                  s->sent[0], s->sent[1]);
-    for (size_t p = 0; p < s->planes; p++) {
+    for (size_t p = 0; p < s->c.planes; p++) {
         const size_t at = p * words * 128;
         for (unsigned lane = 0; lane < 2; lane++) {
             if (!many_lane_used(s, lane))
@@ -232,7 +229,7 @@ static void many_take(seq_task *t, bit_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count;
     size_t at = 0;
-    for (size_t p = 0; p < s->planes; p++)
+    for (size_t p = 0; p < s->c.planes; p++)
         for (unsigned lane = 0; lane < 2; lane++) {
             if (!many_lane_used(s, lane))
                 continue;
@@ -259,7 +256,7 @@ static int many_turns(seq_task *t, bit_state *s) {
     for (unsigned j = 0; step == 1 && j < parties; j++)
         if (j != me)
             memcpy(s->choices[j], task_received(t, j),
-                   ot_choice_bytes(s->others[j].send.seeds, s->planes * s->part.words));
+                   ot_choice_bytes(s->others[j].send.seeds, s->c.planes * s->part.words));
     if (step == me + 2)
         many_take(t, s);
     if (step > parties)
@@ -274,47 +271,22 @@ static int many_turns(seq_task *t, bit_state *s) {
 
 /* select_keep leaves my part of m, as a number; select_kept finds it. */
 static const void *part_of_bit(const seq_task *t, bit_state *s, size_t p) {
-    const size_t bytes = s->part.count * 8;
-    uint64_t *part = s->bit + p * s->part.count;
-    if (s->kept)
-        return masked_at(t->env, s->k.c[1], s->part.first);
-    if (s->k.c[0]) {
-        memset(masked_at(t->env, s->k.c[0], s->part.first), 0, bytes);
-        memcpy(masked_at(t->env, s->k.c[1], s->part.first), part, bytes);
-    }
+    const uint64_t *part = s->bit + p * s->part.count;
+    if (s->c.kept)
+        return masked_at(t->env, s->c.k.c[1], s->part.first);
+    if (s->c.k.c[0])
+        masked_choice_keep(t->env, &s->c, s->part, part);
     return part;
 }
 
-/* My summand of plane p: (1 - 2d)(m D + m M) + d (D + M), less a fresh mask. */
-static void summand(const seq_task *t, bit_state *s, size_t p) {
-    const ring_ops *ring = t->env->ring;
-    const size_t n = s->part.count, first = s->part.first;
-    const void *bit = part_of_bit(t, s, p);
-    uint64_t *sum = s->sum + p * n;
-    if (s->a.c[0])
-        ring->muladd(sum, bit, masked_at(t->env, s->a.c[0], first), n);
-    else
-        memcpy(sum, bit, n * 8);
-    t->env->bits->unslice(s->t1, 64, plane_at(s, 0, p, 0), s->part.words, n, 0, 1);
-    ring->muli(s->t2, s->t1, -2, n);
-    ring->addi(s->t2, s->t2, 1, n);
-    ring->mul(sum, sum, s->t2, n);
-    if (s->a.c[0])
-        ring->muladd(sum, s->t1, masked_at(t->env, s->a.c[1], first), n);
-    if (s->a.c[0] && t->env->me == 0)
-        ring->muladd(sum, s->t1, masked_at(t->env, s->a.c[0], first), n);
-    else if (t->env->me == 0)
-        ring->add(sum, sum, s->t1, n);
-    void *mask = masked_at(t->env, s->d.c[1], p * s->n + first);
-    masked_mask(&s->keys, MASKED_WORD, SEMI2K_MASK, p * s->n + first, mask, n);
-    ring->sub(sum, sum, mask, n);
-}
-
 static int open_summands(seq_task *t, bit_state *s) {
-    for (size_t p = 0; p < s->planes; p++)
-        summand(t, s, p);
-    s->opening = (masked_opening){
-        .kind = MASKED_WORD, .to = MASKED_ONLINE, .n = s->planes * s->part.count, .value = s->sum};
+    for (size_t p = 0; p < s->c.planes; p++)
+        masked_choice_summand(&s->keys, &s->c, s->part, p, part_of_bit(t, s, p),
+                              s->sum + p * s->part.count, s->t1, s->t2);
+    s->opening = (masked_opening){.kind = MASKED_WORD,
+                                  .to = MASKED_ONLINE,
+                                  .n = s->c.planes * s->part.count,
+                                  .value = s->sum};
     return masked_open(t, &s->opening);
 }
 
@@ -325,19 +297,18 @@ static int transfers(seq_task *t, bit_state *s) {
     if (t->step_no == 1)
         return answer(t, s);
     const uint8_t *in = task_received(t, s->transfer.peer);
-    for (size_t p = 0; p < s->planes; p++)
+    for (size_t p = 0; p < s->c.planes; p++)
         in = take(t, s, p, in);
     return TASK_DONE;
 }
 
-/* The operands are set when step 0 begins. */
-static int bit_step(seq_task *t, size_t n, size_t planes) {
+static int bit_step(seq_task *t) {
     bit_state *s = t->state;
     if (t->step_no == 0) {
-        s->n = n;
-        s->planes = planes;
-        s->part = masked_elements(t, n);
-        s->blocks = (n + 63) / 64;
+        masked_choice_of(&t->call, &s->c);
+        s->c.mask = SEMI2K_MASK;
+        s->part = masked_elements(t, s->c.n);
+        s->blocks = (s->c.n + 63) / 64;
         masked_keys_of(&s->keys, t);
     }
     if (!s->opening.value) {
@@ -345,9 +316,8 @@ static int bit_step(seq_task *t, size_t n, size_t planes) {
         return status == TASK_DONE ? open_summands(t, s) : status;
     }
     const int status = masked_open(t, &s->opening);
-    for (size_t p = 0; status == TASK_DONE && p < planes; p++)
-        memcpy(masked_at(t->env, s->d.c[0], p * n + s->part.first), s->sum + p * s->part.count,
-               s->part.count * 8);
+    if (status == TASK_DONE)
+        masked_choice_store(t->env, &s->c, s->part, s->sum);
     return status;
 }
 
@@ -356,47 +326,6 @@ unsigned semi2k_bit_rounds(const seq_vm *vm) {
     return (parties > 2 ? 1 + parties : 2) + masked_rounds(vm);
 }
 
-/* select_keep and select_kept have their operands at the same places. */
-_Static_assert((int)SEQ_ARG_SELECT_KEEP_k == (int)SEQ_ARG_SELECT_KEPT_k &&
-                   (int)SEQ_ARG_SELECT_KEEP_n == (int)SEQ_ARG_SELECT_KEPT_n,
-               "operands of select_keep and select_kept");
-
-static int select_step(seq_task *t) {
-    bit_state *s = t->state;
-    const seq_reg *reg = t->call.reg;
-    if (t->call.op == SEQ_OP_SELECT) {
-        s->b = reg[SEQ_ARG_SELECT_b];
-        s->a = reg[SEQ_ARG_SELECT_a];
-        s->d = reg[SEQ_ARG_SELECT_d];
-        return bit_step(t, (size_t)t->call.arg[SEQ_ARG_SELECT_n], 1);
-    }
-    s->b = reg[SEQ_ARG_SELECT_KEPT_b];
-    s->a = reg[SEQ_ARG_SELECT_KEPT_a];
-    s->d = reg[SEQ_ARG_SELECT_KEPT_d];
-    s->k = reg[SEQ_ARG_SELECT_KEPT_k];
-    s->kept = t->call.op == SEQ_OP_SELECT_KEPT;
-    return bit_step(t, (size_t)t->call.arg[SEQ_ARG_SELECT_KEPT_n], 1);
-}
-
-void semi2k_start_select(seq_vm *vm, const seq_call *call) {
-    const unsigned n = call->op == SEQ_OP_SELECT ? SEQ_ARG_SELECT_n : SEQ_ARG_SELECT_KEPT_n;
-    masked_start(vm, call, (size_t)call->arg[n], semi2k_bit_rounds(vm), select_step,
-                 sizeof(bit_state));
-}
-
-static int b2a_step(seq_task *t) {
-    bit_state *s = t->state;
-    s->b = t->call.reg[SEQ_ARG_B2A_a];
-    s->d = t->call.reg[SEQ_ARG_B2A_d];
-    return bit_step(t, (size_t)t->call.arg[SEQ_ARG_B2A_n], (size_t)t->call.arg[SEQ_ARG_B2A_p]);
-}
-
-void semi2k_start_b2a(seq_vm *vm, const seq_call *call) {
-    const size_t p = (size_t)call->arg[SEQ_ARG_B2A_p];
-    const size_t n = p ? (size_t)call->arg[SEQ_ARG_B2A_n] : 0;
-    if (p && n > MASKED_MAX_ELEMENTS / p)
-        (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "semi2k converts at most %zu bits at once",
-                      MASKED_MAX_ELEMENTS);
-    else
-        masked_start(vm, call, n, semi2k_bit_rounds(vm), b2a_step, sizeof(bit_state));
+void semi2k_start_choice(seq_vm *vm, const seq_call *call) {
+    masked_start_choice(vm, call, semi2k_bit_rounds(vm), bit_step, sizeof(bit_state));
 }
