@@ -161,6 +161,7 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
                         "SEQUESTER_KERNELS names kernels that this processor does not have");
     }
     prg_init(&vm->public_key, o->public_seed);
+    vm->later_at = &vm->later;
     vm->counter = calloc(p->instrs, sizeof *vm->counter);
     vm->handle = calloc(p->handles + 1, sizeof *vm->handle);
     vm->input = calloc(p->inputs + 1, sizeof *vm->input);

@@ -9,6 +9,11 @@
 #define MAX_STEPS 256
 #define MAX_CHUNKS ((uint32_t)1 << 24)
 
+/* Bytes of scratch that begun machines may hold before further chunks begin later (docs/vm.md). */
+#ifndef MACHINE_SCRATCH
+#define MACHINE_SCRATCH ((uint64_t)64 << 20)
+#endif
+
 typedef struct scratch {
     struct scratch *next;
     uint8_t pad[64 - sizeof(struct scratch *)];
@@ -20,8 +25,12 @@ struct vm_task {
     vm_call *owner;
     vm_task *next; /* in the list of waiting tasks */
     task_step step;
+    size_t state_bytes;
     scratch *memory;
+    uint64_t held;     /* bytes of memory, while they count in vm->scratch */
     unsigned children; /* calls made and not yet done */
+    int calls;         /* whether it has made any */
+    int ordered;       /* all parties begin it at the same place in the order of such tasks */
     uint8_t *out[VM_PARTIES], *in[VM_PARTIES];
     size_t out_bytes[VM_PARTIES], in_bytes[VM_PARTIES]; /* in_bytes: expected */
     uint8_t sends[VM_PARTIES];
@@ -64,6 +73,20 @@ static net_tag frame_tag(const seq_task *t) {
 
 /* ---- what a step may do ---- */
 
+/* A task that makes calls holds their operands and results: these are as long as its vectors are,
+ * and are no reason to put off its children. */
+static void hold(vm_task *t, size_t bytes) {
+    if (!t->calls) {
+        t->held += bytes;
+        t->pub.vm->scratch += bytes;
+    }
+}
+
+static void release(vm_task *t) {
+    t->pub.vm->scratch -= t->held;
+    t->held = 0;
+}
+
 static void *task_memory(vm_task *t, size_t bytes) {
     scratch *s = bytes > SIZE_MAX / 2 ? NULL : memory_take(t->pub.vm, sizeof *s + bytes);
     if (s == NULL) {
@@ -72,6 +95,7 @@ static void *task_memory(vm_task *t, size_t bytes) {
     }
     s->next = t->memory;
     t->memory = s;
+    hold(t, bytes);
     return s + 1;
 }
 
@@ -185,6 +209,7 @@ static void task_free(vm_task *t) {
         t->memory = s->next;
         memory_give(t->pub.vm, s);
     }
+    release(t);
     free(t);
 }
 
@@ -343,11 +368,44 @@ static void task_run(vm_task *t) {
     }
 }
 
-/* Whether the channels lag behind: chunks of long vectors then begin later, so that what is
- * computed and not yet sent stays bounded. All parties begin tasks in the same order, so the first
- * one that is not done anywhere has begun everywhere, and none waits for ever. */
+static void task_begin(vm_task *t) {
+    t->pub.state = task_memory(t, t->state_bytes);
+    if (t->pub.state == NULL) {
+        task_wait(t);
+        return;
+    }
+    memset(t->pub.state, 0, t->state_bytes);
+    task_run(t);
+}
+
+/* Whether a begun task waits for nothing but messages. */
+static int any_leaf(const seq_vm *vm) {
+    const vm_task *t = vm->waiting;
+    while (t != NULL && t->children > 0) {
+        t = t->next;
+    }
+    return t != NULL;
+}
+
+/* Whether the channels lag behind, or begun machines hold much scratch: chunks of long vectors then
+ * begin later, so that what is computed and not yet sent stays bounded, and so does their scratch.
+ *
+ * None waits for ever. Ordered tasks, which are those of the program's calls and of the calls that
+ * their first steps make, begin at all parties in one order (a task before its children, these
+ * before what follows it); other tasks begin at once, with the step that makes them. Take the first
+ * ordered task that some party has not begun. All before it were begun everywhere: those without
+ * children need only each other and end; then that party is left with tasks that wait for children
+ * which come at this place or later, and scratch no longer holds it back. */
 static int crowded(const seq_vm *vm) {
-    return vm->net != NULL && net_queued(vm->net) > NET_QUEUE_FEW;
+    return (vm->net != NULL && net_queued(vm->net) > NET_QUEUE_FEW) ||
+           (vm->scratch > MACHINE_SCRATCH && any_leaf(vm));
+}
+
+/* Put t off, behind what is put off already: before what follows its parent, if that begins now. */
+static void put_off(seq_vm *vm, vm_task *t) {
+    t->next = *vm->later_at;
+    *vm->later_at = t;
+    vm->later_at = &t->next;
 }
 
 void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin, size_t end,
@@ -363,19 +421,15 @@ void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin,
         .vm = vm, .env = &vm->env, .call = *call, .chunk = chunk, .begin = begin, .end = end};
     t->owner = call->own;
     t->step = step;
+    t->state_bytes = state_bytes;
     t->owner->tasks++;
-    t->pub.state = task_memory(t, state_bytes);
-    if (t->pub.state == NULL) {
-        task_wait(t);
-        return;
+    const vm_task *parent = call->parent == NULL ? NULL : inner(call->parent);
+    t->ordered = parent == NULL || (parent->ordered && parent->pub.step_no == 0);
+    if (t->ordered && (vm->later_at != &vm->later || crowded(vm))) {
+        put_off(vm, t);
+    } else {
+        task_begin(t);
     }
-    memset(t->pub.state, 0, state_bytes);
-    if (call->parent == NULL && (vm->later != NULL || crowded(vm))) {
-        *(vm->later == NULL ? &vm->later : &vm->later_last->next) = t;
-        vm->later_last = t;
-        return;
-    }
-    task_run(t);
 }
 
 void task_call(seq_task *t, seq_call *call, uint16_t sub) {
@@ -391,21 +445,27 @@ void task_call(seq_task *t, seq_call *call, uint16_t sub) {
     c->call = *call;
     c->instr = inner(t)->owner->instr;
     inner(t)->children++;
+    inner(t)->calls = 1;
+    release(inner(t));
     call_start(vm, c);
 }
 
 /* ---- what the interpreter calls ---- */
 
-/* Begin tasks that were put off. */
+/* Begin tasks that were put off; the children that they make come before the others. */
 static int begin_later(seq_vm *vm) {
     int progress = 0;
     while (vm->later != NULL && vm->error.status == SEQ_OK && !crowded(vm)) {
-        vm_task *t = vm->later;
+        vm_task *t = vm->later, **end = vm->later_at;
         vm->later = t->next;
+        vm->later_at = &vm->later;
         seq_counter *counter = &vm->counter[t->owner->instr];
         uint64_t began = vm_nanoseconds();
-        task_run(t);
+        task_begin(t);
         counter->compute_ns += vm_nanoseconds() - began;
+        if (*vm->later_at != NULL) {
+            vm->later_at = end;
+        }
         progress = 1;
     }
     return progress;
@@ -616,6 +676,7 @@ void machine_destroy(seq_vm *vm) {
         vm->waiting_last->next = vm->later;
     }
     vm->waiting = vm->waiting_last = vm->later = NULL;
+    vm->later_at = &vm->later;
     while (t != NULL) { /* after an error or a stop; parents and children in any order */
         vm_task *next = t->next;
         vm_call *c = t->owner;

@@ -97,7 +97,8 @@ struct seq_vm {
     /* machine.c */
     vm_call **handle;
     vm_task *waiting, *waiting_last;
-    vm_task *later, *later_last; /* not begun: too much is queued to be sent */
+    vm_task *later, **later_at; /* not begun, and where the next one put off goes */
+    uint64_t scratch;           /* bytes that begun tasks without calls hold */
     uint64_t instance, clock;
     double patience;               /* seconds for which all parties may wait at the same time */
     uint64_t awaiting, awaited_ns; /* since when a message is awaited, and time spent so before */

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from ..vm.runner import build as build_runner
-from .machine import FIELD, PARTIES, RINGS, Script, Words, room, signed
+from .machine import FIELD, PARTIES, RINGS, Run, Script, Words, room, signed
 
 # (protocol, parties, ring)
 SETTINGS = [(p, n, r) for p, counts in PARTIES.items() for n in counts for r in RINGS[p]]
@@ -240,6 +240,13 @@ def fair(got: Words) -> None:
 
 
 def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) -> None:
+    done, case = execute(setting, n, runner, folder, parts)
+    for i, entry in enumerate(done.predicted.entries):
+        assert [list(row) for row in entry.sent] == done.sent[i], case.script.code[i]
+
+
+def execute(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) -> tuple[Run, Case]:
+    """Run it; outputs and rounds are right."""
     protocol, parties, ring = setting
     case = Case(ring, n, 2 if parties == 2 else 3)
     for part in parts:
@@ -249,8 +256,7 @@ def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) ->
         assert len(done.outputs[out]), what
         check(done.outputs[out])
     assert done.rounds == {done.predicted.rounds}
-    for i, entry in enumerate(done.predicted.entries):
-        assert [list(row) for row in entry.sent] == done.sent[i], case.script.code[i]
+    return done, case
 
 
 PARTS = [Case.products, Case.matrices, Case.convolutions, Case.comparisons, Case.bits]
@@ -267,6 +273,13 @@ def test_every_instruction(setting: Setting, n: int, runner: Path, tmp_path: Pat
 @pytest.mark.slow
 def test_several_chunks(part: Any, setting: Setting, runner: Path, tmp_path: Path) -> None:
     conform(setting, 100_003, runner, tmp_path, [part])
+
+
+@pytest.mark.parametrize("setting", FEW, ids=str)
+def test_machines_that_begin_later(setting: Setting, tmp_path: Path) -> None:
+    """Many small chunks that may hold next to no scratch: they wait for each other, in one order at
+    all parties, and the same comes out in as many rounds."""
+    execute(setting, 1000, build_runner("chunks"), tmp_path, PARTS)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)

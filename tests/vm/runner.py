@@ -2,7 +2,8 @@
 
 `python tests/vm/runner.py FLAVOUR` builds it and prints its path. Flavours: `sanitize`
 (AddressSanitizer and UBSan), `test` (optimised), `ctime` (for valgrind: shares are undefined),
-`chunks` (`test` with the smallest tasks), `toy` (sanitized, with the protocol of
+`chunks` (`test` with the smallest tasks, of which few
+may be under way), `toy` (sanitized, with the protocol of
 runtime_c/tests/toy.c in place of the real ones).
 """
 
@@ -30,7 +31,13 @@ FLAVOURS = {
     "toy": _SANITIZE,
     "test": ["-O2"],
     "ctime": ["-O2", "-DSEQ_CTIME"],
-    "chunks": ["-O2", "-DREP3_CHUNK=1", "-DMAL_CHUNK=1", "-DREP4_CHUNK=1"],
+    "chunks": [
+        "-O2",
+        "-DREP3_CHUNK=1",
+        "-DMAL_CHUNK=1",
+        "-DREP4_CHUNK=1",
+        "-DMACHINE_SCRATCH=20000",
+    ],
 }
 
 

@@ -110,6 +110,23 @@ def test_half_a_data_set_is_not_stored(runner: Path, tmp_path: Path) -> None:
     assert saved[0] > 0.9 and saved[1] > 0.9 and saved[2] > 1.9, saved
 
 
+@pytest.mark.parametrize("start", ["ltz h=0 d=b0 a=s0 n={n} bits=31", "trunc {to} mode=1"])
+def test_scratch_does_not_grow_with_vectors(start: str, tmp_path: Path) -> None:
+    """Chunks of 192 elements, which may hold 20 kB: ten times the elements take the same."""
+
+    def scratch(n: int) -> int:
+        code = f"sfill d=s0 imm=12345 n={n}\n{start.format(n=n, to=f'h=0 d=s{n} a=s0 n={n} m=16')}"
+        code += "\njoin h=0"
+        text = program(64, 0, code, 20).replace("s100", "s0")
+        text = text.replace("s_size=200", f"s_size={2 * n}").replace("b_size=64", f"b_size={n}")
+        runs = [execute(tmp_path, build("chunks"), text, np.zeros(35, np.int64)) for _ in range(3)]
+        registers = 2 * 8 * (2 * n + n)
+        return min(max(r.totals[i]["peak"] for i in range(3)) for r in runs) - registers
+
+    few, many = scratch(20_000), scratch(200_000)
+    assert many < 2 * few + 100_000, (few, many)
+
+
 def test_nothing_is_taken_to_wipe_what_was_never_written(tmp_path: Path) -> None:
     """A party that stores no component of a data set does not get one when the run ends."""
     rows = 2**14
