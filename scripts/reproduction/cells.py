@@ -83,12 +83,9 @@ PLANS: dict[str, tuple[Cell, ...]] = {
         _mnist("D", "sgd", "emulate", 0.1),
         _mnist("A", "adam", "emulate", 0.001),
         _mnist("A", "adamw", "emulate", 0.001),
-        _mnist("B", "amsgrad", "emulate", 0.001),
-        _mnist("C", "amsgrad", "emulate", 0.001, dropout=0.5),
-        _mnist("D", "amsgrad", "emulate", 0.001),
     ),
     "cifar10": (
-        Cell("small", "sgd", "emulate", 25, 0.05),
+        Cell("small", "sgd", "emulate", 12, 0.05),
         Cell("small", "sgd", "rep3", 2, 0.05),
         Cell("falcon", "sgd", "rep3", 1, 0.02, part=12800),
     ),

@@ -27,8 +27,8 @@ from .secret import Curve, Row, Tell
 
 
 def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -> None:
-    """Train the twin of a cell; its curve is `work`/clear.jsonl, `work`/clear.json says that it is
-    done. It starts anew if it was interrupted."""
+    """Train the twin of a cell, from where an earlier try got to (`work`/clear.pt); its curve is
+    `work`/clear.jsonl, `work`/clear.json says that it is done."""
     done = work / "clear.json"
     if done.exists():
         return
@@ -42,16 +42,42 @@ def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -
     model = start(cell, specs)
     optimizer = _optimizer(cell, model)
     rates = _schedule(cell, optimizer)
-    curve = Curve(work / "clear.jsonl")
+    curve, saved = Curve(work / "clear.jsonl"), work / "clear.pt"
+    before = _load(saved, model, optimizer, rates)
     for epoch, order in enumerate(permutations(cell, specs), 1):
+        if epoch <= before:
+            continue
         begin = time.monotonic()
         loss = _epoch(cell, model, optimizer, train_x, train_y, torch.from_numpy(order))
         if rates is not None:
             rates.step()
         accuracy = _accuracy(model, test_x, test_y)
         curve.add(Row(epoch, loss, accuracy, round(time.monotonic() - begin, 2)))
+        _save(saved, epoch, model, optimizer, rates)
         tell(f"in the clear, epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.2f} %")
     write_json(done, {"torch": torch.__version__, "epochs": len(curve.rows)})
+    saved.unlink(missing_ok=True)
+
+
+def _save(path: Path, epoch: int, *parts: Any) -> None:
+    """What the next epochs follow from: the states of the model, the optimiser and the schedule,
+    and PyTorch's randomness (dropout's)."""
+    states = [part and part.state_dict() for part in parts]
+    fresh = path.with_suffix(".new")
+    torch.save({"epoch": epoch, "states": states, "random": torch.get_rng_state()}, fresh)
+    fresh.replace(path)
+
+
+def _load(path: Path, *parts: Any) -> int:
+    """Go on from what was saved; the epochs that are done."""
+    if not path.exists():
+        return 0
+    found = torch.load(path, weights_only=True)
+    for part, state in zip(parts, found["states"], strict=True):
+        if part is not None:
+            part.load_state_dict(state)
+    torch.set_rng_state(found["random"])
+    return int(found["epoch"])
 
 
 def start(cell: Cell, specs: tuple[str, ...]) -> Any:

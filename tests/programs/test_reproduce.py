@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from .conftest import ROOT, environment
 
 pytest.importorskip("torch")
 sys.path.insert(1, str(ROOT / "scripts"))
-from reproduction import tables
+from reproduction import cells, clear, tables
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -37,14 +39,50 @@ def test_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     assert again.returncode == 0, words
     (record,) = json.loads((tmp_path / "mnist.json").read_text())
     assert record["done"] and record["epochs"] == len(record["clear"]) == 2
-    for secret, clear in zip(record["secret"], record["clear"], strict=True):
-        assert secret["epoch"] == clear["epoch"]
-        assert abs(secret["loss"] - clear["loss"]) < 0.01
-        assert abs(secret["accuracy"] - clear["accuracy"]) < 1
+    for secret, twin in zip(record["secret"], record["clear"], strict=True):
+        assert secret["epoch"] == twin["epoch"]
+        assert abs(secret["loss"] - twin["loss"]) < 0.01
+        assert abs(secret["accuracy"] - twin["accuracy"]) < 1
         assert secret["rounds"] > 0 and secret["mb"] > 0
     table = (tmp_path / "mnist.csv").read_text().splitlines()
     assert len(table) == 1 + 2 * 2
     assert (tmp_path / "mnist.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_the_twin_goes_on_where_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the same numbers, the moments of Adam and the schedule included."""
+    cell = next(c for c in cells.PLANS["mnist"] if c.optimizer == "amsgrad")
+    cell = cells.quick(cell)
+
+    def train(work: Path) -> str:
+        clear.train(cell, ROOT / "programs" / "data", work, 1, lambda line: None)
+        return re.sub(r'"seconds": [0-9.]+', "", (work / "clear.jsonl").read_text())
+
+    undisturbed = train(tmp_path / "a")
+    save = clear._save
+
+    def stop(*args: Any) -> None:
+        save(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(clear, "_save", stop)
+    with pytest.raises(KeyboardInterrupt):
+        train(tmp_path / "b")
+    assert (tmp_path / "b" / "clear.jsonl").read_text().count("\n") == 1
+    monkeypatch.setattr(clear, "_save", save)
+    begun: list[float] = []
+    epoch = clear._epoch
+
+    def counted(*args: Any) -> float:
+        begun.append(epoch(*args))
+        return begun[-1]
+
+    monkeypatch.setattr(clear, "_epoch", counted)
+    assert train(tmp_path / "b") == undisturbed
+    assert len(begun) == 1
+    assert not list((tmp_path / "b").glob("clear.pt"))
 
 
 RESULTS = ROOT / "docs" / "results"
