@@ -16,7 +16,7 @@ import click
 from sequester.vm import VERSION
 
 from .check import check
-from .options import CONFIG, INPUT, OPEN, source_options
+from .options import CONFIG, INPUT, OPEN, meant_here, source_options
 
 if TYPE_CHECKING:
     from sequester.vm.display import Display
@@ -181,6 +181,7 @@ def run(
         return _finished(folder, as_json)
     assert program is not None
     if protocol is None:  # not `required`: --help comes first
+        meant_here(flags.words, "--protocol")
         raise click.UsageError("Missing option '--protocol'; `sequester protocols` lists them.")
     _warn(native.protocol(protocol).insecure, insecure, plain)
     bytecode = source.bytecode(program, flags, protocol)
@@ -233,6 +234,7 @@ def preprocess(
     from . import source
 
     if protocol is None or out is None:  # not `required`: --help comes first
+        meant_here(flags.words, "--protocol", "--out")
         raise click.UsageError("Missing option '--protocol' or '--out'.")
     bytecode = source.bytecode(program, flags, protocol)
     seed = secrets.randbits(63) if seed is None else seed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +79,10 @@ def _help(program: Path | None, wanted: bool) -> None:
         for option in source.load(program).options:
             click.echo(f"  {source.describe(option)}")
     context.exit(0 if wanted else 2)
+
+
+def meant_here(words: Sequence[str], *missing: str) -> None:
+    """Raise UsageError if an option for the program looks like one that this command lacks."""
+    for word in words:
+        for name in difflib.get_close_matches(word.partition("=")[0], missing, 1):
+            raise click.UsageError(f"no option {word}; do you mean {name}?")

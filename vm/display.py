@@ -78,9 +78,11 @@ class Display:
         if event["phase"] < 2:
             return "connecting the parties …"
         loops = event["loops"]
-        parts = [
-            f"{self.names.get(line, f'line {line}')} {i + 1}/{trips}" for i, trips, line in loops
-        ]
+        parts = []
+        for depth, (i, trips, line) in enumerate(loops):
+            before = sum(other == line for _, _, other in loops[:depth])
+            named = self.names.get(line, [])[before:]
+            parts.append(f"{named[0] if named else f'loop of line {line}'} {i + 1}/{trips}")
         if self.lines:
             parts.append(self.lines[-1])
         rate, left = self._pace(event["seconds"], loops)
@@ -112,13 +114,17 @@ class Display:
         return rate, max(0.0, (whole - last[1]) / rate - (seconds - last[0]))
 
 
-def _loop_names(program: Program, folder: Path) -> dict[int, str]:
-    """What to call the loop at a line: `batch`, the loop's variable, or nothing if unreadable."""
+def _loop_names(program: Program, folder: Path) -> dict[int, list[str]]:
+    """What to call the loops that a line begins, the outer one first: `batch`, the loop's variable,
+    or nothing if the author's file is unreadable or says no more."""
     names = {}
     for insn, where in zip(program.code, program.lines, strict=True):
         if insn.instr.name == "loop":
             text = linecache.getline(str(folder / program.strings[where.file]), where.line)
             found = re.match(r"\s*for\s+([\w, ]+?)\s+in\b(.*)", text)
             if found:
-                names[where.line] = "batch" if "batch" in found[2] else found[1]
+                plain = "step" if found[1] == "_" else found[1]
+                names[where.line] = ["batch" if "batch" in found[2] else plain]
+            elif re.search(r"\bfit\(", text):
+                names[where.line] = ["epoch", "batch"]
     return names

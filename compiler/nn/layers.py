@@ -25,6 +25,12 @@ class Linear(Module):
             self.bias = fan_in_uniform((out_features,), in_features, "Linear.bias")
 
     def forward(self, x: Operators) -> Tensor:
+        if not x.ndim or x.shape[-1] != self.in_features:
+            raise current().error(
+                f"Linear({self.in_features}, {self.out_features}) is given the shape {x.shape}",
+                "its last axis must have as many elements as the layer takes; "
+                "images go through Flatten() first",
+            )
         rows = x if x.ndim <= 2 else x.reshape(-1, x.shape[-1])
         y = rows @ self.weight.T
         y = y if self.bias is None else y + self.bias

@@ -171,6 +171,7 @@ def test_help_lists_the_program_s_options(small: Path, sequester: Sequester) -> 
         (("run", "small.py", "--protocol", "rep3", "--parties", 4, *INPUTS), 5, "with 3 parties"),
         (("run", "small.py", "--protocol", "rep3"), 3, "small.py:5: the shape of input 0:x"),
         (("run", "small.py", *INPUTS), 2, "Missing option '--protocol'"),
+        (("run", "small.py", "--protcol", "rep3", *INPUTS), 2, "do you mean --protocol?"),
         (("run", "small.py", "--protocol", "rep3", "--stesp", 1, *INPUTS), 2, "--steps?"),
         (("run", "small.py", "--protocol", "rep3", "--steps", "x", *INPUTS), 2, "does not fit"),
         (("run", "small.py", "--protocol", "rep3", *INPUTS, "-k", 60), 3, "do not fit the ring"),

@@ -263,6 +263,10 @@ MISTAKES: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.CrossEntropyLoss(reduction="avg"), "reduction='avg'"),
     (lambda: nn.BCEWithLogitsLoss(pos_weight=2.0), "pos_weight"),  # type: ignore[arg-type]
     (lambda: nn.Conv2d(3, 4, 3)(sfix(np.zeros((1, 2, 5, 5)))), "meets shape"),
+    (
+        lambda: nn.Linear(6, 4)(sfix(np.zeros((2, 5)))),
+        r"Linear\(6, 4\) is given the shape \(2, 5\)",
+    ),
     (lambda: nn.LSTM(2, 3)(sfix(np.zeros((4, 2)))), "sequences are"),
     (lambda: nn.GRU(2, 3)(sfix(np.zeros((4, 1, 2))), sfix(np.zeros((1, 1, 2)))), "first states"),
     (lambda: nn.BatchNorm1d(2)(sfix(np.zeros((1, 2)))), "one value a channel"),
