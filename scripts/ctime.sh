@@ -14,22 +14,24 @@ work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
 check() { # ring (127: the field) kernels protocol parties [options]
-    name="$3, ring 2^$1, $2 kernels"
+    name="$3, $4 parties, ring 2^$1, $2 kernels"
     edit="s/ring_bits=64 k=31/ring_bits=$1 k=$(($1 / 2 - 1))/"
     if [ "$1" = 127 ]; then
-        name="$3, the field, $2 kernels"
+        name="$3, $4 parties, the field, $2 kernels"
         edit="s/domain=0/domain=1/"
     fi
+    [ "$4" != 2 ] || edit="$edit;s/party=2/party=1/"
     sed "$edit" tests/vm/every.asm > "$work/every.asm"
     PYTHONPATH=. "$python" -m sequester asm "$work/every.asm" -o "$work/every.sqb"
     kernels=$2 protocol=$3 parties=$4
     shift 4
     SEQUESTER_KERNELS=$kernels valgrind -q --error-exitcode=99 --fair-sched=yes \
+        --suppressions=tests/vm/openssl.supp \
         "$runner" "$work/every.sqb" "$protocol" "$parties" "$@" > "$work/out" 2> "$work/err"
 }
 
 for setting in 64,rep3,3 128,rep3,3 64,rep3-mal,3 64,rep4,4 128,rep4,4 127,shamir,3 \
-    127,shamir-mal,3 64,dealer,3 128,dealer,3; do
+    127,shamir-mal,3 64,dealer,3 128,dealer,3 64,semi2k,2 64,semi2k,3; do
     for kernels in portable avx2; do
         protocol=${setting#*,}
         if ! check "${setting%%,*}" $kernels "${protocol%,*}" "${setting##*,}"; then

@@ -14,6 +14,8 @@ seq_status semi2k_meet(const seq_env *env, unsigned exchange, const uint8_t *the
     const size_t bytes = semi2k_meeting(env, exchange);
     const size_t before = exchange ? semi2k_meeting(env, exchange - 1) : 0;
     seq_status status = SEQ_OK;
+    if (theirs && exchange < OT_EXCHANGES) /* points, to be checked */
+        task_known(theirs, env->parties * before);
     for (unsigned p = 0; status == SEQ_OK && p < env->parties; p++)
         if (p != env->me)
             status = ot_pair_meet(s->ot[p], exchange, theirs ? theirs + p * before : NULL,

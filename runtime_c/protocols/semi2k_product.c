@@ -239,6 +239,7 @@ static int send_replies(seq_task *t, product_state *p) {
         if (!frame)
             return TASK_ERROR;
         task_expect(t, j, bytes);
+        task_known(task_received(t, j), p->f.map.plan.request); /* a ciphertext, to be checked */
         if (lattice_status(t,
                            lattice_reply(&p->f.map, task_received(t, j), &p->shared,
                                          SEMI2K_REQUEST + j, &p->own.part[me], SEMI2K_REPLY + 4 * j,

@@ -51,6 +51,7 @@ CASES = [
     ("rep4", 4, 64),
     ("shamir", 3, FIELD),
     ("shamir-mal", 3, FIELD),
+    ("semi2k", 2, 64),
 ]
 
 
