@@ -9,10 +9,13 @@
  * result is equally frequent, and that what the party receives is, over the others' masks, the same
  * for every such order and for all rows it does not know. Prints one line a size and party. */
 
-#include "rep3_engine.h"
+#include "../protocols/rep3.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+extern const seq_protocol protocol_rep3;
 
 enum { MOST = 4 };
 
@@ -187,7 +190,7 @@ static int test_sample(uint64_t sample) {
 int main(int argc, char **argv) {
     const unsigned sizes[][2] = {{3, 1}, {2, 2}, {1, 2}};
     int bad = 0;
-    if (argc != 2 || engine_init(&E, 64, ring_select(64), bits_select()) != 0)
+    if (argc != 2 || engine_init(&E, &protocol_rep3, 3, 64, ring_select(64), bits_select()) != 0)
         return 2;
     prg_set_script(script, NULL);
     for (unsigned s = 0; s < sizeof sizes / sizeof *sizes; s++) {

@@ -9,10 +9,13 @@
  * inputs it does not know. Multisets are compared by the sum of a 64-bit hash of their members.
  * Usage: rep3_small SAMPLES. Prints one line an operation. */
 
-#include "rep3_engine.h"
+#include "../protocols/rep3.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+extern const seq_protocol protocol_rep3;
 
 #ifndef SMALL_BITS
 #define SMALL_BITS 4
@@ -549,7 +552,7 @@ int main(int argc, char **argv) {
          .result = SEQ_ARG_B2A_d,
          .check = check_same},
     };
-    if (engine_init(&E, SMALL_BITS, &small_ring, &small_ops) != 0)
+    if (engine_init(&E, &protocol_rep3, 3, SMALL_BITS, &small_ring, &small_ops) != 0)
         return 2;
     prg_set_script(script, NULL);
     unsigned bad = test_rounding(samples);

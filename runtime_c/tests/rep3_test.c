@@ -1,13 +1,16 @@
-/* rep3 in the rings 2^64 and 2^128 on random and edge values, with the engine of rep3_engine.h:
+/* rep3 in the rings 2^64 and 2^128 on random and edge values, with the engine of engine.h:
  * results, and that the rounds declared are those of the longest chain of messages. Prints one line
  * a failure; with an argument `costs`, prints every call's rounds and bytes instead (for the cost
  * rules' test). In SEQ_TEST builds also that every mask is drawn by two parties, once each: no two
  * calls, chunks, thirds, planes, purposes or levels share an address. */
 
-#include "rep3_engine.h"
+#include "../protocols/rep3.h"
+#include "engine.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+
+extern const seq_protocol protocol_rep3;
 
 typedef unsigned __int128 word;
 typedef __int128 sword;
@@ -642,7 +645,7 @@ int main(int argc, char **argv) {
 #endif
     const size_t sizes[] = {1, 2, 63, 64, 65, 127, 128, 129, 191, 193, 1000};
     for (BITS = 64; BITS <= 128; BITS += 64) {
-        if (engine_init(&E, BITS, ring_select(BITS), bits_select()) != 0)
+        if (engine_init(&E, &protocol_rep3, 3, BITS, ring_select(BITS), bits_select()) != 0)
             return 2;
         E.output_party = -1;
         for (unsigned i = 0; i < sizeof sizes / sizeof *sizes; i++)

@@ -7,13 +7,16 @@
  * Prints the nanoseconds of each repetition, of all parties together: of this thread's processor
  * time, and as they passed. */
 #include "../../runtime_c/par.h"
-#include "../../runtime_c/tests/rep3_engine.h"
+#include "../../runtime_c/protocols/rep3.h"
+#include "../../runtime_c/tests/engine.h"
 
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+extern const seq_protocol protocol_rep3;
 
 static uint64_t words_made = 0x9E3779B97F4A7C15u;
 
@@ -102,7 +105,7 @@ int main(int argc, char **argv) {
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     const uint16_t op = n == 0 ? 0 : prepare(argv[1], n, strtoll(argv[3], NULL, 10), arg, reg);
-    if (op == 0 || engine_init(&e, 64, ring_select(64), bits_select()) != 0) {
+    if (op == 0 || engine_init(&e, &protocol_rep3, 3, 64, ring_select(64), bits_select()) != 0) {
         (void)fprintf(stderr, "local OP N SIZE REPS THREADS\n");
         return 2;
     }

@@ -133,7 +133,7 @@ def _local(
     name: str, n: int, size: str, repetitions: int, threads: int = 1
 ) -> list[tuple[float, float]]:
     """Seconds of all three parties, each time: of the first thread's processor time, and passed."""
-    sources = [HERE / "local.c", RUNTIME / "tests" / "rep3_engine.c"]
+    sources = [HERE / "local.c", RUNTIME / "tests" / "engine.c"]
     program = executable("local", sources, (*KERNELS, "protocols/rep3*.c", "protocols/bilinear.c"))
     words = [str(program), name, str(n), size, str(repetitions), str(threads)]
     done = subprocess.run(words, check=True, capture_output=True, text=True)

@@ -13,7 +13,7 @@ from sequester.compiler.cost import Setting
 from sequester.compiler.cost.rep3 import cost
 from sequester.compiler.isa.table import BY_NAME
 
-SOURCES = ("tests/rep3_test.c", "tests/rep3_engine.c", "protocols/rep3*.c", "protocols/bilinear.c")
+SOURCES = ("tests/rep3_test.c", "tests/engine.c", "protocols/rep3*.c", "protocols/bilinear.c")
 
 
 @pytest.fixture(scope="session")

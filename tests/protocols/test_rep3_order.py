@@ -10,7 +10,7 @@ import subprocess
 from pathlib import Path
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
-FILES = ("tests/rep3_order.c", "tests/rep3_engine.c", "protocols/rep3*.c",
+FILES = ("tests/rep3_order.c", "tests/engine.c", "protocols/rep3*.c",
          "protocols/bilinear.c", "ring/*.c", "bits/*.c", "prg/*.c",
          "cpu.c", "par.c", "error.c")  # fmt: skip
 

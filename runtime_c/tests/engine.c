@@ -1,8 +1,9 @@
-#include "rep3_engine.h"
+#include "engine.h"
 
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 typedef struct memory {
     struct memory *next;
@@ -15,10 +16,10 @@ typedef struct task {
     struct task *next;
     struct task *parent;
     memory *scratch;
-    size_t expect[3];
-    message *in[3];
-    uint8_t *out[3];
-    size_t out_bytes[3];
+    size_t expect[ENGINE_PARTIES];
+    message *in[ENGINE_PARTIES];
+    uint8_t *out[ENGINE_PARTIES];
+    size_t out_bytes[ENGINE_PARTIES];
     unsigned depth, children;
     int done;
 } task;
@@ -36,6 +37,15 @@ static task *inner(const seq_task *t) {
 
 const seq_env *vm_env(const seq_vm *vm) {
     return &vm->env;
+}
+
+void vm_slice(const seq_env *env, uint64_t *planes, size_t stride, const void *x, size_t n,
+              unsigned lo, unsigned p) {
+    env->bits->slice(planes, stride, x, 8 * (unsigned)env->ring->word, n, lo, p);
+}
+
+void task_alone(seq_task *t, unsigned rounds) {
+    (void)t, (void)rounds;
 }
 
 void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds) {
@@ -98,7 +108,7 @@ seq_status vm_fail(seq_vm *vm, const seq_call *call, seq_status status, int part
 
 static void flush(task *t) {
     engine *e = t->pub.vm->e;
-    for (unsigned peer = 0; peer < 3; peer++) {
+    for (unsigned peer = 0; peer < e->parties; peer++) {
         if (!t->out[peer])
             continue;
         message *m = calloc(1, sizeof *m);
@@ -137,7 +147,7 @@ static void end(task *t) {
 static int ready(task *t) {
     if (t->children)
         return 0;
-    for (unsigned p = 0; p < 3; p++) {
+    for (unsigned p = 0; p < t->pub.env->parties; p++) {
         t->in[p] = NULL;
         for (message *m = t->pub.vm->e->first; t->expect[p] && m && !t->in[p]; m = m->next)
             if (!m->taken && m->from == p && m->to == t->pub.env->me &&
@@ -158,7 +168,7 @@ static int ready(task *t) {
 
 static void run(task *t) {
     for (;;) {
-        for (unsigned p = 0; p < 3; p++) {
+        for (unsigned p = 0; p < t->pub.env->parties; p++) {
             t->expect[p] = 0;
             if (t->in[p]) {
                 t->in[p]->taken = 1;
@@ -198,7 +208,7 @@ void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin,
 }
 
 static void start(seq_vm *vm, const seq_call *call) {
-    protocol_rep3.start[call->op - SEQ_OP_FIRST_INTERACTIVE](vm, call);
+    vm->e->protocol->start[call->op - SEQ_OP_FIRST_INTERACTIVE](vm, call);
 }
 
 void task_call(seq_task *t, seq_call *call, uint16_t sub) {
@@ -248,18 +258,46 @@ int vm_output_party(seq_vm *vm, int64_t out) {
     return vm->e->output_party;
 }
 
-int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_ops *bits) {
-    /* of pair i: parties i and i + 1; the second halves are for what the program draws */
-    uint8_t seed[3][32] = {{1, [16] = 4}, {2, [16] = 5}, {3, [16] = 6}};
+/* Of the parties in `members`, which the first byte names; the second half is for what the program
+ * draws. */
+static void make_seed(uint8_t seed[32], unsigned members, uint8_t kind, uint8_t number) {
+    memset(seed, 0, 32);
+    seed[0] = seed[16] = (uint8_t)members;
+    seed[1] = kind;
+    seed[17] = (uint8_t)(kind + ENGINE_PROGRAM);
+    seed[2] = seed[18] = number;
+}
+
+static int setup(engine *e, unsigned me) {
+    uint8_t pair[ENGINE_PARTIES][32] = {{0}}, group[ENGINE_GROUPS][32] = {{0}}, common[32];
+    seq_vm *vm = e->vm[me];
+    for (unsigned p = 0; p < e->parties; p++)
+        if (p != me)
+            make_seed(pair[p], 1u << me | 1u << p, ENGINE_PAIR, 0);
+    for (unsigned i = 0, members = 1; e->protocol->group && members && i < ENGINE_GROUPS; i++) {
+        members = e->protocol->group(e->parties, i);
+        if (members >> me & 1)
+            make_seed(group[i], members, ENGINE_GROUP, (uint8_t)i);
+    }
+    make_seed(common, (1u << e->parties) - 1, ENGINE_COMMON, 0);
+    prg_init(&e->pair[me], pair[(me + 1) % e->parties]);
+    prg_init(&e->program[me], pair[(me + 1) % e->parties] + 16);
+    const seq_keys keys = {(const uint8_t (*)[32])pair, (const uint8_t (*)[32])group, common};
+    e->running = me;
+    return e->protocol->setup(&vm->env, &keys, &vm->env.protocol, NULL) == SEQ_OK ? 0 : -1;
+}
+
+int engine_init(engine *e, const seq_protocol *protocol, unsigned parties, unsigned ring_bits,
+                const ring_ops *ring, const bits_ops *bits) {
     memset(e, 0, sizeof *e);
-    for (unsigned p = 0; p < 3; p++) {
-        uint8_t seeds[3][32] = {{0}};
-        const uint8_t common[32] = {0};
+    e->protocol = protocol;
+    e->parties = parties;
+    for (unsigned p = 0; p < parties; p++) {
         seq_vm *vm = e->vm[p] = calloc(1, sizeof *vm);
         if (!vm)
             return -1;
         *vm = (seq_vm){.env = {.me = p,
-                               .parties = 3,
+                               .parties = parties,
                                .ring_bits = ring_bits,
                                .k = 31,
                                .f = 16,
@@ -267,19 +305,14 @@ int engine_init(engine *e, unsigned ring_bits, const ring_ops *ring, const bits_
                                .ring = ring,
                                .bits = bits},
                        .e = e};
-        memcpy(seeds[(p + 1) % 3], seed[p], 32);
-        memcpy(seeds[(p + 2) % 3], seed[(p + 2) % 3], 32);
-        prg_init(&e->pair[p], seed[p]);
-        prg_init(&e->program[p], seed[p] + 16);
-        const seq_keys keys = {(const uint8_t (*)[32])seeds, NULL, common};
-        if (protocol_rep3.setup(&vm->env, &keys, &vm->env.protocol, NULL) != SEQ_OK)
+        if (setup(e, p) < 0)
             return -1;
     }
     return 0;
 }
 
 void engine_threads(engine *e, seq_pool *pool) {
-    for (unsigned p = 0; p < 3; p++)
+    for (unsigned p = 0; p < e->parties; p++)
         e->vm[p]->env.pool = pool;
 }
 
@@ -295,8 +328,8 @@ static void drop_messages(engine *e) {
 
 void engine_free(engine *e) {
     drop_messages(e);
-    for (unsigned p = 0; p < 3; p++) {
-        protocol_rep3.teardown(e->vm[p]->env.protocol);
+    for (unsigned p = 0; p < e->parties; p++) {
+        e->protocol->teardown(e->vm[p]->env.protocol);
         free(e->vm[p]);
     }
 }
@@ -305,7 +338,7 @@ void engine_free(engine *e) {
 static int serve(engine *e) {
     for (int progress = 1; progress;) {
         progress = 0;
-        for (unsigned p = 0; p < 3; p++)
+        for (unsigned p = 0; p < e->parties; p++)
             for (task *t = e->vm[p]->tasks; t; t = t->next)
                 if (!t->done && ready(t)) {
                     t->pub.step_no++;
@@ -314,7 +347,7 @@ static int serve(engine *e) {
                 }
     }
     int finished = 1;
-    for (unsigned p = 0; p < 3; p++) {
+    for (unsigned p = 0; p < e->parties; p++) {
         for (task *t = e->vm[p]->tasks, *next; t; t = next) {
             next = t->next;
             finished &= t->done;
@@ -328,12 +361,12 @@ static int serve(engine *e) {
     return finished;
 }
 
-int engine_call(engine *e, uint16_t op, const int64_t *arg, seq_reg reg[3][SEQ_MAX_OPERANDS]) {
+int engine_call(engine *e, uint16_t op, const int64_t *arg, seq_reg reg[][SEQ_MAX_OPERANDS]) {
     drop_messages(e);
     e->depth = e->rounds = 0;
     e->instance++;
     memset(e->sent, 0, sizeof e->sent);
-    for (unsigned p = 0; p < 3; p++) {
+    for (unsigned p = 0; p < e->parties; p++) {
         seq_call call;
         memset(&call, 0, sizeof call);
         call.op = op;
