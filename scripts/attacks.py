@@ -4,7 +4,9 @@ One party of a protocol changes, drops, repeats, delays or replays what it sends
 what it changed, in a program that uses every instruction; what the others then do is counted
 (tests/protocols/attacks.py says how).
 Under a malicious protocol nothing may be WRONG, HANG or CRASH; under a semi-honest one much is
-WRONG, which shows that the attacks are real. Writes docs/results/attacks-PROTOCOL.json with --save.
+WRONG, which shows that the attacks are real. With --save what is found goes to
+docs/results/attacks-PROTOCOL-BITS.json, after every 20 attacks too; with --resume the run goes on
+from that file, at the commit and with the seed that it names.
 """
 
 from __future__ import annotations
@@ -13,16 +15,22 @@ import json
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import click
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from sequester.vm import runs  # noqa: E402
 from tests.protocols.attacks import Report, Target  # noqa: E402
 from tests.protocols.machine import PARTIES, RINGS  # noqa: E402
 from tests.vm.runner import build  # noqa: E402
+
+sys.path.insert(1, str(ROOT / "scripts"))
+from reproduction.tables import commit  # noqa: E402
 
 
 @click.command()
@@ -33,7 +41,8 @@ from tests.vm.runner import build  # noqa: E402
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--workers", type=int, default=4, show_default=True, help="Runs side by side.")
 @click.option("--minutes", type=float, help="Begin no attack after so many.")
-@click.option("--save", is_flag=True, help="Write docs/results/attacks-PROTOCOL.json.")
+@click.option("--save", is_flag=True, help="Write docs/results/attacks-PROTOCOL-BITS.json.")
+@click.option("--resume", is_flag=True, help="Go on from that file, and write it.")
 def main(
     protocol: str,
     parties: int,
@@ -43,13 +52,30 @@ def main(
     workers: int,
     minutes: float | None,
     save: bool,
+    resume: bool,
 ) -> None:
     """Attack a protocol, and count what happens."""
     parties = parties or PARTIES[protocol][0]
     bits = int(ring or RINGS[protocol][0])
+    path = ROOT / "docs" / "results" / f"attacks-{protocol}-{bits}.json"
+    result: dict[str, Any] = {
+        "protocol": protocol,
+        "parties": parties,
+        "ring_bits": bits,
+        "attacks": 0,
+        "seed": seed,
+        "commit": commit(),
+        "date": time.strftime("%Y-%m-%d"),
+        "machine": runs.machine().rsplit(",", 1)[0],
+        "outcomes": {},
+        "by_kind": {},
+    }
+    before = Report()
+    if resume:
+        before = known(path, result)
+    first = before.outcomes.total()
     runner = build("test")
     began = time.monotonic()
-
     shown = 0
 
     def progress(report: Report) -> None:
@@ -58,29 +84,55 @@ def main(
             click.echo(f"{outcome}: {attack}: {said}", err=True)
         shown = len(report.bad)
         done = report.outcomes.total()
-        if done % 100 == 0:
+        if done % 20 == 0:
             rate = done / (time.monotonic() - began)
             click.echo(f"{done} attacks, {rate:.1f} a second: {dict(report.outcomes)}", err=True)
+            if save or resume:
+                write(path, result, before, report)
 
     with tempfile.TemporaryDirectory() as folder:
         target = Target(runner, Path(folder), protocol, parties, bits)
         seconds = None if minutes is None else 60 * minutes
-        report = target.run(count, seed, workers, progress, seconds)
-    result = {
-        "protocol": protocol,
-        "parties": parties,
-        "ring_bits": bits,
-        "attacks": report.outcomes.total(),
-        "seed": seed,
-        "outcomes": dict(sorted(report.outcomes.items())),
-        "by_kind": {k: dict(sorted(v.items())) for k, v in sorted(report.by_kind.items())},
+        report = target.run(count, seed, workers, progress, seconds, first)
+    if save or resume:
+        write(path, result, before, report)
+    click.echo(as_text(result, before, report))
+
+
+def known(path: Path, result: dict[str, Any]) -> Report:
+    """What an earlier run found; it must have made the same attacks on the same code."""
+    if not path.exists():
+        raise click.UsageError(f"--resume: there is no {path.name} to go on from")
+    found, report = json.loads(path.read_text()), Report()
+    for key in ("protocol", "parties", "ring_bits", "seed", "commit"):
+        if found.get(key) != result[key]:
+            said = f"{path.name} has the {key} {found.get(key)}, this run {result[key]}"
+            raise click.UsageError(f"--resume: {said}")
+    report.outcomes.update(found["outcomes"])
+    for kind, outcomes in found["by_kind"].items():
+        report.by_kind[kind] = Counter(outcomes)
+    return report
+
+
+def as_text(result: dict[str, Any], before: Report, report: Report) -> str:
+    """The file's text: both runs together."""
+    outcomes = before.outcomes + report.outcomes
+    kinds = {k: Counter(v) for k, v in before.by_kind.items()}
+    for kind, found in report.by_kind.items():
+        kinds[kind] = kinds.get(kind, Counter()) + found
+    table = {
+        "attacks": outcomes.total(),
+        "outcomes": dict(sorted(outcomes.items())),
+        "by_kind": {k: dict(sorted(v.items())) for k, v in sorted(kinds.items())},
     }
-    text = json.dumps(result, indent=1)
-    click.echo(text)
-    if save:
-        folder_of_results = ROOT / "docs" / "results"
-        folder_of_results.mkdir(exist_ok=True)
-        (folder_of_results / f"attacks-{protocol}-{bits}.json").write_text(text + "\n")
+    return json.dumps(result | table, indent=1)
+
+
+def write(path: Path, result: dict[str, Any], before: Report, report: Report) -> None:
+    path.parent.mkdir(exist_ok=True)
+    fresh = path.with_suffix(".new")
+    fresh.write_text(as_text(result, before, report) + "\n")
+    fresh.replace(path)
 
 
 if __name__ == "__main__":

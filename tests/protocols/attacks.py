@@ -225,10 +225,12 @@ class Target:
         workers: int,
         progress: Callable[[Report], None] | None = None,
         seconds: float | None = None,
+        first: int = 0,
     ) -> Report:
-        """`count` random attacks, several at a time; none begins after so many seconds."""
+        """Random attacks `first` to `count`, several at a time; none begins after so many seconds.
+        The i-th attack of a seed is the same in every run."""
         rng, report = random.Random(seed), Report()
-        attacks = [self.attack(rng) for _ in range(count)]
+        attacks = [self.attack(rng) for _ in range(count)][first:]
         end = math.inf if seconds is None else time.monotonic() + seconds
 
         def one(attack: Attack) -> tuple[str, str] | None:
