@@ -25,7 +25,7 @@ sys.path.insert(1, str(ROOT))
 try:
     import click
     from reproduction import secret, tables
-    from reproduction.cells import DATA, PLANS, Cell, quick
+    from reproduction.cells import DATA, PLANS, SAMPLED, Cell, quick
 
     from sequester.vm import native, runs
     from sequester.vm.errors import SequesterError
@@ -60,8 +60,7 @@ except ImportError:
 @click.option(
     "--work",
     type=click.Path(path_type=Path),
-    default=ROOT / "runs" / "reproduce",
-    help="Folder for runs and records (runs/reproduce).",
+    help="Folder for runs and records of one page (runs/reproduce/WHAT).",
 )
 @click.option(
     "--out",
@@ -77,7 +76,7 @@ def main(
     data_folder: Path | None,
     small: bool,
     threads: int,
-    work: Path,
+    work: Path | None,
     out: Path,
     note: str,
     listed: bool,
@@ -91,8 +90,9 @@ def main(
         for cell in cells:
             click.echo(f"{cell.name}: {cell}")
         return
+    work = work or ROOT / "runs" / "reproduce" / what
     folder = data_folder or ROOT / "programs" / "data"
-    if data_folder is None and what != "mnist":
+    if data_folder is None and what not in SAMPLED:
         raise click.UsageError("--data is missing: the folder of the data set")
     if only_table:
         _write(what, work, out, note)

@@ -20,7 +20,8 @@ PROGRAMS = {
 # Options of the networks' function and of their programs: Falcon's AlexNet only begins to learn
 # within a part of an epoch with the batch normalisation that the paper has for it.
 VARIANTS: dict[str, dict[str, bool]] = {"falcon": {"batch_norm": True}}
-DATA = {"mnist": ("A", "B", "C", "D"), "cifar10": ("small", "falcon")}
+DATA = {"mnist": ("A", "B", "C", "D"), "protocols": ("A",), "cifar10": ("small", "falcon")}
+SAMPLED = ("mnist", "protocols")  # whose data set ships in part
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,10 @@ PLANS: dict[str, tuple[Cell, ...]] = {
         _mnist("D", "sgd", "emulate", 0.1),
         _mnist("A", "adam", "emulate", 0.001),
         _mnist("A", "adamw", "emulate", 0.001),
+    ),
+    "protocols": tuple(  # the first of net A's, shorter: one schedule under every protocol
+        Cell("A", "sgd", protocol, 5, 0.1)
+        for protocol in ("rep3", "rep4", "rep3-mal", "shamir", "shamir-mal")
     ),
     "cifar10": (
         Cell("small", "sgd", "emulate", 12, 0.05),

@@ -12,6 +12,7 @@ from typing import Any
 
 from sequester import source
 from sequester.compiler.compile import Compiled
+from sequester.compiler.cost import cost_module
 from sequester.vm import data, runs
 from sequester.vm.errors import SequesterError
 from sequester.vm.results import write_json
@@ -104,14 +105,15 @@ def inputs(cell: Cell, folder: Path, scratch: Path) -> tuple[str, ...]:
 
 
 def compiled(cell: Cell, specs: tuple[str, ...], words: tuple[str, ...] | None = None) -> Compiled:
-    """The program of a cell; `words` in place of its own options."""
+    """The program of a cell; `words` in place of its own options. What is emulated is rep3."""
+    protocol = "rep3" if cell.protocol == "emulate" else cell.protocol
     flags = source.Flags(
         cell.words() if words is None else words,
         specs,
-        ring=str(cell.ring),
+        ring="field" if cost_module(protocol).RING == "field" else str(cell.ring),
         rounding=cell.rounding,
     )
-    return source.compile_file(cell.program, flags, "rep3")
+    return source.compile_file(cell.program, flags, protocol)
 
 
 def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 from .cells import ROOT, VARIANTS, Cell
 from .secret import Curve, Row
 
-TITLES = {"mnist": "MNIST", "cifar10": "CIFAR-10"}
+TITLES = {"mnist": "MNIST", "protocols": "MNIST under several protocols", "cifar10": "CIFAR-10"}
 
 
 def commit() -> str:
-    """The commit of the working tree, with + if something in it is changed."""
+    """The commit of the working tree, with + if something in it but results is changed."""
 
     def git(*words: str) -> str:
         return subprocess.run(
@@ -24,7 +24,7 @@ def commit() -> str:
         ).stdout.strip()
 
     try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
+        changed = git("status", "--porcelain", "--untracked-files=no", ".", ":!docs/results")
         return git("rev-parse", "--short=12", "HEAD") + ("+" if changed else "")
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
@@ -106,6 +106,8 @@ def markdown(title: str, records: list[dict[str, Any]], note: str) -> str:
     ]
     if note:
         lines += [note, ""]
+    if title == "protocols":
+        lines += [_apart(records), ""]
     lines += [f"![curves]({title}.png)", ""]
     head = ["network, optimiser, protocol", "epochs", "best by 5", "best", "mean of last 5",
             "float's best", "float's last 5", "below float", "s", "rounds", "MB"]  # fmt: skip
@@ -122,6 +124,21 @@ def markdown(title: str, records: list[dict[str, Any]], note: str) -> str:
         where = [r["date"], f"`{r['commit']}`", r["machine"]]
         lines.append("| " + " | ".join([_name(r), _settings(r["cell"]), *where]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _apart(records: list[dict[str, Any]]) -> str:
+    """How far accuracies are from each other after as many epochs of the same training."""
+    rows = [row for r in records for row in r["secret"]]
+    parts = []
+    for epoch in sorted({row["epoch"] for row in rows}):
+        found = [row["accuracy"] for row in rows if row["epoch"] == epoch]
+        if len(found) > 1:
+            apart = max(found) - min(found)
+            parts.append(f"{epoch}: {apart:.2f} points ({len(found)} protocols)")
+    return (
+        "The same training under each protocol: same start, batches and schedule, but coins of "
+        "rounding of its own. Highest less lowest accuracy after epoch " + "; ".join(parts) + "."
+    )
 
 
 def _settings(c: dict[str, Any]) -> str:

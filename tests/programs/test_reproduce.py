@@ -12,11 +12,14 @@ from typing import Any
 
 import pytest
 
+from sequester.compiler.isa.program import FIELD
+
 from .conftest import ROOT, environment
 
 pytest.importorskip("torch")
 sys.path.insert(1, str(ROOT / "scripts"))
 from reproduction import cells, clear, tables
+from reproduction.secret import compiled, inputs
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
@@ -83,6 +86,13 @@ def test_the_twin_goes_on_where_it_was_stopped(
     assert train(tmp_path / "b") == undisturbed
     assert len(begun) == 1
     assert not list((tmp_path / "b").glob("clear.pt"))
+
+
+@pytest.mark.parametrize("protocol", ["rep4", "shamir"])
+def test_a_training_is_compiled_for_its_protocol(protocol: str, tmp_path: Path) -> None:
+    (cell,) = [cells.quick(c) for c in cells.PLANS["protocols"] if c.protocol == protocol]
+    made = compiled(cell, inputs(cell, ROOT / "programs" / "data", tmp_path))
+    assert (made.program.meta.domain == FIELD) == (protocol == "shamir")
 
 
 RESULTS = ROOT / "docs" / "results"
