@@ -73,8 +73,9 @@ static net_tag frame_tag(const seq_task *t) {
 
 /* ---- what a step may do ---- */
 
-/* A task that makes calls holds their operands and results: these are as long as its vectors are,
- * and are no reason to put off its children. */
+/* A task that makes calls no longer counts: what a whole product holds is as long as its vectors
+ * are, and no reason to put off its children. (Chunks of semi2k that call in a later step keep
+ * their pads uncounted.) */
 static void hold(vm_task *t, size_t bytes) {
     if (!t->calls) {
         t->held += bytes;
@@ -392,10 +393,11 @@ static int any_leaf(const seq_vm *vm) {
  *
  * None waits for ever. Ordered tasks, which are those of the program's calls and of the calls that
  * their first steps make, begin at all parties in one order (a task before its children, these
- * before what follows it); other tasks begin at once, with the step that makes them. Take the first
- * ordered task that some party has not begun. All before it were begun everywhere: those without
- * children need only each other and end; then that party is left with tasks that wait for children
- * which come at this place or later, and scratch no longer holds it back. */
+ * before what follows it), since first steps make the same calls everywhere; other tasks begin at
+ * once, with the step that makes them. Take the first ordered task that some party has not begun.
+ * All before it were begun everywhere: those without children need only each other and end; then
+ * that party is left with tasks that wait for children which come at this place or later, and
+ * scratch no longer holds it back. */
 static int crowded(const seq_vm *vm) {
     return (vm->net != NULL && net_queued(vm->net) > NET_QUEUE_FEW) ||
            (vm->scratch > MACHINE_SCRATCH && any_leaf(vm));

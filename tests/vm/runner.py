@@ -4,7 +4,7 @@
 (AddressSanitizer and UBSan), `test` (optimised), `ctime` (for valgrind: shares are undefined),
 `chunks` (`test` with the smallest tasks, of which few
 may be under way), `toy` (sanitized, with the protocol of
-runtime_c/tests/toy.c in place of the real ones).
+runtime_c/tests/toy.c in place of the real ones, whose tasks wait for each other).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _COMMON += ["-Wall", "-Wextra", "-Werror"]
 _SANITIZE = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 FLAVOURS = {
     "sanitize": _SANITIZE,
-    "toy": _SANITIZE,
+    "toy": [*_SANITIZE, "-DMACHINE_SCRATCH=200"],
     "test": ["-O2"],
     "ctime": ["-O2", "-DSEQ_CTIME"],
     "chunks": [
