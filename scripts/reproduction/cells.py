@@ -74,8 +74,8 @@ def _mnist(net: str, optimizer: str, protocol: str, lr: float, **more: float) ->
     return replace(Cell(net, optimizer, protocol, 20, lr), **more)  # type: ignore[arg-type]
 
 
-# Rates chosen by training in float; network C as in the paper with dropout before the last layer. In
-# few epochs both AlexNets need AMSGrad: SGD spends most of the first one on the plateau of the
+# Rates chosen by training in float; network C as in the paper with dropout before the last layer.
+# In few epochs both AlexNets need AMSGrad: SGD spends most of the first one on the plateau of the
 # start, in float, too, and rounding decides when it leaves it.
 PLANS: dict[str, tuple[Cell, ...]] = {
     "mnist": (
