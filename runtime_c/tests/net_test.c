@@ -254,13 +254,13 @@ static int busy(void) {
 }
 
 static void *speed_body(void *arg) {
-    enum { FRAME = 1 << 20 };
+    enum { FRAME = 1 << 18, AHEAD = 4 }; /* what is in flight stays in cache */
     party *self = arg;
     seq_error err = {0};
     net *n = net_open(&self->options, &err);
     must(n != NULL, &err);
     double start = now_s();
-    for (unsigned i = 0; i < self->megabytes; i++) {
+    for (unsigned i = 0; i < self->megabytes << 2; i++) {
         for (unsigned p = 0; p < PARTIES; p++) {
             if (p != self->options.me) {
                 uint8_t *payload = net_alloc(n, FRAME);
@@ -269,11 +269,11 @@ static void *speed_body(void *arg) {
                 net_send(n, p, (net_tag){i, 0}, payload, FRAME);
             }
         }
-        for (unsigned p = 0; p < PARTIES && i >= 8; p++) { /* eight rounds in flight */
+        for (unsigned p = 0; p < PARTIES && i >= AHEAD; p++) {
             uint8_t *payload = NULL;
             if (p != self->options.me) {
-                must(take(n, p, (net_tag){i - 8, 0}, FRAME, &payload, &err), &err);
-                CHECK(payload[0] == (uint8_t)(i - 8));
+                must(take(n, p, (net_tag){i - AHEAD, 0}, FRAME, &payload, &err), &err);
+                CHECK(payload[0] == (uint8_t)(i - AHEAD));
                 net_free(payload);
             }
         }
