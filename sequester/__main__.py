@@ -11,6 +11,8 @@ import click
 from .cli import main as cli
 from .options import AUTHOR, CONFIG, REFUSED
 
+OWN = ("sequester", "compiler", "vm")  # packages of which none can be missing
+
 
 def main() -> None:
     """Run the command line and exit. One line for whatever goes wrong; a traceback for our faults
@@ -46,6 +48,12 @@ def _explain(e: Exception) -> int:
         return _say(str(e), REFUSED)
     if isinstance(e, OSError):
         return _say(str(e), CONFIG)
+    if isinstance(e, ModuleNotFoundError) and (e.name or "").split(".")[0] not in OWN:
+        return _say(
+            f"the package {e.name} is missing; scripts/setup.sh installs all into .venv, "
+            "`. .venv/bin/activate` chooses it",
+            CONFIG,
+        )
     traceback.print_exc()
     return _say("this is a fault of Sequester itself; please report it with the lines above", 1)
 

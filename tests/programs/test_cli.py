@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from .conftest import Sequester
+from .conftest import Sequester, environment
 
 SMALL = """\
 from sequester import Party, loop, output, print_, program, state
@@ -197,6 +199,17 @@ def test_complaints(
 ) -> None:
     done = sequester(*words, code=code)
     assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_package_is_named() -> None:
+    """As with another Python than the environment's: what to do, not a traceback."""
+    hidden = "import sys; sys.modules['rich.console'] = None; sys.argv[1:] = ['report', '.']; "
+    hidden += "from sequester.__main__ import main; main()"
+    words = [sys.executable, "-c", hidden]
+    done = subprocess.run(words, env=environment(), capture_output=True, text=True, timeout=60)
+    assert done.returncode == 5
+    assert "the package rich.console is missing; scripts/setup.sh" in done.stderr
     assert "Traceback" not in done.stderr
 
 
