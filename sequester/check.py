@@ -101,7 +101,7 @@ def check(
         found = checking.check(program, flags, samples, progress.start)
         if found.wanted is not None and found.wanted != found.config and found.finite:
             better = checking.proposed(program, flags, samples, found.wanted, progress.start)
-    bad = bool(found.overflows) or not found.finite
+    bad = bool(found.overflows or found.faults) or not found.finite
     if as_json:
         click.echo(json.dumps(_table(found) | {"ok": not bad, "tried": better and _table(better)}))
     else:
@@ -149,9 +149,10 @@ class _Progress:
 def _table(found: Findings) -> dict[str, Any]:
     """Findings as JSON values."""
     table = dataclasses.asdict(found)
-    for row, overflow in zip(table["overflows"], found.overflows, strict=True):
-        row["line"], row["layer"] = str(overflow.loc), overflow.loc.scope
-        del row["loc"]
+    for name, places in (("overflows", found.overflows), ("faults", found.faults)):
+        for row, place in zip(table[name], places, strict=True):
+            row["line"], row["layer"] = str(place.loc), place.loc.scope
+            del row["loc"]
     for name in ("config", "wanted"):
         if table[name] is not None:
             table[name] = {key: table[name][key] for key in ("ring_bits", "k", "f", "rounding")}
@@ -168,6 +169,8 @@ def _show(found: Findings, better: Findings | None, limit: int) -> None:
     lines = sorted(found.lines, key=lambda r: (r.headroom, -r.lost))
     console.print(_rows("By source line, the least headroom first", lines, limit))
     _results(found, console, limit)
+    for fault in found.faults[:limit]:
+        console.print(f"not defined: {fault}", markup=False)
     if not found.finite:
         console.print("In float, too, numbers are not finite: this is no matter of precision.")
     for overflow in found.overflows[:limit]:
@@ -216,10 +219,13 @@ def _proposal(found: Findings, better: Findings | None, console: Console) -> Non
     if w is None:
         console.print(
             "no precision holds these numbers: scale the data, or lower the learning rate"
+            if found.overflows
+            else "nothing overflows, but no precision keeps the smallest gradients (see lost): "
+            "scale the data or the loss"
         )
         return
     if better is None:
-        if found.finite and not found.overflows:
+        if found.finite and not found.overflows and not found.faults:
             console.print(f"f = {w.f} and k = {w.k} are enough for these samples")
         return
     ring = " --ring 128" if w.ring_bits == 128 else ""

@@ -12,7 +12,7 @@ import numpy as np
 
 from sequester.compiler.compile import Options, compile_graph
 from sequester.compiler.ir.graph import Config, Graph, Node
-from sequester.compiler.ir.observe import Lockstep, Overflow, Stats, Watcher, steps
+from sequester.compiler.ir.observe import Fault, Lockstep, Overflow, Stats, Watcher, steps
 from sequester.compiler.ir.reference import ExecutionError, Result
 from sequester.compiler.lang.errors import ProgramError
 from sequester.compiler.passes import autodiff
@@ -27,6 +27,7 @@ Key = tuple[int, str]
 # Share of a gradient's magnitude that may fall below half a unit: nearest rounding loses it,
 # probabilistic rounding keeps it on average and only adds noise.
 _TOLERATED = {"nearest": 0.01, "probabilistic": 0.1}
+_NOISE = 1e-9  # of the largest gradient: what float leaves of gradients that are 0
 _LEAST = 8  # fractional bits that are worth a proposal
 _ROOM = 12  # of k - f, what functions such as exp want
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e[-+]?\d+)?")
@@ -85,6 +86,7 @@ class Findings:
     layers: list[Row]
     lines: list[Row]
     overflows: list[Overflow]
+    faults: list[Fault]
     differences: list[Difference]
     wanted: Config | None
     finite: bool
@@ -134,6 +136,7 @@ def check(path: Path, flags: Flags, samples: Samples, progress: Progress) -> Fin
         layers=_rows(pair, lambda node: node.loc.scope or "(program)"),
         lines=_rows(pair, lambda node: str(node.loc)),
         overflows=list({**pair.exact.overflows, **whole.overflows}.values()),
+        faults=list(pair.faults.values()),
         differences=_differences(exact, real),
         wanted=_wanted(pair, fits),
         finite=all(math.isfinite(s.largest) for s in pair.stats.values()),
@@ -206,12 +209,17 @@ def _as_compiled(
     return whole, whole.run()
 
 
+def _noise(pair: Lockstep) -> float:
+    """Gradients up to here are 0 but for what float rounds, such as a bias's before a batch norm."""
+    return _NOISE * max((pair.stats[n].largest for n in pair.gradients & pair.stats.keys()), default=0)
+
+
 def _rows(pair: Lockstep, name: Callable[[Node], str]) -> list[Row]:
     """The nodes that have a name in common, values and gradients apart, in their order."""
     groups: dict[tuple[str, bool], list[Stats]] = {}
     for node, stats in pair.stats.items():
         groups.setdefault((name(node), node in pair.gradients), []).append(stats)
-    c = pair.graph.config
+    c, noise = pair.graph.config, _noise(pair)
     rows = []
     for (text, gradient), group in groups.items():
         bits = max(s.whole_bits() for s in group) + c.f
@@ -225,7 +233,7 @@ def _rows(pair: Lockstep, name: Callable[[Node], str]) -> list[Row]:
                 headroom=c.k - 1 - bits,
                 error=sum(s.drift for s in group) / sum(s.elements for s in group) * 2.0**c.f,
                 worst=max(s.error for s in group) * 2.0**c.f,
-                lost=max(s.lost_share() for s in group),
+                lost=max((s.lost_share() for s in group if s.largest > noise), default=0.0),
             )
         )
     return rows
@@ -252,12 +260,12 @@ def _wanted(pair: Lockstep, fits: Callable[[Config], bool]) -> Config | None:
     """The least f, from the present one on, that keeps the gradients, and k with a bit to spare;
     the present ones if they are enough. The program compiles with them. In the largest ring
     whatever fits; None: nothing does."""
-    c = pair.graph.config
+    c, noise = pair.graph.config, _noise(pair)
     whole = max((s.whole_bits() for s in pair.stats.values()), default=0) + 1
     kept = (
         _fraction_bits(s, _TOLERATED[c.rounding])
         for node, s in pair.stats.items()
-        if node in pair.gradients
+        if node in pair.gradients and s.largest > noise
     )
     needed = max(kept, default=0)
     if needed <= c.f and c.f + whole <= c.k - 1:

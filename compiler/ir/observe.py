@@ -90,6 +90,37 @@ class Overflow:
         return f"{self.loc}{layer}: {self.what} {self.reached:.6g} is not below {self.limit:g}"
 
 
+# What functions are defined for: of their last operand. Elsewhere they give some number.
+_DOMAINS: dict[str, tuple[str, Callable[[Array], Array]]] = {
+    "log": ("numbers above 0", lambda x: x > 0),
+    "log2": ("numbers above 0", lambda x: x > 0),
+    "sqrt": ("numbers not below 0", lambda x: x >= 0),
+    "rsqrt": ("numbers above 0", lambda x: x > 0),
+    "reciprocal": ("numbers other than 0", lambda x: x != 0),
+    "div": ("divisors other than 0", lambda x: x != 0),
+}
+
+
+@dataclass
+class Fault:
+    """A function that met `count` of `elements` numbers it is not defined for, one of them
+    `example`, in float or on the ring; `wants` says what it is defined for."""
+
+    loc: Loc
+    op: str
+    wants: str
+    count: int
+    elements: int
+    example: float
+
+    def __str__(self) -> str:
+        layer = f" ({self.loc.scope})" if self.loc.scope else ""
+        return (
+            f"{self.loc}{layer}: {self.op} wants {self.wants}, and met {self.count} of "
+            f"{self.elements} that are not, such as {self.example:.6g}"
+        )
+
+
 class _Watching(Ring):
     """A ring that reports products out of range instead of raising."""
 
@@ -190,8 +221,8 @@ class Lockstep:
     """Runs a graph (gradients expanded, composites not) on the ring and on real numbers at once.
 
     Branches and `while` follow the ring; secret random bits are the same in both. `stats` has what
-    was seen of each node, `gradients` the nodes that belong to a gradient, whose ids are above
-    `last_traced`, or are computed from one.
+    was seen of each node, `faults` who met what it is not defined for, `gradients` the nodes that
+    belong to a gradient, whose ids are above `last_traced`, or are computed from one.
     """
 
     def __init__(
@@ -212,6 +243,7 @@ class Lockstep:
         self.exact = Watcher(graph, inputs, public_seed=public_seed, rng=rng, tick=tick)
         self.real = Executor(graph, dict(inputs), "float", public_seed, rng, False)
         self.stats: dict[Node, Stats] = {}
+        self.faults: dict[tuple[Loc, str], Fault] = {}
 
     def run(self) -> tuple[Result, Result]:
         """Results on the ring and on real numbers."""
@@ -256,6 +288,8 @@ class Lockstep:
             raise ExecutionError(f"{node.loc}: {node.op}: {error}") from None
         if exact is None or real is None:
             return None
+        if node.op in _DOMAINS:
+            self._domain(node, *operands[-1])
         if node.t.bit and not node.inputs:
             real = exact  # coins
         t = node.t
@@ -263,3 +297,15 @@ class Lockstep:
             stats = self.stats.setdefault(node, Stats())
             stats.take(self.exact.s.decode(exact, t.f), real)
         return exact, real
+
+    def _domain(self, node: Node, exact: Array, real: Array) -> None:
+        """Note numbers that a function is not defined for; those of the ring are as it has them."""
+        wants, inside = _DOMAINS[node.op]
+        on_ring = self.exact.s.decode(exact, node.inputs[-1].t.f)
+        outside = ~(inside(real) & inside(on_ring)).ravel()
+        if outside.any():
+            example = float(np.where(inside(real), on_ring, real).ravel()[outside][0])
+            new = Fault(node.loc, node.op, wants, 0, 0, example)
+            fault = self.faults.setdefault((node.loc, node.op), new)
+            fault.count += int(outside.sum())
+            fault.elements += outside.size

@@ -169,6 +169,18 @@ def fuse_bn_eval(layer: Linear | Conv2d, norm: _BatchNorm) -> Linear | Conv2d:
     return made
 
 
+class FoldedLinear(Module):
+    """A Linear and the batch norm after it, in evaluation: folded for rows of features. Of inputs
+    of more axes batch norm takes the second axis, which is not the one that a Linear makes."""
+
+    def __init__(self, layer: Linear, norm: _BatchNorm) -> None:
+        self.layer, self.norm = layer, norm
+        self.folded = fuse_bn_eval(layer, norm)
+
+    def forward(self, x: Operators) -> Tensor:
+        return self.folded(x) if x.ndim == 2 else self.norm(self.layer(x))
+
+
 def fold_batch_norm(model: Module) -> Module:
     """A model for evaluation in which the batch norms that follow a Linear or Conv2d directly, in
     any Sequential, are folded into it; the others stay. The given model does not change.
@@ -185,7 +197,7 @@ def _pairs(model: Module) -> list[int]:
     parts = list(model)
     return [i for i, (a, b) in enumerate(zip(parts, parts[1:], strict=False))
             if isinstance(a, Linear | Conv2d) and isinstance(b, _BatchNorm)
-            and b.running_mean is not None]  # fmt: skip
+            and b.running_mean is not None and b.num_features == a.weight.shape[0]]  # fmt: skip
 
 
 def _foldable(model: Module) -> bool:
@@ -208,5 +220,7 @@ def _folded(module: Module) -> Module:
             layer, norm = module[i], module[i + 1]
             assert isinstance(layer, Linear | Conv2d) and isinstance(norm, _BatchNorm)
             with current().scope(f"{names[i + 1]}.{type(norm).__name__}"):
-                made[i], made[i + 1] = fuse_bn_eval(layer, norm), Identity()
+                linear = isinstance(layer, Linear)
+                made[i] = FoldedLinear(layer, norm) if linear else fuse_bn_eval(layer, norm)
+                made[i + 1] = Identity()
     return made

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 def clip_grad_value_(gradients: Gradients, clip_value: float) -> None:
     """Clip each element of the gradients to [-clip_value, clip_value], in place.
 
-    Costs two comparisons and two selections an element, at the same time, and a truncation.
+    Costs two comparisons and two selections an element, at the same time, and three truncations.
+    What is clipped carries the learning rate: under rounding to nearest a clip_value times lr of
+    less than 2^-f counts as 0 or 2^-f.
 
     Raises:
         ProgramError: a clip_value that is not positive.
@@ -26,5 +28,6 @@ def clip_grad_value_(gradients: Gradients, clip_value: float) -> None:
 
 
 def clipped(x: Tensor, limit: float) -> Tensor:
-    """min(max(x, -limit), limit)."""
-    return x - relu(x - limit) + relu(-limit - x)
+    """min(max(x, -limit), limit), in the mean also where the limit is below 2^-f."""
+    over, under = relu(x - limit), relu(-x - limit)  # before x is rounded
+    return x - over + under

@@ -146,6 +146,43 @@ def test_what_diverges_in_float_too_is_told_apart(tmp_path: Path) -> None:
     assert "no matter of precision" in text
 
 
+def test_functions_outside_of_their_domain(tmp_path: Path) -> None:
+    text = """
+@program
+def main():
+    x = Party(0).input("x") - 0.5
+    y = log(x)
+    z = x / (y - y)
+    w = rsqrt(x * x + 1.0)
+    output("z", z + w)
+"""
+    path = written(tmp_path, text)
+    table = as_json(path, "--shape", "0:x=4,8", code=3)
+    found = {row["op"]: row for row in table["faults"]}
+    assert set(found) == {"log", "div"} and not table["ok"]
+    assert found["log"]["line"] == "program.py:7" and found["div"]["count"] == 32
+    assert found["log"]["example"] < 0 < found["log"]["count"] < found["log"]["elements"] == 32
+    text = command(path, "--shape", "0:x=4,8", code=3).output
+    assert "not defined: program.py:7: log wants numbers above 0" in text
+
+
+def test_gradients_that_are_zero_need_no_precision(tmp_path: Path) -> None:
+    """A bias before a batch norm has none, but for what float leaves of it."""
+    text = """
+@program
+def main():
+    x, y = Party(0).input("x"), Party(0).input("y")
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 1))
+    opt = optim.SGD(model.parameters(), lr=0.1)
+    opt.minimize(nn.mse_loss(model(x).reshape(x.shape[0]), y))
+    output("model", model)
+"""
+    for rounding in ("nearest", "probabilistic"):
+        table = as_json(written(tmp_path, text), *SHAPES, "--rounding", rounding)
+        assert table["ok"] and table["wanted"] == table["config"]
+        assert max(row["lost"] for row in table["layers"]) < 0.01
+
+
 def test_numbers_that_no_precision_holds(tmp_path: Path) -> None:
     path = written(tmp_path, DIVERGES.replace("2000", "60"))
     table = as_json(path, "--shape", "0:x=4,3", code=3)

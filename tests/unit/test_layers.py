@@ -201,6 +201,29 @@ def test_folded_batch_norms_give_what_pytorch_gives() -> None:
     assert np.abs(found - want).max() <= 2.0**-10 * np.abs(want).max() + 4 * 2.0**-16
 
 
+def test_norms_over_another_axis_than_the_layer_s_are_not_folded() -> None:
+    """Of inputs (batch, channels, length) batch norm takes axis 1, a Linear makes the last one."""
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(6).normal(size=(4, 3, 5))
+
+    def model(ns: Any, features: int) -> Any:
+        return ns.Sequential(ns.Linear(5, features), ns.BatchNorm1d(3))
+
+    for features in (3, 4):
+        theirs = model(torch.nn, features).double().eval()
+        theirs.load_state_dict(
+            {k: torch.tensor(script.values(k, tuple(v.shape))) if v.is_floating_point() else v
+             for k, v in theirs.state_dict().items()}
+        )  # fmt: skip
+        want = theirs(torch.tensor(x)).detach().numpy()
+
+        def step(x: Tensor, features: int = features) -> Tensor:
+            return nn.fold_batch_norm(_with_values(model(nn, features)))(x)
+
+        (found,) = outputs(step, x, lowered=True)
+        assert np.abs(found - want).max() <= 2.0**-10 * np.abs(want).max() + 4 * 2.0**-16
+
+
 def test_folded_batch_norms_cost_nothing_in_a_loop() -> None:
     """Evaluation in batches has the same work as without the norms, but for adding a bias."""
 

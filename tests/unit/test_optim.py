@@ -256,6 +256,27 @@ def test_clipped_gradients() -> None:
     np.testing.assert_allclose(found, w.detach().numpy(), atol=2.0**-12)
 
 
+@pytest.mark.parametrize(("lr", "clip"), [(1e-4, 0.1), (1e-5, 0.5)])
+def test_clipped_below_a_unit(lr: float, clip: float) -> None:
+    """Rates so small that a clipped step is less than 2^-f: right in the mean, for both signs."""
+    steps, count = 4, 2000
+
+    def train(x: Tensor) -> Tensor:
+        w = state(zeros(2 * count), "w")
+        opt = optim.SGD([w], lr=lr)
+        for _ in range(steps):
+            gradients = opt.gradients((w * x).sum())
+            nn.utils.clip_grad_value_(gradients, clip)
+            opt.step(gradients)
+        return w.read()
+
+    slopes = np.concatenate([np.full(count, 100.0), np.full(count, -100.0)])
+    (found,) = outputs(train, slopes, lowered=True, config=Config(rounding="probabilistic"))
+    unit = 2.0**-16 * (2 * steps) ** 0.5 / count**0.5  # a deviation of the mean, at most
+    for mean, expected in ((found[:count].mean(), -1), (found[count:].mean(), 1)):
+        assert abs(mean - expected * steps * lr * clip) < 5 * unit
+
+
 def test_a_step_right_after_the_start() -> None:
     """Outside of loops too: what a variable starts as does not hide the variable."""
 
