@@ -10,22 +10,26 @@ about unit size.
 Inputs:
     0:x: (n, d) numbers. 1:y: (n,) numbers.
 
-Outputs: `weight` (d,) and `bias` (1,), to all. Prints "mean squared error E".
+Outputs: `weight` (d,) and `bias` (1,), to all. Prints "mean squared error E", with `--watch` that
+of each step, too.
 """
 
 from sequester import Party, loop, nn, optim, output, print_, program
 
 
 @program
-def linear_regression(steps: int = 60, lr: float = 0.2, momentum: float = 0.5):
+def linear_regression(steps: int = 60, lr: float = 0.2, momentum: float = 0.5, watch: bool = False):
     x = Party(0).input("x")
     y = Party(1).input("y")
     n, d = x.shape
 
     model = nn.Linear(d, 1)
     opt = optim.SGD(model.parameters(), lr=lr, momentum=momentum)
-    for _ in loop(steps):
-        opt.minimize(nn.mse_loss(model(x).reshape(n), y))
+    for step in loop(steps):
+        loss = nn.mse_loss(model(x).reshape(n), y)
+        opt.minimize(loss)
+        if watch:
+            print_("step {}: mean squared error {:.4f}", step, loss.reveal())
 
     error = nn.mse_loss(model(x).reshape(n), y)
     print_("mean squared error {:.4f}", error.reveal())

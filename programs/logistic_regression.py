@@ -17,7 +17,8 @@ Inputs, from any number of parties:
     data.x: (n, d) numbers, of about unit size.
     data.y: (n,) labels 0 or 1.
 
-Outputs: `weight` (d, 1) and `bias` (1,), to all. Prints "accuracy P %".
+Outputs: `weight` (d, 1) and `bias` (1,), to all. Prints "accuracy P %", with `--watch` the loss of
+each step, too.
 """
 
 from sequester import Parties, loop, nn, optim, output, print_, program
@@ -30,6 +31,7 @@ def logistic_regression(
     momentum: float = 0.0,
     split: str = "rows",
     normalise: bool = False,
+    watch: bool = False,
 ):
     x, y = Parties().dataset("data", split)
     n, d = x.shape
@@ -38,9 +40,12 @@ def logistic_regression(
 
     model = nn.Linear(d, 1)
     opt = optim.SGD(model.parameters(), lr=lr, momentum=momentum)
-    for _ in loop(steps):
+    for step in loop(steps):
         logits = model(x).reshape(n)
-        opt.minimize(nn.binary_cross_entropy_with_logits(logits, y))
+        loss = nn.binary_cross_entropy_with_logits(logits, y)
+        opt.minimize(loss)
+        if watch:
+            print_("step {}: loss {:.4f}", step, loss.reveal())
 
     predicted = model(x).reshape(n) > 0
     correct = (predicted == y).sum()

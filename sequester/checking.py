@@ -210,8 +210,9 @@ def _as_compiled(
 
 
 def _noise(pair: Lockstep) -> float:
-    """Gradients up to here are 0 but for what float rounds, such as a bias's before a batch norm."""
-    return _NOISE * max((pair.stats[n].largest for n in pair.gradients & pair.stats.keys()), default=0)
+    """Gradients up to here are 0 but for float's rounding, such as a bias's before a batch norm."""
+    seen = pair.gradients & pair.stats.keys()
+    return _NOISE * max((pair.stats[node].largest for node in seen), default=0.0)
 
 
 def _rows(pair: Lockstep, name: Callable[[Node], str]) -> list[Row]:

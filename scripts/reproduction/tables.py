@@ -166,10 +166,11 @@ def plot(title: str, records: list[dict[str, Any]], path: Path) -> None:
     for net, axis in zip(nets, axes.flat, strict=False):
         for i, r in enumerate([r for r in records if r["cell"]["net"] == net]):
             label = f"{r['cell']['optimizer']}, {r['cell']['protocol']}"
-            for kind, style, name in (("secret", "-", label), ("clear", "--", f"{label}: float")):
+            for kind, style, name in (("secret", "o-", label), ("clear", "x--", f"{label}: float")):
                 xs, ys = [row["epoch"] for row in r[kind]], [row["accuracy"] for row in r[kind]]
                 axis.plot(xs, ys, style, color=f"C{i}", label=name, linewidth=1.5, markersize=3)
         axis.set(title=f"network {net}", xlabel="epoch", ylabel="test accuracy, %")
+        axis.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
         axis.grid(alpha=0.3)
         axis.legend(fontsize=8)
     for axis in list(axes.flat)[len(nets) :]:

@@ -223,8 +223,10 @@ def test_parties_on_hosts_of_their_own(interrupted: Path, tmp_path: Path) -> Non
          {"epoch": 3, "mean loss": 0.0412, "test accuracy": 98.91}),
         ("step 10: loss -1.5e-3", {"step": 10, "loss": -0.0015}),
         ("epoch 3: mean loss 0.0412, all is well", None),
-        ("test accuracy 95.00 %", None),
+        ("test accuracy 95.00 %", {"test accuracy": 95}),
+        ("loss 0.5, mean squared error 2", {"loss": 0.5, "mean squared error": 2}),
         ("epoch 3 mean loss 0.1", None),
+        ("party 1 is the richest", None),
         ("[1 2 3]", None),
     ],
 )  # fmt: skip
@@ -251,4 +253,16 @@ def test_a_resumed_record_forgets_what_will_be_printed_again(tmp_path: Path) -> 
 
 def test_batches_of_an_epoch_are_spread_over_it() -> None:
     rows = [{"epoch": 0.0, "loss": 3.0}, {"epoch": 0.0, "loss": 2.0}, {"epoch": 1.0, "loss": 1.0}]
-    assert record.curves(rows) == {"loss": ("epoch", [0.0, 0.5, 1.0], [3.0, 2.0, 1.0])}
+    last = {"print": 1.0, "accuracy": 90.0}
+    assert record.curves([*rows, last]) == {("loss", "epoch"): ([0.0, 0.5, 1.0], [3.0, 2.0, 1.0])}
+    assert record.curves([last]) == {("accuracy", "print"): ([1.0], [90.0])}
+
+
+def test_lines_that_say_no_place_are_counted(tmp_path: Path) -> None:
+    kept = record.Record(tmp_path)
+    for i, line in enumerate(["loss 0.5", "hello", "loss 0.25", "accuracy 90 %"]):
+        kept.on_event({"event": "print", "line": line, "number": i})
+    kept.close()
+    table = (tmp_path / "metrics.csv").read_text().splitlines()
+    assert table == ["print,loss,accuracy", "1,0.5,", "2,0.25,", "1,,90"]
+    assert (tmp_path / "curves.png").stat().st_size > 1000

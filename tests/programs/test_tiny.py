@@ -1,5 +1,5 @@
 """A tiny network, digits of 8 x 8 pixels and one hidden layer, trained from beginning to end under
-every protocol: processes of their own, TLS, nothing dealt or prepared but by the protocol itself."""
+every protocol: processes of their own, TLS, nothing dealt or prepared but by the protocol."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from sequester import source
-from sequester.vm import runs
 from tests.protocols.machine import FIELD, PARTIES, RINGS
 
 from .test_programs import digits, numbers, run
