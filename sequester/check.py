@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from sequester.compiler.ir.observe import Fault, Overflow
+
     from .checking import Findings, Row
     from .source import Flags
 
@@ -149,10 +151,10 @@ class _Progress:
 def _table(found: Findings) -> dict[str, Any]:
     """Findings as JSON values."""
     table = dataclasses.asdict(found)
-    for name, places in (("overflows", found.overflows), ("faults", found.faults)):
-        for row, place in zip(table[name], places, strict=True):
-            row["line"], row["layer"] = str(place.loc), place.loc.scope
-            del row["loc"]
+    places: list[Overflow | Fault] = [*found.overflows, *found.faults]
+    for row, place in zip(table["overflows"] + table["faults"], places, strict=True):
+        row["line"], row["layer"] = str(place.loc), place.loc.scope
+        del row["loc"]
     for name in ("config", "wanted"):
         if table[name] is not None:
             table[name] = {key: table[name][key] for key in ("ring_bits", "k", "f", "rounding")}

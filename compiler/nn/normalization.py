@@ -178,7 +178,8 @@ class FoldedLinear(Module):
         self.folded = fuse_bn_eval(layer, norm)
 
     def forward(self, x: Operators) -> Tensor:
-        return self.folded(x) if x.ndim == 2 else self.norm(self.layer(x))
+        y: Tensor = self.folded(x) if x.ndim == 2 else self.norm(self.layer(x))
+        return y
 
 
 def fold_batch_norm(model: Module) -> Module:
@@ -220,7 +221,10 @@ def _folded(module: Module) -> Module:
             layer, norm = module[i], module[i + 1]
             assert isinstance(layer, Linear | Conv2d) and isinstance(norm, _BatchNorm)
             with current().scope(f"{names[i + 1]}.{type(norm).__name__}"):
-                linear = isinstance(layer, Linear)
-                made[i] = FoldedLinear(layer, norm) if linear else fuse_bn_eval(layer, norm)
+                made[i] = (
+                    FoldedLinear(layer, norm)
+                    if isinstance(layer, Linear)
+                    else fuse_bn_eval(layer, norm)
+                )
                 made[i + 1] = Identity()
     return made
