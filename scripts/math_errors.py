@@ -13,6 +13,7 @@ import operator
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,28 @@ from numpy.typing import NDArray
 from sequester.compiler.compile import Options, compile_graph
 from sequester.compiler.ir import reference, special
 from sequester.compiler.ir.graph import Config, Graph
-from sequester.compiler.lang import Party, ProgramError, functions, output, program
+from sequester.compiler.lang import Party, ProgramError, functions, output, program, stack
 from sequester.compiler.passes import expand
 
 Array = NDArray[Any]
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "math.md"
 PLOTS = PAGE.with_name("math_errors.png")
 BEGIN, END = "<!-- table -->", "<!-- end of table -->"
+
+_PARTS = 64  # results of a mean
+_EXP, _POOL = ("KellerSun2022",), ("MohasselRindal2018",)
+_SORT = ("BogdanovLaurTalviste2014", "Batcher1968")
+PAPERS: dict[str, tuple[str, ...]] = {
+    "relu": _POOL, "maximum": _POOL, "max_pool2d": _POOL, "reduce_max": _POOL,
+    "exp": _EXP, "exp2": _EXP, "sigmoid": _EXP, "tanh": _EXP, "softplus": _EXP,
+    "softmax": _EXP, "log_softmax": _EXP, "cross_entropy": _EXP,
+    "log": ("AlySmart2019",), "log2": ("AlySmart2019",),
+    "reciprocal": ("CatrinaSaxena2010",), "div": ("CatrinaSaxena2010",),
+    "sqrt": ("Lu2020",), "rsqrt": ("KellerSun2022", "Lu2020"),
+    "erf": ("Trefethen2013",), "gelu": ("HendrycksGimpel2016", "Trefethen2013"),
+    "sin": ("AlySmart2019",), "cos": ("AlySmart2019",),
+    "sort": _SORT, "topk": _SORT, "argmax": _SORT[:1],
+}  # fmt: skip
 
 SMALL, LARGE = Config(), Config(ring_bits=128, k=63, f=32)
 
@@ -44,6 +60,7 @@ class Case:
         truth: the same function of float64 arrays.
         bound: in units of 2^-f max(1, |result|), probabilistic rounding.
         attrs: further arguments.
+        parts: > 0: of so many parts of the sample's rows one result each, rather than one of all.
     """
 
     function: str
@@ -52,6 +69,12 @@ class Case:
     truth: Callable[..., Array]
     bound: float
     attrs: tuple[tuple[str, Any], ...] = ()
+    parts: int = 0
+
+    @property
+    def papers(self) -> str:
+        """Whose ideas it takes, as keys of the bibliography."""
+        return ", ".join(f"[{key}]" for key in PAPERS[self.function])
 
     @property
     def name(self) -> str:
@@ -147,8 +170,9 @@ def _rows(c: Config, n: int, rng: np.random.Generator, classes: int = 10) -> Arr
 
 
 def _close_rows(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
+    """Results down to where the end of the range begins, by row 2 there."""
     x = _rows(c, n, rng)
-    x[2] = on_grid(x[2] / 2.001, c)
+    x[2] = on_grid(np.sign(x[2]) * (2.0 ** (c.k - 2 - c.f) - 2 - 2.0**-c.f), c)
     return [x]
 
 
@@ -158,8 +182,14 @@ def _log_softmax(z: Array) -> Array:
 
 
 def _targets(c: Config, n: int, rng: np.random.Generator) -> list[Array]:
-    z = _rows(c, n, rng)[3:]
-    return [z, np.eye(10)[rng.integers(0, 10, len(z))]]
+    """Four rows for each result, with losses from 0 to near the end of the range."""
+    z = np.resize(_rows(c, n, rng)[3:], (4 * _PARTS, 10))
+    z *= 2.0 ** rng.uniform(-4, c.k - 10 - c.f, (len(z), 1))
+    return [on_grid(z, c), np.eye(10)[rng.integers(0, 10, len(z))]]
+
+
+def _cross_entropy(z: Array, y: Array) -> Array:
+    return np.asarray(-(y * _log_softmax(z)).sum() / len(z))
 
 
 CASES: tuple[Case, ...] = (
@@ -195,11 +225,22 @@ CASES: tuple[Case, ...] = (
          (("axis", 1),)),
     Case("softmax", "all; of 10", lambda c, n, r: [_rows(c, n, r)],
          lambda z: np.exp(_log_softmax(z)), 1.2, (("axis", 1),)),
-    Case("log_softmax", "all; of 10; results beyond the range are its end", _close_rows,
-         _log_softmax, 1.4, (("axis", 1),)),
+    Case("log_softmax", "all; of 10; results below 4 - 2^(k - 1 - f) are at most that",
+         _close_rows, _log_softmax, 1.4, (("axis", 1),)),
     Case("cross_entropy", "one-hot targets, result below 2^(k - 5 - f); of 10", _targets,
-         lambda z, y: np.asarray(-(y * _log_softmax(z)).sum() / len(z)), 2.0),
+         _cross_entropy, 2.0, parts=_PARTS),
 )  # fmt: skip
+
+
+def parted(case: Case, function: Callable[..., Any], join: Callable[..., Any]) -> Any:
+    """The function, or one that joins its results for the parts of the operands' rows."""
+
+    def each(*xs: Any) -> Any:
+        rows = len(xs[0]) // case.parts
+        return join([function(*(x[i * rows : (i + 1) * rows] for x in xs))
+                     for i in range(case.parts)])  # fmt: skip
+
+    return each if case.parts else function
 
 
 def trace(case: Case | None, shapes: Sequence[tuple[int, ...]], config: Config) -> Graph:
@@ -208,8 +249,10 @@ def trace(case: Case | None, shapes: Sequence[tuple[int, ...]], config: Config) 
     @program
     def main() -> None:
         xs = [Party(0).input(f"x{i}") for i in range(len(shapes))]
-        function = getattr(functions, case.function, operator.truediv) if case else lambda x, *_: x
-        y = function(*xs, **dict(case.attrs if case else ()))
+        y: Any = xs[0]
+        if case:
+            function = getattr(functions, case.function, operator.truediv)
+            y = parted(case, partial(function, **dict(case.attrs)), stack)(*xs)
         output("y", y[0] if isinstance(y, tuple) else y)
 
     return main.trace(config, shapes={(0, f"x{i}"): s for i, s in enumerate(shapes)})
@@ -223,13 +266,14 @@ def errors(case: Case, config: Config, n: int, seed: int = 0) -> Array:
     inputs = {(0, f"x{i}"): x for i, x in enumerate(xs)}
     y = reference.run(graph, inputs, rng=rng, checked=True).outputs["y"]
     with np.errstate(over="ignore"):
-        truth = case.truth(*xs)
+        truth = parted(case, case.truth, np.stack)(*xs)
     return np.abs(y - truth) * 2.0**config.f / np.maximum(1.0, np.abs(truth))
 
 
 def cost(case: Case, config: Config) -> tuple[int, float]:
     """Rounds under rep3, and bytes over all parties for each element of the first operand."""
     xs = case.sample(config, 12288, np.random.default_rng(0))
+    case = replace(case, parts=0)
     shapes = [x.shape for x in xs]
     rounds, sent = [], []
     for which in (case, None):
@@ -250,12 +294,14 @@ def row(case: Case) -> list[str]:
     nearest = "exact" if not e.any() else f"{e.max():.2f}, {e.mean():.2f}"
     rounds, size = cost(case, SMALL)
     bound = f"{case.bound:g}" if case.bound else "exact"
-    return [f"`{case.name}`", case.domain, bound, *cells, nearest, str(rounds), f"{size:.0f}"]
+    return [f"`{case.name}`", case.domain, bound, *cells, nearest, str(rounds), f"{size:.0f}",
+            case.papers]  # fmt: skip
 
 
 def table() -> str:
     """The Markdown table."""
-    heads = ["function", "domain", "bound", "f = 16", "f = 32", "nearest", "rounds", "bytes"]
+    heads = ["function", "domain", "bound", "f = 16", "f = 32", "nearest", "rounds", "bytes",
+             "after"]  # fmt: skip
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     lines += [f"| {' | '.join(row(case))} |" for case in CASES]
     return "\n".join(lines)

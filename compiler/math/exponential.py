@@ -193,7 +193,8 @@ def log_softmax(x: Tensor, *, axis: int) -> Tensor:
     """x_i - log of sum of exp(x_j) along an axis.
 
     x_i - max may be twice what k bits hold. It is limited, beside the exponential, to what the
-    logarithm, which is below that of 2 n, cannot bring out of the range.
+    logarithm, which is below that of 2 n, cannot bring out of the range: results below L = (bits of
+    n) - 2^(k - 1 - f) are some number from L - log(n) to L.
 
     Rounds: the maximum, `exponential`, `logarithm`.
     """

@@ -256,7 +256,8 @@ def test_cross_entropy_of_distant_logits(config: Config) -> None:
     """Single rows may have a loss beyond the range if the mean does not."""
     z = _distant(config, 64, 4)
     y = np.eye(4)[np.where(np.arange(64) < 1, z.argmin(axis=1), z.argmax(axis=1))]
-    graph = expand.run(script.trace(BY_NAME["cross_entropy"], [z.shape, y.shape], config))
+    case = replace(BY_NAME["cross_entropy"], parts=0)
+    graph = expand.run(script.trace(case, [z.shape, y.shape], config))
     found = reference.run(graph, {(0, "x0"): z, (0, "x1"): y}, checked=True).outputs["y"]
     truth = -(y * real_log_softmax(z, 1)).sum() / len(z)
     assert np.abs(found - truth) <= 2 * 2.0**-config.f * truth
