@@ -197,6 +197,7 @@ def run(
         checkpoint_every=checkpoint_every,
         preprocessing=preprocessing,
     )
+    _check_saves(bytecode, program, checkpoint_every)
     folder = out or _new_folder(program)
     with _display(bytecode, program) as display, _hint(folder):
         runs.run(program.stem, bytecode, folder, settings, display.on_event)
@@ -421,6 +422,7 @@ def party(
         raise RefusedError(
             f"{program}: its hash is {program_hash}, but {config_file} pins {c.program_hash}"
         )
+    _check_saves(bytecode, program, every)
     made = None if preprocessing is None else material.load(preprocessing)
     if made is not None:
         material.check(made, program_hash, c.protocol, len(c.parties))
@@ -544,6 +546,18 @@ def _warn(insecure_protocol: bool, insecure: bool, plain: bool) -> None:
         click.echo("INSECURE: this protocol protects nothing; for tests only", err=True)
     if plain:
         click.echo("INSECURE: no TLS; whoever is on the way can read and change the run", err=True)
+
+
+def _check_saves(bytecode: bytes, program: Path, every: int) -> None:
+    """Refuse --checkpoint-every for a program that never says where it may be saved."""
+    from sequester.compiler.isa.codec import decode
+    from sequester.vm.errors import ConfigError
+
+    if every and not any(i.instr.name == "checkpoint" for i in decode(bytecode).code):
+        raise ConfigError(
+            f"--checkpoint-every {every}: {program} is nowhere saved; write checkpoint() in its "
+            "outer loop (nn.fit has one after each epoch)"
+        )
 
 
 def _display(bytecode: bytes, program: Path) -> Display:

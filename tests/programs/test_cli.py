@@ -187,6 +187,11 @@ def test_help_lists_the_program_s_options(small: Path, sequester: Sequester) -> 
             5,
             "party 0: input 'x' of party 0 (6) is missing",
         ),
+        (
+            ("run", "small.py", "--protocol", "rep3", *INPUTS, "--checkpoint-every", 1),
+            5,
+            "write checkpoint() in its outer loop",
+        ),
         (("compile", "small.py", *INPUTS, "--without", "emit"), 2, "cannot switch off emit"),
         (("report", "."), 5, "not the folder of a run"),
         (("disasm", "x.npy"), 4, "refused"),
