@@ -3,6 +3,9 @@
 These are the names that programs use; `sequester --help` is the command line.
 """
 
+import sys as _sys
+from typing import TYPE_CHECKING
+
 from .compiler import nn
 from .compiler.lang import (
     Parties,
@@ -64,6 +67,7 @@ from .compiler.lang import (
     while_,
     zeros,
 )
+from .compiler.lang.pytorch import lookup as _lookup
 from .compiler.nn import optim
 
 __all__ = [
@@ -75,3 +79,13 @@ __all__ = [
     "softplus", "sort", "sqrt", "stack", "standardize", "state", "tanh", "topk", "uniform", "where",
     "while_", "zeros",
 ]  # fmt: skip
+
+# `import sequester.nn as nn` and `from sequester.optim import SGD`: the packages, by these names.
+for _name, _module in list(_sys.modules.items()):
+    for _package in (nn, optim):
+        if (_name + ".").startswith(_package.__name__ + "."):
+            _short = _package.__name__.rpartition(".")[2] + _name[len(_package.__name__) :]
+            _sys.modules[f"{__name__}.{_short}"] = _module
+
+if not TYPE_CHECKING:
+    __getattr__ = _lookup("sequester", "sequester", __all__)

@@ -63,6 +63,11 @@ class Builder:
         finally:
             _current.reset(token)
 
+    @staticmethod
+    def active_one() -> Builder | None:
+        """The builder of the program being traced, if one is."""
+        return _current.get()
+
     def loc(self) -> Loc:
         """The author's line: the first frame outside of the package."""
         if self.fixed_loc is not None:

@@ -20,3 +20,7 @@ class ProgramError(Exception):
         self.hint = hint
         where = f"{loc}: " if loc is not None else ""
         super().__init__(where + message + (f"\n  hint: {hint}" if hint else ""))
+
+
+class UnknownName(ProgramError, AttributeError):
+    """A name that a tensor, a module or a package does not have."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..ir.types import arith as arith_type
 from ..ir.types import bits
 from . import arith, convert, shapes
 from .builder import current
+from .pytorch import axis_or_dim
 from .tensor import Operators, Tensor, Value, as_tensor, emit, sbit
 
 
@@ -67,19 +68,34 @@ def _flat(value: Operators, axis: int | None) -> tuple[Tensor, int]:
 def reduce_max(value: Operators, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """See `Operators.max`."""
     x, at = _flat(value, axis)
-    out = emit("reduce_max", x, axis=at)
+    return _kept(emit("reduce_max", x, axis=at), value, axis, keepdims)
+
+
+def _kept(out: Tensor, value: Operators, axis: int | None, keepdims: bool) -> Tensor:
+    """What is left of a tensor along an axis, with that axis or without."""
     if not keepdims:
         return out
-    shape = value.shape
-    return out.reshape(tuple(1 if axis is None or i == at else n for i, n in enumerate(shape)))
+    at = range(value.ndim) if axis is None else (shapes.normal_axis(value, axis),)
+    return out.reshape(tuple(1 if i in at else n for i, n in enumerate(value.shape)))
 
 
-def argmax(value: Operators, axis: int | None = None) -> Tensor:
+def refuse_dim(name: str, pytorch: Mapping[str, Any]) -> None:
+    """Refuse PyTorch's max and min along `dim`, which give values and indices, and other names."""
+    if pytorch:
+        raise current().error(
+            f"{name} with {', '.join(pytorch)}",
+            f"x.{name}(axis) gives the values alone, x.argmax(axis) where the largest is",
+        )
+
+
+@axis_or_dim
+def argmax(value: Operators, axis: int | None = None, keepdims: bool = False) -> Tensor:
     """See `Operators.argmax`."""
     x, at = _flat(value, axis)
-    return emit("argmax", x, axis=at)
+    return _kept(emit("argmax", x, axis=at), value, axis, keepdims)
 
 
+@axis_or_dim
 def sort(value: Operators, axis: int = -1, descending: bool = False) -> tuple[Tensor, Tensor]:
     """Values in order along an axis, and their indices, integers. Equal values keep their order.
 
@@ -91,11 +107,13 @@ def sort(value: Operators, axis: int = -1, descending: bool = False) -> tuple[Te
     return emit("sort", x, **attrs), emit("argsort", x, **attrs)
 
 
+@axis_or_dim
 def argsort(value: Operators, axis: int = -1, descending: bool = False) -> Tensor:
     """The indices of `sort`."""
     return sort(value, axis, descending)[1]
 
 
+@axis_or_dim
 def topk(value: Operators, k: int, axis: int = -1, largest: bool = True) -> tuple[Tensor, Tensor]:
     """The k largest (or smallest) values along an axis, in order, and their indices; of equal
     values the first ones."""
@@ -189,12 +207,14 @@ def cos(x: Value) -> Tensor:
     return emit("cos", _secret_fixed(x))
 
 
+@axis_or_dim
 def softmax(x: Value, axis: int = -1) -> Tensor:
     """e^x / sum(e^x) along an axis."""
     t = _secret_fixed(x)
     return emit("softmax", t, axis=shapes.normal_axis(t, axis))
 
 
+@axis_or_dim
 def log_softmax(x: Value, axis: int = -1) -> Tensor:
     """log(softmax(x)) along an axis."""
     t = _secret_fixed(x)

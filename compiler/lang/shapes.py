@@ -11,6 +11,7 @@ import numpy as np
 from ..ir.types import Shape
 from . import convert
 from .builder import current
+from .pytorch import axis_or_dim
 from .tensor import Operators, Tensor, Value, as_tensor, emit, sint, wrap
 
 
@@ -57,6 +58,20 @@ def reshape(value: Operators, shape: Shape) -> Tensor:
     if min(shape, default=0) < 0 or math.prod(shape) != x.size:
         raise current().error(f"shape {x.shape} ({x.size} elements) does not reshape to {shape}")
     return x if shape == x.shape else moved(x, "reshape", shape=shape)
+
+
+def unsqueeze(value: Operators, dim: int) -> Tensor:
+    """See `Operators.unsqueeze`."""
+    if not -value.ndim <= dim + 1 <= value.ndim + 1:
+        raise current().error(f"unsqueeze({dim}) of a tensor with shape {value.shape}")
+    at = dim % (value.ndim + 1)
+    return reshape(value, (*value.shape[:at], 1, *value.shape[at:]))
+
+
+def squeeze(value: Operators, dim: int | Sequence[int] | None) -> Tensor:
+    """See `Operators.squeeze`."""
+    at = normal_axes(value, dim)
+    return reshape(value, tuple(n for i, n in enumerate(value.shape) if n != 1 or i not in at))
 
 
 def permute(value: Operators, axes: Sequence[int]) -> Tensor:
@@ -125,12 +140,14 @@ def dilate(value: Value, steps: Sequence[int]) -> Tensor:
     )
 
 
+@axis_or_dim
 def concat(parts: Sequence[Value], axis: int = 0) -> Tensor:
     """Join tensors along an existing axis."""
     tensors = common(parts)
     return emit("concat", *tensors, axis=normal_axis(tensors[0], axis))
 
 
+@axis_or_dim
 def stack(parts: Sequence[Value], axis: int = 0) -> Tensor:
     """Join tensors of one shape along a new axis."""
     tensors = common(parts)

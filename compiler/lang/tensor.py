@@ -8,9 +8,10 @@ them; then they are rounded once (`trunc`). So `(a * b).sum() * 0.5` rounds once
 from __future__ import annotations
 
 import builtins
+import functools
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, NoReturn, TypeVar, Union
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,9 @@ from numpy.typing import NDArray
 from ..ir.graph import Node, Var
 from ..ir.numeric import system
 from ..ir.types import Shape, Type
-from .builder import current
+from .builder import Builder, current
 from .errors import ProgramError
+from .pytorch import METHODS, axis_or_dim, unknown
 
 Scalar = Union[int, float, bool, "np.integer[Any]", "np.floating[Any]"]
 Value = Union["Operators", Scalar, "NDArray[Any]", Sequence[Any]]
@@ -166,6 +168,16 @@ class Operators:
         """The same elements in another shape; one size may be -1."""
         return shapes.reshape(self, shapes.ints(shape))
 
+    view = reshape
+
+    def unsqueeze(self, dim: int) -> Tensor:
+        """With a new axis of size 1 at the place `dim` of the result."""
+        return shapes.unsqueeze(self, dim)
+
+    def squeeze(self, dim: int | Sequence[int] | None = None) -> Tensor:
+        """Without axes of size 1: all, or those named of `dim`."""
+        return shapes.squeeze(self, dim)
+
     def flatten(self, start: int = 0) -> Tensor:
         """Join the axes from `start` on."""
         return shapes.reshape(self, (*self.shape[:start], -1))
@@ -178,6 +190,12 @@ class Operators:
         """Two axes exchanged."""
         return shapes.transpose(self, a, b)
 
+    def t(self) -> Tensor:
+        """The transpose of a matrix; what has fewer axes stays."""
+        if self.ndim > 2:
+            raise current().error(f"t() of shape {self.shape}", "x.transpose(a, b)")
+        return self.T
+
     @property
     def T(self) -> Tensor:
         """All axes in reverse order."""
@@ -188,25 +206,38 @@ class Operators:
         return shapes.expand(self, shapes.ints(shape))
 
     # reductions
+    @axis_or_dim
     def sum(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         """Sum over axes (default: all). Bits are counted."""
         return arith.reduce_sum(self, axis, keepdims)
 
+    @axis_or_dim
     def mean(self, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Tensor:
         """Mean over axes (default: all); integers become fixed-point numbers."""
         return arith.mean(self, axis, keepdims)
 
-    def max(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Maximum along an axis (default: of all elements)."""
+    def max(self, axis: int | None = None, keepdims: bool = False, **pytorch: int) -> Tensor:
+        """Maximum along an axis (default: of all elements): the values alone."""
+        functions.refuse_dim("max", pytorch)
         return functions.reduce_max(self, axis, keepdims)
 
-    def min(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
-        """Minimum along an axis (default: of all elements)."""
+    def min(self, axis: int | None = None, keepdims: bool = False, **pytorch: int) -> Tensor:
+        """Minimum along an axis (default: of all elements): the values alone."""
+        functions.refuse_dim("min", pytorch)
         return arith.neg(functions.reduce_max(arith.neg(self), axis, keepdims))
 
-    def argmax(self, axis: int | None = None) -> Tensor:
+    @axis_or_dim
+    def argmax(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
         """Index of the first maximum along an axis (default: of all elements)."""
-        return functions.argmax(self, axis)
+        return functions.argmax(self, axis, keepdims)
+
+    def abs(self) -> Tensor:
+        """|x|."""
+        return arith.absolute(self)
+
+    def pow(self, exponent: int) -> Tensor:
+        """x ** exponent."""
+        return arith.power(self, exponent)
 
     # conversion
     def to(self, kind: builtins.type[TensorT]) -> TensorT:
@@ -249,6 +280,24 @@ class Operators:
 
     def __float__(self) -> float:
         raise self._not_python("a Python float", "reveal() and compute with the clear tensor")
+
+    def __str__(self) -> str:
+        if Builder.active_one() is None:
+            return repr(self)
+        raise current().error(
+            "a tensor has no text: its value is known when the program runs",
+            "print_('{}', value)" + (", with value = x.reveal()" if self.secret else ""),
+        )
+
+    def __format__(self, spec: str) -> str:
+        return str(self)
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in METHODS:
+                return functools.partial(getattr(functions, name), self)
+            raise unknown("tensor", "a tensor", name, (*dir(type(self)), *METHODS))
 
     def _not_python(self, what: str, secret_hint: str) -> ProgramError:
         if self.secret:

@@ -3,9 +3,13 @@
 Gradients come from the op table's rules; nothing here knows of protocols.
 """
 
+from typing import TYPE_CHECKING
+
+from ..lang.pytorch import lookup
 from . import init, optim, transforms, utils
 from .activation import GELU, LeakyReLU, LogSoftmax, ReLU, Sigmoid, Softmax, Softplus, Tanh
 from .bridge import from_torch, save_torch, to_torch
+from .containers import ModuleDict, ModuleList
 from .dropout import Dropout
 from .layers import Conv2d, Embedding, Flatten, Linear, one_hot
 from .losses import (
@@ -33,12 +37,16 @@ from .training import (
 )
 
 __all__ = [
-    "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d", "BatchNorm2d",
-    "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GELU", "GRU", "Identity",
-    "LSTM", "Lambda", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax", "MSELoss", "MaxPool2d",
-    "Module", "ReLU", "Sequential", "Sigmoid", "Softmax", "Softplus", "Tanh", "accuracy",
-    "augmentation_named", "binary_cross_entropy", "binary_cross_entropy_with_logits",
-    "count_correct", "cross_entropy", "evaluate", "fit", "fold_batch_norm", "from_torch",
-    "fuse_bn_eval", "init", "mse_loss", "one_hot", "optim", "optimizer_named", "save_torch",
-    "schedule_named", "to_torch", "transforms", "utils",
+    "AdaptiveAvgPool2d", "AvgPool2d", "BCELoss", "BCEWithLogitsLoss", "BatchNorm1d",
+    "BatchNorm2d", "Conv2d", "CrossEntropyLoss", "Dropout", "Embedding", "Flatten", "GELU",
+    "GRU", "Identity", "LSTM", "Lambda", "LayerNorm", "LeakyReLU", "Linear", "LogSoftmax",
+    "MSELoss", "MaxPool2d", "Module", "ModuleDict", "ModuleList", "ReLU", "Sequential",
+    "Sigmoid", "Softmax", "Softplus", "Tanh", "accuracy", "augmentation_named",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "count_correct",
+    "cross_entropy", "evaluate", "fit", "fold_batch_norm", "from_torch", "fuse_bn_eval", "init",
+    "mse_loss", "one_hot", "optim", "optimizer_named", "save_torch", "schedule_named",
+    "to_torch", "transforms", "utils",
 ]  # fmt: skip
+
+if not TYPE_CHECKING:
+    __getattr__ = lookup("nn", "nn", __all__)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from ..lang import Party, Variable, current
+from ..lang.pytorch import unknown
 
 Self = TypeVar("Self", bound="Module")
 
@@ -14,8 +16,9 @@ class Module:
     """The base of all layers. Subclasses set parameters and sub-modules as attributes and define
     `forward`.
 
-    Parameters are variables (`state`); sub-modules may also stand in lists. A variable that is
-    saved with the model but not trained is a buffer: `self.register_buffer("mean", state(0.0))`.
+    Parameters are variables (`state`). They and sub-modules may also stand in lists, tuples and
+    dictionaries, nested ones too: `self.w = [state(...)]` is named `w.0`. A variable that is saved
+    with the model but not trained is a buffer: `self.register_buffer("mean", state(0.0))`.
     What runs inside a sub-module is booked under its name and class, such as `0.Conv2d`, in the
     report.
     """
@@ -34,15 +37,50 @@ class Module:
         """The module's result."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def __call__(self, *inputs: Any) -> Any:
+    def __call__(self, *inputs: Any, **named: Any) -> Any:
         children = list(self.named_children())
         for name, child in children:
             child._label = f"{name}.{type(child).__name__}"
         label = self._label or ("" if children else type(self).__name__)
+        takes = inspect.signature(self.forward)
+        try:
+            takes.bind(*inputs, **named)
+        except TypeError as error:
+            raise current().error(
+                f"{type(self).__name__}: {error}", f"its inputs: {', '.join(takes.parameters)}"
+            ) from None
         if not label:
-            return self.forward(*inputs)
+            return self.forward(*inputs, **named)
         with current().scope(label):
-            return self.forward(*inputs)
+            return self.forward(*inputs, **named)
+
+    def extra_repr(self) -> str:
+        """What `repr` says of a layer besides its parts: the options that were given."""
+        if not type(self).__module__.startswith(_PACKAGE):
+            return ""
+        args, kwargs = self.made_with
+        given = inspect.signature(type(self)).bind(*args, **kwargs)
+        plain = (int, float, str, tuple, list)
+        return ", ".join(
+            f"{key}={value!r}"
+            for key, value in given.arguments.items()
+            if isinstance(value, plain)
+            and given.signature.parameters[key].kind is inspect.Parameter.POSITIONAL_OR_KEYWORD
+        )
+
+    def __repr__(self) -> str:
+        own = self.extra_repr()
+        parts = [f"({name}): {child!r}" for name, child in self.named_children()]
+        if not parts:
+            return f"{type(self).__name__}({own})"
+        lines = "\n".join(([own] if own else []) + parts).replace("\n", "\n  ")
+        return f"{type(self).__name__}(\n  {lines}\n)"
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            known = (*dir(type(self)), *vars(self))
+            raise unknown("module", type(self).__name__, name, known)
 
     def register_buffer(self, name: str, value: Variable) -> None:
         """Set an attribute that belongs to the model's state but is no parameter."""
@@ -51,13 +89,17 @@ class Module:
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """Direct sub-modules with their names."""
+        return ((key, part) for key, part in self._held() if isinstance(part, Module))
+
+    def children(self) -> Iterator[Module]:
+        """Direct sub-modules."""
+        return (module for _, module in self.named_children())
+
+    def _held(self) -> Iterator[tuple[str, Module | Variable]]:
+        """The modules and variables that are set as attributes, alone or in lists and mappings."""
         for key, value in vars(self).items():
-            if isinstance(value, Module):
-                yield key, value
-            elif isinstance(value, list | tuple):
-                for i, part in enumerate(value):
-                    if isinstance(part, Module):
-                        yield f"{key}.{i}", part
+            if key != "made_with":
+                yield from _inside(key, value)
 
     def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
         """This module, under the name `prefix`, and all inside of it with dotted names. One that
@@ -91,8 +133,12 @@ class Module:
     ) -> Iterator[tuple[str, Variable]]:
         found: set[Variable] = set()
         for name, module in self.named_modules(prefix):
-            own = {key: v for key, v in vars(module).items() if isinstance(v, Variable)}
-            kept = {key: v for key, v in own.items() if key in module._buffers}
+            own = {key: v for key, v in module._held() if isinstance(v, Variable)}
+            kept = {
+                key: v
+                for key, v in own.items()
+                if not module._buffers.isdisjoint((key, key.partition(".")[0]))
+            }
             trained = {key: v for key, v in own.items() if key not in kept}
             for key, v in {**(trained if parameters else {}), **(kept if buffers else {})}.items():
                 if v not in found:
@@ -137,6 +183,19 @@ class Module:
         return to_torch(self, weights, name)
 
 
+_PACKAGE = __name__.rpartition(".")[0]  # of all layers
+
+
+def _inside(name: str, value: Any) -> Iterator[tuple[str, Module | Variable]]:
+    """The modules and variables in a value, with dotted names as PyTorch's containers give."""
+    if isinstance(value, Module | Variable):
+        yield name, value
+    elif isinstance(value, Mapping | list | tuple):
+        parts = value.items() if isinstance(value, Mapping) else enumerate(value)
+        for key, part in parts:
+            yield from _inside(f"{name}.{key}", part)
+
+
 class Identity(Module):
     """x. Arguments are accepted and ignored, as in PyTorch: it stands for any layer."""
 
@@ -154,6 +213,9 @@ class Lambda(Module):
         if not callable(function):
             raise current().error(f"{function!r} is no function", "nn.Lambda(lambda x: 2 * x)")
         self.function = function
+
+    def extra_repr(self) -> str:
+        return getattr(self.function, "__name__", type(self.function).__name__)
 
     def forward(self, *inputs: Any) -> Any:
         return self.function(*inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 import math
+from typing import Any
 
 from .. import lang
 from ..lang import Operators, Tensor, Variable, current, ones, state, zeros
@@ -193,7 +194,7 @@ def fold_batch_norm(model: Module) -> Module:
 
 def _pairs(model: Module) -> list[int]:
     """Places in a Sequential of layers that a batch norm follows."""
-    if not isinstance(model, Sequential):
+    if not isinstance(model, Sequential) or type(model).forward is not Sequential.forward:
         return []
     parts = list(model)
     return [i for i, (a, b) in enumerate(zip(parts, parts[1:], strict=False))
@@ -209,14 +210,10 @@ def _folded(module: Module) -> Module:
     """A copy of a module and all inside of it, batch norms folded; variables are shared."""
     made = copy.copy(module)
     for key, value in vars(module).items():
-        if isinstance(value, Module):
-            setattr(made, key, _folded(value))
-        elif isinstance(value, list | tuple):
-            parts = (_folded(v) if isinstance(v, Module) else v for v in value)
-            setattr(made, key, type(value)(parts))
+        if key != "made_with":
+            setattr(made, key, _folded_inside(value))
     if isinstance(made, Sequential) and isinstance(module, Sequential):
         names = [name for name, _ in module.named_children()]
-        made = Sequential({name: _folded(part) for name, part in module.named_children()})
         for i in _pairs(module):
             layer, norm = module[i], module[i + 1]
             assert isinstance(layer, Linear | Conv2d) and isinstance(norm, _BatchNorm)
@@ -228,3 +225,12 @@ def _folded(module: Module) -> Module:
                 )
                 made[i + 1] = Identity()
     return made
+
+
+def _folded_inside(value: Any) -> Any:
+    """Modules in lists, tuples and dictionaries."""
+    if isinstance(value, Module):
+        return _folded(value)
+    if type(value) is dict:
+        return {key: _folded_inside(part) for key, part in value.items()}
+    return type(value)(map(_folded_inside, value)) if type(value) in (list, tuple) else value

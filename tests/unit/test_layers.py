@@ -73,7 +73,7 @@ def test_the_vectors_are_what_pytorch_computes(key: str) -> None:
 
 
 def test_every_module_has_a_case() -> None:
-    frames = {"Module", "Sequential", "Lambda"}
+    frames = {"Module", "ModuleDict", "ModuleList", "Sequential", "Lambda"}
     modules = {
         name for name in nn.__all__
         if inspect.isclass(getattr(nn, name)) and issubclass(getattr(nn, name), nn.Module)

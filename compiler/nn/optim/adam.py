@@ -88,7 +88,7 @@ class Adam(Optimizer):
     def gradients(self, loss: Operators) -> Gradients:
         return self._gradients(loss, self.scale)
 
-    def step(self, gradients: Gradients) -> None:
+    def _step(self, gradients: Gradients) -> None:
         mean, square = self._mean, self._square
         with current().scope(type(self).__name__):
             before = square.power.read()

@@ -16,8 +16,10 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from ...lang import Tensor, cint, current, state, where
+from ...lang.pytorch import lookup
 from ...lang.rates import RATE_BITS, RATE_LIMIT, rate, rate_product
 from .optimizer import Optimizer
 
@@ -185,3 +187,7 @@ def _positive(**counts: int) -> None:
     for name, count in counts.items():
         if not isinstance(count, int) or count < 1:
             raise current().error(f"a schedule with {name}={count!r}", "whole steps, at least one")
+
+
+if not TYPE_CHECKING:
+    __getattr__ = lookup("optim.lr_scheduler", "optim.lr_scheduler", globals())

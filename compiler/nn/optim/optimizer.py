@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ...lang import Operators, Tensor, Variable, current, grad
+from ...lang.pytorch import unknown
 from ...lang.rates import rate, rate_product, rated
 
 if TYPE_CHECKING:
@@ -59,9 +60,26 @@ class Optimizer:
         """The gradients of a scalar loss, for `step`."""
         raise NotImplementedError
 
-    def step(self, gradients: Gradients) -> None:
-        """Change the parameters by one step of the method."""
+    def step(self, gradients: Gradients | None = None) -> None:
+        """Change the parameters by one step of the method, with what `gradients` gave.
+
+        Raises ProgramError for anything else, as PyTorch's `loss.backward(); opt.step()`.
+        """
+        if not isinstance(gradients, Gradients):
+            raise current().error(
+                "step without gradients: a backward pass leaves none here",
+                "opt.minimize(loss) instead of zero_grad, backward and step; "
+                "or gradients = opt.gradients(loss), then opt.step(gradients)",
+            )
+        self._step(gradients)
+
+    def _step(self, gradients: Gradients) -> None:
         raise NotImplementedError
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            raise unknown("optimizer", type(self).__name__, name, dir(type(self)))
 
     def _gradients(self, loss: Operators, factor: float, bound: float | None = None) -> Gradients:
         with current().scope(type(self).__name__):

@@ -63,7 +63,7 @@ class SGD(Optimizer):
     def gradients(self, loss: Operators) -> Gradients:
         return self._gradients(loss, self.lr, self.bound)
 
-    def step(self, gradients: Gradients) -> None:
+    def _step(self, gradients: Gradients) -> None:
         with current().scope("SGD"):
             # All new values first: an update must not change what a later one is computed from.
             changes = [self._change(i, g) for i, g in enumerate(gradients.tensors)]
