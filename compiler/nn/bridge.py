@@ -27,7 +27,8 @@ Weights = Mapping[str, Any] | str | PathLike[str]
 _HERE = __name__.rpartition(".")[0]  # the package of all layers
 
 # Where memory lies, of which type it is, how weights start: nothing that changes the computation.
-_IGNORED = ("self", "device", "dtype", "inplace", "_weight", "_freeze")
+# PyTorch's losses make `reduction` of the old `size_average` and `reduce`.
+_IGNORED = ("self", "device", "dtype", "inplace", "_weight", "_freeze", "size_average", "reduce")
 
 
 def torch() -> Any:
@@ -54,6 +55,7 @@ def from_torch(module: Any, weights: Party | None = None, name: str = "model") -
     Raises:
         ProgramError: a layer, a function or an option that is not known, with the module's path.
     """
+    _refuse_hooks(module, name)
     made = _of_torch(module, name, {})
     _same_modes(module, made)
     _refuse_ties(module, made, name)
@@ -94,9 +96,6 @@ def _of_torch(module: Any, path: str, done: dict[Any, Module]) -> Module:
 
 def _new_of_torch(module: Any, path: str, done: dict[Any, Module]) -> Module:
     kind = type(module)
-    for hooks in ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks"):
-        if getattr(module, hooks, None):
-            raise current().error(f"{path} ({kind.__name__}) has {hooks}", "remove them first")
     if kind is torch().nn.Sequential:
         return Sequential(
             {key: _of_torch(m, f"{path}.{key}", done) for key, m in module._modules.items()}
@@ -104,6 +103,30 @@ def _new_of_torch(module: Any, path: str, done: dict[Any, Module]) -> Module:
     if kind.__module__.startswith("torch.nn.modules."):
         return _layer(module, path)
     return bridge_fx.Traced(module, path, lambda part, where: _of_torch(part, where, done))
+
+
+def _refuse_hooks(module: Any, name: str) -> None:
+    """Refuse what changes a module's computation without being in its class: hooks of modules and
+    of parameters, those of all modules, and a `forward` of one object's own."""
+    everywhere = vars(torch().nn.modules.module).items()
+    for key, found in everywhere:
+        if key.startswith("_global_") and key.endswith("_hooks") and found:
+            raise current().error(f"PyTorch has {key}, for all modules", "remove them first")
+    for key, part in module.named_modules():
+        path = f"{name}.{key}" if key else name
+        what = [hooks for hooks, found in vars(part).items() if "_hooks" in hooks and found]
+        if "forward" in vars(part):
+            what.append("a forward that is not its class's")
+        for key, p in part.named_parameters(recurse=False):
+            what += [f"{key} with {hooks}" for hooks in _TENSOR_HOOKS if getattr(p, hooks, None)]
+        if what:
+            raise current().error(
+                f"{path} ({type(part).__name__}) has {', '.join(what)}: not known here",
+                "remove them first, or write a class with the forward that is meant",
+            )
+
+
+_TENSOR_HOOKS = ("_backward_hooks", "_post_accumulate_grad_hooks")
 
 
 def _same_modes(source: Any, made: Any) -> None:

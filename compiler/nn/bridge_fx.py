@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
+import inspect
 import operator
 from collections.abc import Callable
 from typing import Any
 
-from .. import lang
-from ..lang import Operators, ProgramError, concat, current, state, zeros
-from .activation import GELU, LeakyReLU, LogSoftmax, Softmax, Softplus
-from .dropout import Dropout
-from .layers import Flatten
-from .module import Module, only
-from .pooling import AdaptiveAvgPool2d, AvgPool2d, MaxPool2d
+from ..lang import ProgramError, current, state, zeros
+from .bridge_functions import FUNCTIONS, METHODS
+from .module import Module
 
 Convert = Callable[[Any, str], Module]
 
@@ -53,9 +51,10 @@ class Traced(Module):
 
     def _prepare(self, node: Any, convert: Convert) -> None:
         """Make what a node needs: its layer, or its parameter or buffer."""
-        if node.op == "call_module" and node.target not in self.layers:
-            layer = self.source.get_submodule(node.target)
-            self.layers[node.target] = convert(layer, f"{self.path}.{node.target}")
+        if node.op == "call_module":
+            self._add_layer(node.target, convert)
+        elif node.op == "get_attr" and _is_layer(self.source, owner := _owner(node)):
+            self._add_layer(owner, convert)  # whose weight is used besides
         elif node.op == "get_attr" and node.target not in vars(self):
             shape = tuple(operator.attrgetter(node.target)(self.source).shape)
             variable = state(zeros(shape), node.target)
@@ -65,6 +64,11 @@ class Traced(Module):
                 setattr(self, node.target, variable)
         elif node.op in ("call_function", "call_method"):
             self._known(node)
+
+    def _add_layer(self, name: str, convert: Convert) -> None:
+        if name not in self.layers:
+            layer = self.source.get_submodule(name)
+            self.layers[name] = convert(layer, f"{self.path}.{name}")
 
     def _follow_changes(self, nodes: list[Any]) -> None:
         """Find which nodes an operation in place changes besides its own result."""
@@ -130,26 +134,44 @@ class Traced(Module):
         if node.op == "placeholder":
             return next(given, *args)
         if node.op == "get_attr":
-            return vars(self)[node.target]
-        if node.op == "call_module":
-            return self.layers[node.target](*args, **kwargs)
+            owner = self.layers.get(_owner(node))
+            return vars(owner or self)[node.target.rpartition(".")[2] if owner else node.target]
         try:
+            if node.op == "call_module":
+                # Arguments may be named as in PyTorch's layer; ours are in the same order.
+                given = inspect.signature(self.source.get_submodule(node.target).forward)
+                bound = given.bind(*args, **kwargs)
+                return self.layers[node.target](*bound.args, **bound.kwargs)
             return self._known(node)(*args, **kwargs)
-        except TypeError as error:
+        except (TypeError, ValueError, AttributeError, IndexError) as error:
             raise current().error(f"{self.path}: {_name(node)}: {error}") from None
         except ProgramError as error:
             message = f"{self.path}: {_name(node)}: {error.message}"
             raise current().error(message, error.hint) from None
 
     def _known(self, node: Any) -> Callable[..., Any]:
-        function = (METHODS if node.op == "call_method" else FUNCTIONS).get(_name(node))
+        known = METHODS if node.op == "call_method" else FUNCTIONS
+        function = known.get(_name(node))
         if function is None:
+            near = difflib.get_close_matches(_name(node), known, 4)
             raise current().error(
                 f"{self.path} ({type(self.source).__name__}): its forward uses {_name(node)}, "
                 "which is not known here",
-                "functions: " + ", ".join(sorted(FUNCTIONS)),
+                (f"known are {', '.join(near)}; " if near else "")
+                + "docs/nn.md lists all that are; or write this module as an nn.Module",
             )
         return function
+
+
+def _owner(node: Any) -> str:
+    """Where the parameter or buffer of a node is."""
+    return str(node.target).rpartition(".")[0]
+
+
+def _is_layer(source: Any, name: str) -> bool:
+    """Whether a part of a module is one of PyTorch's layers, which are not traced through."""
+    fx = importlib.import_module("torch.fx")
+    return bool(name) and fx.Tracer().is_leaf_module(source.get_submodule(name), name)
 
 
 def _traced(source: Any, path: str, training: bool) -> list[Any]:
@@ -172,7 +194,8 @@ def _traced(source: Any, path: str, training: bool) -> list[Any]:
 
 _IN_PLACE = ("iadd", "isub", "imul")  # and names that end in _
 _SHARING = ("view", "reshape", "flatten", "permute", "transpose", "contiguous", "getitem",
-            "getattr", "dropout")  # fmt: skip
+            "getattr", "dropout", "t", "squeeze", "unsqueeze", "chunk", "split", "expand",
+            "expand_as", "view_as")  # fmt: skip
 _SHARING_LAYERS = ("Identity", "Flatten", "Dropout")
 
 
@@ -188,151 +211,3 @@ def _name(node: Any) -> str:
     if target is importlib.import_module("torch.nn.functional").max_pool2d:
         return "max_pool2d"  # a dispatcher without a name of its own
     return str(target if isinstance(target, str) else getattr(target, "__name__", target))
-
-
-# What PyTorch's functions are here, with PyTorch's names of arguments: an argument that is not
-# named in one of these is an error (TypeError, told with the module's path).
-
-
-def _add(input: Any, other: Any, *, alpha: float = 1) -> Any:
-    return input + (other if alpha == 1 else other * alpha)
-
-
-def _sub(input: Any, other: Any, *, alpha: float = 1) -> Any:
-    return input - (other if alpha == 1 else other * alpha)
-
-
-def _mul(input: Any, other: Any) -> Any:
-    return input * other
-
-
-def _div(input: Any, other: Any) -> Any:
-    return input / other
-
-
-def _neg(input: Any) -> Any:
-    return -input
-
-
-def _matmul(input: Any, other: Any) -> Any:
-    return input @ other
-
-
-def _relu(input: Any, inplace: bool = False) -> Any:
-    return lang.relu(input)
-
-
-def _sigmoid(input: Any) -> Any:
-    return lang.sigmoid(input)
-
-
-def _tanh(input: Any) -> Any:
-    return lang.tanh(input)
-
-
-def _exp(input: Any) -> Any:
-    return lang.exp(input)
-
-
-def _softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: None = None) -> Any:
-    only("softmax", dtype=(dtype, None))
-    return Softmax(dim)(input)
-
-
-def _log_softmax(input: Any, dim: Any = None, _stacklevel: int = 3, dtype: None = None) -> Any:
-    only("log_softmax", dtype=(dtype, None))
-    return LogSoftmax(dim)(input)
-
-
-def _dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:
-    return Dropout(p)(input) if training else input
-
-
-def _max_pool2d(
-    input: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, dilation: Any = 1,
-    ceil_mode: bool = False, return_indices: bool = False,
-) -> Any:  # fmt: skip
-    return MaxPool2d(kernel_size, stride, padding, dilation, return_indices, ceil_mode)(input)
-
-
-def _avg_pool2d(input: Any, *args: Any, **kwargs: Any) -> Any:
-    return AvgPool2d(*args, **kwargs)(input)
-
-
-def _adaptive_avg_pool2d(input: Any, output_size: Any) -> Any:
-    return AdaptiveAvgPool2d(output_size)(input)
-
-
-def _leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
-    return LeakyReLU(negative_slope)(input)
-
-
-def _gelu(input: Any, approximate: str = "none") -> Any:
-    return GELU(approximate)(input)
-
-
-def _softplus(input: Any, beta: float = 1, threshold: float = 20) -> Any:
-    return Softplus(beta, threshold)(input)
-
-
-def _log(input: Any) -> Any:
-    return lang.log(input)
-
-
-def _stack(tensors: Any, dim: int = 0) -> Any:
-    return lang.stack(list(tensors), axis=dim)
-
-
-def _flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Any:
-    return Flatten(start_dim, end_dim)(input)
-
-
-def _cat(tensors: Any, dim: int = 0) -> Any:
-    return concat(list(tensors), axis=dim)
-
-
-def _mean(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    return input.mean(dim, keepdim)
-
-
-def _sum(input: Any, dim: Any = None, keepdim: bool = False) -> Any:
-    return input.sum(dim, keepdim)
-
-
-def _view(input: Any, *shape: Any) -> Any:
-    return input.reshape(*shape)
-
-
-def _permute(input: Any, *dims: Any) -> Any:
-    return input.permute(*dims)
-
-
-def _transpose(input: Any, dim0: int, dim1: int) -> Any:
-    return input.transpose(dim0, dim1)
-
-
-def _size(input: Operators, dim: int | None = None) -> Any:
-    return input.shape if dim is None else input.shape[dim]
-
-
-def _same(input: Any) -> Any:
-    return input
-
-
-_BOTH: dict[str, Callable[..., Any]] = {
-    "add": _add, "sub": _sub, "mul": _mul, "div": _div, "neg": _neg, "matmul": _matmul,
-    "relu": _relu, "relu_": _relu, "sigmoid": _sigmoid, "tanh": _tanh, "exp": _exp, "log": _log,
-    "softmax": _softmax, "log_softmax": _log_softmax, "flatten": _flatten, "mean": _mean,
-    "sum": _sum, "permute": _permute, "transpose": _transpose,
-}  # fmt: skip
-FUNCTIONS: dict[str, Callable[..., Any]] = {
-    **_BOTH, "iadd": _add, "isub": _sub, "imul": _mul, "truediv": _div, "cat": _cat,
-    "max_pool2d": _max_pool2d, "avg_pool2d": _avg_pool2d, "leaky_relu": _leaky_relu,
-    "adaptive_avg_pool2d": _adaptive_avg_pool2d, "gelu": _gelu, "softplus": _softplus,
-    "dropout": _dropout, "stack": _stack, "getitem": operator.getitem,
-    "getattr": getattr, "floordiv": operator.floordiv,
-}  # fmt: skip
-METHODS: dict[str, Callable[..., Any]] = {
-    **_BOTH, "add_": _add, "mul_": _mul, "view": _view, "reshape": _view, "size": _size,
-    "contiguous": _same, "dim": lambda input: input.ndim,
-}  # fmt: skip

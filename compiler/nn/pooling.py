@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -126,9 +127,10 @@ class AdaptiveAvgPool2d(Module):
     """Means of as many windows as the output has places; None keeps the size of an axis."""
 
     def __init__(self, output_size: int | None | tuple[int | None, int | None]) -> None:
-        sizes = output_size if isinstance(output_size, tuple) else (output_size, output_size)
-        self.output_size = sizes
-        if any(n is not None and n < 1 for n in sizes):
+        given: Any = output_size
+        sizes = tuple(given) if isinstance(given, tuple | list) else (given, given)
+        self.output_size: tuple[int | None, int | None] = sizes
+        if len(sizes) != 2 or any(n is not None and n < 1 for n in sizes):
             raise current().error(f"AdaptiveAvgPool2d({output_size})", "sizes are at least 1")
 
     def forward(self, x: Operators) -> Tensor:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
+import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +16,7 @@ import pytest
 from sequester import Party, ProgramError, nn, output, program, sfix, sint
 from sequester.compiler.ir import reference
 from sequester.compiler.ir.graph import Config
+from sequester.compiler.nn import bridge_functions
 
 torch = pytest.importorskip("torch")
 tnn = torch.nn
@@ -497,3 +500,145 @@ def test_a_mode_that_cannot_be_brought_is_told_when_it_is_asked_for() -> None:
     np.testing.assert_allclose(found, 2 * x, atol=1e-6)
     with pytest.raises(ProgramError, match="cumsum"):
         run(lambda: nn.from_torch(Modal().eval()).train(), {(0, "x"): x})
+
+
+# --- what would change a module's numbers without being in its class ----------------------------
+
+
+def _with_forward(layer: Any) -> None:
+    layer.forward = types.MethodType(lambda self, x: x * 2, layer)
+
+
+HOOKS: list[tuple[Callable[[Any], Any], str]] = [
+    (_with_forward, "a forward that is not its class's"),
+    (lambda m: m.register_forward_pre_hook(lambda m, x: None), "_forward_pre_hooks"),
+    (lambda m: m.register_full_backward_hook(lambda m, a, b: None), "_backward_hooks"),
+    (lambda m: m.register_full_backward_pre_hook(lambda m, g: None), "_backward_pre_hooks"),
+    (lambda m: m.weight.register_hook(lambda g: g * 2), "weight with _backward_hooks"),
+    (lambda m: m.register_state_dict_pre_hook(lambda m, p, k: None), "_state_dict_pre_hooks"),
+]
+
+
+@pytest.mark.parametrize(("change", "word"), HOOKS, ids=[word for _, word in HOOKS])
+def test_what_changes_one_object_is_refused(change: Callable[[Any], Any], word: str) -> None:
+    inner = tnn.Linear(3, 3)
+    change(inner)
+    for made in (tnn.Sequential(tnn.ReLU(), inner), Called(_activated, inner)):
+        with pytest.raises(ProgramError, match=rf"model\.(1|layer) \(Linear\) has .*{word}"):
+            run(lambda made=made: nn.from_torch(made), {(0, "x"): inputs((2, 3))})
+
+
+def test_hooks_of_all_modules_are_refused() -> None:
+    handle = tnn.modules.module.register_module_forward_hook(lambda m, x, y: y * 2)
+    try:
+        with pytest.raises(ProgramError, match="_global_forward_hooks"):
+            run(lambda: nn.from_torch(tnn.Linear(3, 3)), {(0, "x"): inputs((2, 3))})
+    finally:
+        handle.remove()
+
+
+LOSSES = [
+    lambda: tnn.MSELoss(), lambda: tnn.MSELoss(reduction="sum"), lambda: tnn.BCEWithLogitsLoss(),
+    lambda: tnn.CrossEntropyLoss(label_smoothing=0.1), lambda: tnn.MSELoss(size_average=False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("make", LOSSES)
+def test_losses_go_both_ways(make: Callable[[], Any]) -> None:
+    theirs, x = make(), inputs((4, 3))
+    y = np.eye(3)[[0, 2, 1, 1]]
+
+    @program
+    def main() -> None:
+        loss = nn.from_torch(theirs)
+        output("loss", loss(Party(0).input("x"), Party(0).input("y")))
+        assert str(loss.to_torch()) == str(theirs)
+
+    given = {(0, "x"): x, (0, "y"): y}
+    graph = main.trace(WIDE, {key: v.shape for key, v in given.items()})
+    found = reference.run(graph, given).outputs["loss"]
+    expected = theirs(torch.from_numpy(x), torch.from_numpy(y)).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("make", "word"),
+    [
+        (lambda: tnn.CrossEntropyLoss(ignore_index=0), "ignore_index=0"),
+        (lambda: tnn.CrossEntropyLoss(weight=torch.ones(3)), "weight"),
+        (lambda: tnn.BCEWithLogitsLoss(pos_weight=torch.ones(3)), "pos_weight"),
+    ],
+)
+def test_options_of_losses_that_are_not_known(make: Callable[[], Any], word: str) -> None:
+    with pytest.raises(ProgramError, match=rf"model \(\w+\).*{word}"):
+        run(lambda: nn.from_torch(make()), {(0, "x"): inputs((2, 3))})
+
+
+FUNCTIONS: list[Callable[..., Any]] = [
+    lambda x: x.unsqueeze(1).squeeze(1) + x.unsqueeze(-1).squeeze(),
+    lambda x: x.chunk(2)[1].sum(0) + torch.cat([x.chunk(2, dim=1)[i] for i in (1, 0)], 1),
+    lambda x: torch.cat([torch.split(x, [1, 2], 1)[1], x.split(2, 1)[1]], 1),
+    lambda x: x.pow(2) + torch.pow(x, 3) + x**2,
+    lambda x: x.abs() + torch.abs(x) + abs(x),
+    lambda x: (x.t() @ x).T,
+    lambda x: x.clamp(-0.5, 0.25) + torch.clamp(x, min=0.1),
+    lambda x: x.amax(1, keepdim=True) - x.amin(dim=1, keepdim=True).expand_as(x),
+    lambda x: torch.maximum(x, -x).sqrt() + x.square() + torch.exp2(x),
+    lambda x: x.mean(1).unsqueeze(1).expand(-1, 3) + x.view_as(x),
+    lambda x: tnn.functional.adaptive_avg_pool2d(x.view(1, 1, 4, 3), [2, 1]).squeeze(),
+    lambda x: x.reshape(x.shape[0] * x.size(1)),
+]
+
+
+@pytest.mark.parametrize("number", range(len(FUNCTIONS)))
+def test_functions_and_methods_of_tensors(number: int) -> None:
+    function, x = FUNCTIONS[number], inputs((4, 3))
+    found = run(lambda: nn.from_torch(Called(function)), {(0, "x"): x}).outputs["y"]
+    np.testing.assert_allclose(found, function(torch.from_numpy(x)).numpy(), atol=1e-6)
+
+
+def test_arguments_of_layers_by_name() -> None:
+    def function(self: Any, x: Any, y: Any) -> Any:
+        weight = self.scale.view(3, 1) * self.scale
+        return self.layer(input=y) + tnn.functional.linear(x, weight, bias=self.scale)
+
+    theirs = Called(function, tnn.Linear(3, 3)).double()
+    x = inputs((4, 3))
+    found = run(lambda: nn.from_torch(theirs), {(0, "x"): x}).outputs["y"]
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+def test_a_weight_of_a_layer_that_is_used_directly_is_the_same_one() -> None:
+    """Tied weights: as a layer, and as the argument of a function."""
+    theirs = Called(lambda self, x, y: tnn.functional.linear(
+        self.layer(x), self.layer.weight.t()), tnn.Linear(3, 3)).double()  # fmt: skip
+    x, made = inputs((4, 3)), []
+    found = run(lambda: made.append(nn.from_torch(theirs)) or made[0], {(0, "x"): x}).outputs
+    expected = theirs(torch.from_numpy(x)).detach().numpy()
+    np.testing.assert_allclose(found["y"], expected, atol=1e-6)
+    assert [k for k, _ in made[0].named_parameters()] == ["layer.weight", "layer.bias"]
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda self, x, y: self.layer(input=y, extra=1), r"model: layer: .*extra"),
+        (lambda x: x + x.is_cuda, r"model: getattr: a tensor's is_cuda"),
+        (lambda x: torch.cumsum(x, 1), r"cumsum(?s:.*)hint: known are sum"),
+        (lambda x: x.squeeze(5), r"model: squeeze: axis 5 of a tensor"),
+        (lambda x: tnn.functional.adaptive_avg_pool2d(x, [1, 1, 1]), "adaptive_avg_pool2d"),
+    ],
+)
+def test_what_a_forward_asks_that_is_not_known(function: Any, words: str) -> None:
+    theirs = Called(function, tnn.Linear(3, 3))
+    with pytest.raises(ProgramError, match=words):
+        run(lambda: nn.from_torch(theirs), {(0, "x"): inputs((4, 3))})
+
+
+def test_the_page_names_every_function_and_method() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "nn.md").read_text("utf-8")
+    text = page.split("*Functions* that")[1].split("Operators, slices")[0]
+    operators = {"iadd", "isub", "imul", "truediv", "floordiv", "getitem", "getattr"}
+    wanted = (bridge_functions.FUNCTIONS.keys() | bridge_functions.METHODS.keys()) - operators
+    assert set(re.findall(r"`(\w+)`", text)) == wanted
