@@ -215,7 +215,7 @@ def _folded(module: Module) -> Module:
     if isinstance(made, Sequential) and isinstance(module, Sequential):
         names = [name for name, _ in module.named_children()]
         for i in _pairs(module):
-            layer, norm = module[i], module[i + 1]
+            layer, norm = made[i], made[i + 1]  # copies: their mode is their own
             assert isinstance(layer, Linear | Conv2d) and isinstance(norm, _BatchNorm)
             with current().scope(f"{names[i + 1]}.{type(norm).__name__}"):
                 made[i] = (
