@@ -8,6 +8,7 @@ import secrets
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -206,9 +207,9 @@ def run(
 
 @main.command(context_settings=OPEN, add_help_option=False)
 @source_options
-@click.option("--protocol", required=False, help="One that deals: dealer.")
+@click.option("--protocol", required=False, help="One that has something to prepare.")
 @click.option(
-    "--parties", type=click.IntRange(2, 9), default=2, show_default=True, help="How many compute."
+    "--parties", type=click.IntRange(2, 10), default=2, show_default=True, help="How many compute."
 )
 @_THREADS
 @click.option("--seed", type=click.IntRange(0), help="Of the public randomness; default: fresh.")
@@ -222,7 +223,8 @@ def preprocess(
     seed: int | None,
     out: Path | None,
 ) -> None:
-    """Make what one run of a program (.py or .sqb) needs beside its inputs, as its dealer.
+    """Make what one run of a program (.py or .sqb) needs beside its inputs: as its dealer, or as
+    all its parties, which talk TLS here.
 
     Each party that computes gets DIR/preprocessing.json and its own DIR/party-I, and nothing else.
 
@@ -230,7 +232,8 @@ def preprocess(
       sequester preprocess lenet.sqb --protocol dealer --parties 2 --out deal
       sequester run lenet.sqb --protocol dealer --preprocessing deal --input …
     """
-    from sequester.vm import material, native
+    from sequester.vm import native
+    from sequester.vm import preprocess as making
 
     from . import source
 
@@ -239,7 +242,7 @@ def preprocess(
         raise click.UsageError("Missing option '--protocol' or '--out'.")
     bytecode = source.bytecode(program, flags, protocol)
     seed = secrets.randbits(63) if seed is None else seed
-    table = material.make(
+    table = making.make(
         program.stem, bytecode, out, protocol, parties, seed, threads or native.cpus()
     )
     sizes = " / ".join(f"{b / 1e6:,.2f}" for b in table["file_bytes"])
@@ -374,6 +377,12 @@ def keys(
 @_EVERY
 @_KEY
 @_PREPROCESSING
+@click.option(
+    "--prepare",
+    metavar="DIR",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Make this party's part of what --preprocessing takes, for one run, and end.",
+)
 @_RESUME
 def party(
     program: Path | None,
@@ -388,6 +397,7 @@ def party(
     checkpoint_every: int,
     checkpoint_key: Path | None,
     preprocessing: Path | None,
+    prepare: Path | None,
     resumed: Path | None,
 ) -> None:
     """Take part in a run as one party, on this machine; the others run the same command elsewhere.
@@ -396,10 +406,13 @@ def party(
     the same --checkpoint-every. To go on after a crash of anybody, all run it with --resume RUN.
     """
     from sequester.vm import certs, config, material, native, runs
+    from sequester.vm import preprocess as making
     from sequester.vm.errors import ConfigError, RefusedError
     from sequester.vm.party import Job
 
     every = checkpoint_every
+    if prepare and (inputs or out or every or preprocessing or resumed):
+        raise click.UsageError("--prepare goes with no inputs, results, checkpoints or --resume")
     if resumed is not None:
         if program is not None or inputs or out or checkpoint_every or preprocessing or run_id:
             raise click.UsageError("--resume has program, inputs, results, name and more from RUN")
@@ -460,6 +473,12 @@ def party(
         checkpoint_key=str(key or ""),
         resume=resumed is not None,
     )
+    if prepare is not None:
+        with _display(bytecode, program) as display:
+            own = replace(job, material=str(prepare))
+            table = making.make_own(own, program.stem, c.seed, lambda e: display.on_event(0, e))
+        click.echo(f"{prepare}: {table['file_bytes'][0] / 1e6:,.2f} MB, for one run", err=True)
+        return
     with _display(bytecode, program) as display:
         runs.run_party(job, program.stem, lambda event: display.on_event(0, event))
     click.echo(f"results: {job.folder}", err=True)

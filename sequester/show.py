@@ -136,6 +136,9 @@ def inspected(table: dict[str, Any]) -> None:
         console.print(
             f"{costs['protocol']}: {most}{costs['rounds']:,} rounds, {most}{sent} MB sent"
         )
+        for phase, figures in table["phases"].items():
+            sent = " / ".join(reports.mb(b) for b in figures["sent_bytes"])
+            console.print(f"  {phase}: {most}{figures['rounds']:,} rounds, {most}{sent} MB")
 
 
 def report(table: dict[str, Any], limit: int) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 import click
 
 from sequester.compiler.compile import Compiled, Options, compile_graph
-from sequester.compiler.cost import cost_module, masking
+from sequester.compiler.cost import ONLINE, PREPARE, WHOLE, cost_module, masking
 from sequester.compiler.cost.report import Report
 from sequester.compiler.cost.report import report as predict
 from sequester.compiler.ir.graph import Config, Graph, Loc
@@ -201,27 +201,46 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
         table["costs"] = {
             "protocol": protocol, "rounds": costs.rounds, "sent_bytes": sent, "exact": costs.exact,
         }  # fmt: skip
+        table["phases"] = phases(code, protocol, costs.parties)
     return table
+
+
+def phases(program: BytecodeProgram, protocol: str, parties: int) -> dict[str, Any]:
+    """Rounds and bytes by party before a run and in it, if anything can be prepared. `parties`:
+    with a dealer."""
+    module = cost_module(protocol)
+    if not getattr(module, "PREPARES", False):
+        return {}
+    before = predict(program, protocol, parties, phase=PREPARE)
+    computing = parties - getattr(module, "DEALERS", 0)
+    found = {PREPARE: before, ONLINE: predict(program, protocol, computing, phase=ONLINE)}
+    return {
+        phase: {"rounds": costs.rounds, "sent_bytes": [sum(row) for row in costs.sent]}
+        for phase, costs in found.items()
+    }
 
 
 def summary(folder: Path) -> dict[str, Any]:
     """The report of a finished run, predictions beside the measured figures."""
     run = report.load(folder)
-    ahead = bool(run.info.get("preprocessing"))
-    costs = costs_of(run.program, run.info["protocol"], run.info["parties"], ahead=ahead)
+    phase = ONLINE if run.info.get("preprocessing") else WHOLE
+    costs = costs_of(run.program, run.info["protocol"], run.info["parties"], phase=phase)
     predicted = None
     if costs is not None:
         sent = [[sum(row) for row in entry.sent] for entry in costs.entries]
         predicted = report.Prediction(costs.rounds, sent, costs.exact)
-    return report.summary(run, predicted)
+    table = report.summary(run, predicted)
+    if phase == ONLINE:
+        table["preprocessing"] = report.preprocessing(run.info)
+    return table
 
 
 def costs_of(
-    program: BytecodeProgram, protocol: str, parties: int | None, *, ahead: bool = False
+    program: BytecodeProgram, protocol: str, parties: int | None, *, phase: str = WHOLE
 ) -> Report | None:
     """Predicted costs, or None if the protocol has no cost model for the program."""
     try:
-        return predict(program, protocol, parties, ahead=ahead)
+        return predict(program, protocol, parties, phase=phase)
     except ValueError:
         return None
 

@@ -73,6 +73,8 @@ class Protocol:
     rings: tuple[int, ...]
     field: bool
     insecure: bool
+    deals: bool  # a dealer can do so before a run,
+    prepares: bool  # or all parties can prepare one
 
 
 def protocols() -> list[Protocol]:
@@ -96,6 +98,8 @@ def protocols() -> list[Protocol]:
                 rings=tuple(b for b, has in ((64, info.ring64), (128, info.ring128)) if has),
                 field=bool(info.field),
                 insecure=bool(info.insecure),
+                deals=bool(info.deals),
+                prepares=bool(info.prepares),
             )
         )
     return found
@@ -339,6 +343,12 @@ class Run:
             sent = list(c.sent)[: self._parties]
             found.append(Counter(c.executed, c.compute_ns, c.wait_ns, c.rounds, sent))
         return found
+
+    def material_id(self) -> str:
+        """The name of the material that was made or used, 32 hexadecimal digits."""
+        out = self._ffi.new("uint8_t[16]")
+        self._lib.seq_run_material(self._handle, out)
+        return bytes(out).hex()
 
     def totals(self) -> Totals:
         t = self._ffi.new("seq_totals *")

@@ -47,7 +47,8 @@ class Job:
     matter; `run_id` and `public_seed` are 16 bytes in hexadecimal; no program but that with
     `program_hash` is run if that is given. `checkpoint_every`: see docs/running.md; 0: none is
     saved; `checkpoint_key`: the file with this party's key; `resume`: go on from a checkpoint;
-    `material`: the folder of what was dealt before the run, named by `material_id`."""
+    `material`: the folder of what was made before the run, named by `material_id`, or
+    (`material_make`) is to be made now, without inputs and results."""
 
     program: str
     folder: str
@@ -74,6 +75,7 @@ class Job:
     resume: bool = False
     material: str = ""
     material_id: str = "00" * 16
+    material_make: bool = False
 
     def to_json(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -96,6 +98,7 @@ class Job:
             keys[self.me] = material.key(Path(self.material), self.me)
         return native.Options(
             material_folder=self.material,
+            material_make=self.material_make,
             material_id=bytes.fromhex(self.material_id),
             material_keys=tuple(keys),
             checkpoint_folder=folder,
@@ -117,7 +120,7 @@ class Job:
             run_id=bytes.fromhex(self.run_id),
             public_seed=bytes.fromhex(self.public_seed),
             checked=self.checked,
-            agree=f"sequester {VERSION}, material {self.material_id}",
+            agree=f"sequester {VERSION}, material {self.material_id} {self.material_make}",
         )
 
 
@@ -129,16 +132,18 @@ def run(job: Job, emit: Emit) -> None:
         raise RefusedError(f"{job.program}: its hash is {program.hash}, not {job.program_hash}")
     _prctl(_PR_SET_DUMPABLE, 0)  # no core dumps from here on: inputs are secret
     code = codec.decode(bytecode)
-    sources = {} if job.resume else _inputs(job, code)
+    sources = {} if job.resume or job.material_make else _inputs(job, code)
     native_run = native.Run(program, job.options())
     for index, source in sources.items():
         _give(native_run, code, index, source)
-    watcher = _Watcher(native_run, emit)
+    watcher = _Watcher(native_run, _progress(emit) if job.material_make else emit)
     try:
         native_run.execute(watcher.poll, job.interval)
     except KeyboardInterrupt:
         raise Stopped("stopped") from None
-    results.write(Path(job.folder), code, native_run, peak_rss())
+    counters = results.write_counters(Path(job.folder), native_run, peak_rss())
+    if not job.material_make:
+        results.write(Path(job.folder), code, native_run, counters)
 
 
 def peak_rss() -> int:
@@ -147,6 +152,16 @@ def peak_rss() -> int:
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
     return 0
+
+
+def _progress(emit: Emit) -> Emit:
+    """Without what a program prints, which means nothing before the run."""
+
+    def emit_progress(event: Event) -> None:
+        if event["event"] != "print":
+            emit(event)
+
+    return emit_progress
 
 
 class _Watcher:

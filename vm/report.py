@@ -19,6 +19,7 @@ from rich.table import Table
 from sequester.compiler.isa import codec
 from sequester.compiler.isa.program import Program
 
+from . import material
 from .errors import ConfigError
 
 
@@ -100,6 +101,17 @@ def summary(run: RunFolder, predicted: Prediction | None) -> dict[str, Any]:
         run, predicted, lambda i: run.program.strings[run.program.lines[i].scope] or "(no layer)"
     )
     table["ledger"] = run.ledger
+    return table
+
+
+def preprocessing(info: dict[str, Any]) -> dict[str, Any]:
+    """What preprocessing.json says of a run's material; empty if it is no longer there."""
+    try:
+        table: dict[str, Any] = json.loads(
+            (Path(info["preprocessing"]) / material.FILE).read_text()
+        )
+    except (OSError, ValueError):
+        return {}
     return table
 
 
@@ -185,6 +197,15 @@ def _render_totals(table: dict[str, Any], console: Console) -> None:
         hidden = f"{measured['awaited_seconds']:.3f} ({measured['hidden_share']:.0%} hidden)"
         totals.add_row("  messages awaited", hidden, "")
     console.print(totals)
+    before = table.get("preprocessing")
+    if before:
+        sent = " / ".join(mb(b) for b in before.get("sent_bytes", before.get("dealt_bytes", [])))
+        files = " / ".join(mb(b) for b in before["file_bytes"])
+        console.print(
+            f"before the run: {before.get('rounds', 0):,} rounds, {sent} MB sent, "
+            f"{before['seconds']:.3f} s, {files} MB kept",
+            highlight=False,
+        )
 
 
 def _render_rows(title: str, rows: list[dict[str, Any]], limit: int, console: Console) -> None:

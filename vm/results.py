@@ -21,24 +21,29 @@ from sequester.compiler.isa.program import Program
 from . import data, native
 
 
-def write(folder: Path, program: Program, run: native.Run, peak_rss: int) -> None:
-    """Write the results of a finished run into `folder`. `peak_rss` is in bytes."""
+def write_counters(folder: Path, run: native.Run, peak_rss: int) -> list[native.Counter]:
+    """Write the counters of a finished run into `folder`. `peak_rss` is in bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     counters = run.counters()
-    executed = [c.executed for c in counters]
     write_json(
         folder / "counters.json",
         {
             "totals": dataclasses.asdict(run.totals()),
+            "material": run.material_id(),
             "peak_rss": peak_rss,
-            "executed": executed,
+            "executed": [c.executed for c in counters],
             "compute_ns": [c.compute_ns for c in counters],
             "wait_ns": [c.wait_ns for c in counters],
             "rounds": [c.rounds for c in counters],
             "sent": [c.sent for c in counters],
         },
     )
-    rows = ledger.recorded(program, executed)
+    return counters
+
+
+def write(folder: Path, program: Program, run: native.Run, counters: list[native.Counter]) -> None:
+    """Write the ledger and the outputs of a finished run into `folder`."""
+    rows = ledger.recorded(program, [c.executed for c in counters])
     write_json(folder / "ledger.json", [dataclasses.asdict(row) for row in rows])
     outputs = _outputs(program, run)
     if outputs:

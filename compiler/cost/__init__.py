@@ -3,6 +3,7 @@
 A protocol's costs are one module with `PARTIES` (the default number of parties), `RING` (what it
 computes in unless told otherwise: "64", "128" or "field"), `VERIFIED` (whether openings start only
 when every call in front of them has finished), where it is so `MASKED = True` (`masking.py`) and
+`PREPARES = True` (it has phases; `DEALERS`: how many parties are none of a prepared run), and
 `cost(name, args, setting) -> Cost`, listed in `MODULES`. `args` maps the operand names of the
 instruction's row to their values; for `input`, `output` and `outputb` also `party`: the owner, or
 the receiver (None: all). Interactive instructions only; everything else is local and free.
@@ -27,16 +28,20 @@ class Cost:
     sent: tuple[tuple[int, ...], ...]
 
 
+WHOLE, PREPARE, ONLINE = "whole", "prepare", "online"  # phases, as SEQ_ALL .. of machine.h
+
+
 @dataclass(frozen=True)
 class Setting:
-    """The public parameters a cost may depend on; all but `parties` are in the bytecode's META."""
+    """The public parameters a cost may depend on; all but `parties` and `phase` are in the
+    bytecode's META. In phase ONLINE a dealer is none of the parties."""
 
     parties: int
     ring_bits: int
     k: int
     f: int
     stat: int
-    ahead: bool = False  # a dealer dealt before the run; `parties` are those that compute
+    phase: str = WHOLE  # what is counted; PREPARE: messages that do not depend on values
 
 
 PRODUCTS = ("mul", "matmul", "conv2d", "conv2d_dx", "conv2d_dw")  # each with a row `_add`, too

@@ -4,7 +4,7 @@ Every number here is exact: rounds are those that the machines of `runtime_c/pro
 declare, and bytes follow from sizes alone. The dealer is the last party. What it deals goes to the
 last computing party; its messages depend on nothing but openings of the program, come ahead of use,
 and are no rounds of their own: after an opening that the dealer takes part in there is one more.
-A dealer who dealt before the run is no party of it.
+A dealer who dealt before the run is no party of it, and what it deals is what prepares.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from .masked import Traffic
 from .rep3 import blocks
 
 PARTIES = 3
+PREPARES = True
+DEALERS = 1  # of these
 VERIFIED = False
 RING = "64"
 SHUFFLE = 1 << 17  # elements in a task of a shuffle
@@ -57,8 +59,9 @@ def _shuffle(t: Traffic, rows: int, columns: int) -> None:
     t.opened()
     size = rows * columns * t.word
     for i in range(t.online):
-        if t.dealer:
-            t.sent[t.online][i] += size
+        with t.prepares():
+            if t.dealer:
+                t.sent[t.online][i] += size
         t.broadcast(i, size)
     t.rounds += t.online
 

@@ -6,9 +6,10 @@ The counterpart of `runtime_c/protocols/masked*.c`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from . import Cost, Setting
+from . import ONLINE, PREPARE, WHOLE, Cost, Setting
 from .rep3 import blocks
 
 CHUNK = 512  # blocks of 64 elements in a task
@@ -19,16 +20,28 @@ class Traffic:
     """Bytes between parties while an instruction on n elements is added up."""
 
     def __init__(self, setting: Setting, n: int, deals: bool):
-        self.dealer = deals and not setting.ahead  # is a party of the run
+        self.dealer = deals and setting.phase != ONLINE  # is a party of the run
         self.online = setting.parties - self.dealer
         self.word = setting.ring_bits // 8
         self.n = n
+        self.phase = setting.phase
         self.rounds = 0
         self.sent = [[0] * setting.parties for _ in range(setting.parties)]
+        self._other = (0, [[0] * setting.parties for _ in range(setting.parties)])
+
+    @contextmanager
+    def prepares(self) -> Iterator[None]:
+        """What is counted in it depends on masks alone, and may be sent before a run."""
+        online = (self.rounds, self.sent)
+        self.rounds, self.sent = self._other
+        yield
+        self._other = (self.rounds, self.sent)
+        self.rounds, self.sent = online
 
     def deal(self, size: int) -> None:
-        if self.dealer:
-            self.sent[self.online][self.online - 1] += size
+        with self.prepares():
+            if self.dealer:
+                self.sent[self.online][self.online - 1] += size
 
     def _tasks(self) -> Iterator[tuple[int, int, int]]:
         """(how many, elements, blocks) of tasks."""
@@ -91,4 +104,11 @@ class Traffic:
                 raise ValueError(f"{protocol} does not offer the instruction {name!r}")
 
     def cost(self) -> Cost:
-        return Cost(self.rounds if self.n else 0, tuple(tuple(row) for row in self.sent))
+        counted = []
+        if self.phase in (WHOLE, ONLINE):
+            counted.append((self.rounds, self.sent))
+        if self.phase in (WHOLE, PREPARE):
+            counted.append(self._other)
+        n = len(self.sent)
+        sent = tuple(tuple(sum(s[i][j] for _, s in counted) for j in range(n)) for i in range(n))
+        return Cost(sum(rounds for rounds, _ in counted) if self.n else 0, sent)

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from ..isa.ledger import executions
 from ..isa.program import ALL, Insn, Program
-from . import Cost, CostModule, Setting, cost_module
+from . import WHOLE, Cost, CostModule, Setting, cost_module
 
 OPENINGS = frozenset({"open", "openb", "output", "outputb"})
 Key = TypeVar("Key", bound=Hashable)
@@ -54,12 +54,13 @@ class MissingParty(ValueError):
 
 
 def report(
-    program: Program, protocol: str, parties: int | None = None, *, ahead: bool = False
+    program: Program, protocol: str, parties: int | None = None, *, phase: str = WHOLE
 ) -> Report:
     """Simulate a program's rounds and bytes; ValueError for an unknown or unfit protocol,
     MissingParty if it has too few parties.
 
-    ahead: without what a dealer deals, who did so before the run; the parties are all others.
+    phase: only what is sent before a run (PREPARE), or in one that was prepared (ONLINE): without
+    a dealer, and the parties are all others.
     """
     module = cost_module(protocol)
     m = program.meta
@@ -68,7 +69,7 @@ def report(
     named = [party for party in owners if party != ALL]
     if max(named, default=0) >= n > 1:  # a single process plays everybody
         raise MissingParty(f"the program names party {max(named)}; {protocol} has {n} parties here")
-    setting = Setting(n, m.ring_bits, m.k, m.f, m.stat, ahead)
+    setting = Setting(n, m.ring_bits, m.k, m.f, m.stat, phase)
     costs = [
         module.cost(insn.instr.name, _with_party(program, insn), setting)
         if insn.instr.interactive

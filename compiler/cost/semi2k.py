@@ -1,7 +1,8 @@
 """Costs of `semi2k`, masked values among parties of whom all but one may be corrupt.
 
-Every number here is exact: rounds are those that the machines of `runtime_c/protocols/semi2k*.c`
-declare, and bytes follow from sizes alone. docs/protocols/semi2k.md counts the same.
+What prepares and what is online is counted apart. Every number here is exact: rounds are those that
+the machines of `runtime_c/protocols/semi2k*.c` declare, and bytes follow from sizes alone.
+docs/protocols/semi2k.md counts the same.
 """
 
 from __future__ import annotations
@@ -13,13 +14,17 @@ from . import Cost, Setting, is_product, lattice, result_size
 from .transfers import Transfers
 
 PARTIES = 2
+PREPARES = True
 VERIFIED = False
 RING = "64"
 
 
-def _rounded(t: Transfers, args: Mapping[str, Any]) -> None:
-    """From summands to a result: rounding by m bits, and an opening of the masked result."""
+def _rounded(t: Transfers, args: Mapping[str, Any], summands: bool) -> None:
+    """From summands or a register to a result: rounding by m bits, and an opening of the masked
+    result; before that of masked summands, where what they depend on beside masks matters."""
     if args["m"]:
+        if summands and (args["mode"] or t.online > 2):
+            t.open(t.word)
         t.round(args["m"], bool(args["mode"]))
     if not args["m"] or t.online == 2:
         t.open(t.word)
@@ -29,11 +34,12 @@ def _product(t: Transfers, name: str, args: Mapping[str, Any]) -> None:
     """All encrypt a factor's masks for all, and get products back."""
     shape = lattice.shape(name, args)
     if shape is not None:
-        for size in lattice.plan(shape):
-            for i in range(t.online):
-                t.broadcast(i, size)
-            t.rounds += 1
-    _rounded(t, args)
+        with t.prepares():
+            for size in lattice.plan(shape):
+                for i in range(t.online):
+                    t.broadcast(i, size)
+                t.rounds += 1
+    _rounded(t, args, True)
 
 
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
@@ -49,12 +55,12 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         return t.cost()
     match name:
         case "trunc":
-            _rounded(t, args)
+            _rounded(t, args, False)
         case _ if product and name.removesuffix("_add") != "mul":
             _product(t, name.removesuffix("_add"), args)
         case "mul" | "mul_add":
             t.multiply()
-            _rounded(t, args)
+            _rounded(t, args, True)
         case "ltz" | "eqz" | "a2b":
             t.add(name, args["bits"])
         case "select" | "select_keep" | "select_kept":

@@ -79,7 +79,7 @@ def _sum(kind: str, bits: int, parties: int) -> Iterator[int]:
     """Planes of each `and` that adds the summands of more than two parties (semi2k_many.c)."""
     zero, low = kind == "eqz", bits - 1
     if low:
-        yield from [low] * (parties - 2)
+        yield from [low] * (parties - 1)
         if not zero:
             yield low
     nodes = bits if zero else low
@@ -120,15 +120,19 @@ class Transfers(Traffic):
         for i in range(2):
             self.sent[i][1 - i] += times * sizes[i]
 
-    def _add(self, addition: _Addition) -> None:
+    def _add(self, addition: _Addition, prepared: bool = False) -> None:
+        """prepared: rounds of its preparation are those of something else."""
         gates = sum(addition.gates)
         for times, words, sends, _ in self._halves():
-            for i in range(2):
-                takes = sends[1 - i]
-                planes = TREES * (addition.choices * takes + addition.groups * words)
-                planes += addition.messages * sends[i] + 2 * gates * words + addition.forms * takes
-                self.sent[i][1 - i] += times * _BLOCK * planes
-        self.rounds += 3 + len(addition.gates)
+            takes = [sends[1], sends[0]]
+            with self.prepares():
+                choices = [addition.choices * t + addition.groups * words for t in takes]
+                self._exchange(times, [_BLOCK * (TREES * c + gates * words) for c in choices])
+            planes = [addition.messages * sends[i] + addition.forms * takes[i] for i in range(2)]
+            self._exchange(times, [_BLOCK * (p + gates * words) for p in planes])
+        with self.prepares():
+            self.rounds += 0 if prepared else 2
+        self.rounds += 2 + len(addition.gates)
 
     def _all(self, size: int) -> None:
         """From each party to each."""
@@ -154,42 +158,49 @@ class Transfers(Traffic):
             return
         bits = 2 if nearest else 1
         unit = -(-m // 8) + (self.word if nearest else 0)
-        for times, _, sends, elements in self._halves():
-            choices = [_BLOCK * TREES * bits * words for words in reversed(sends)]
-            self._exchange(times, [choices[i] + unit * elements[i] for i in range(2)])
-        if nearest:
-            self._add(_addition("carry", m))
-        else:
+        for times, words, sends, elements in self._halves():
+            with self.prepares():
+                choices = [_BLOCK * TREES * bits * takes for takes in reversed(sends)]
+                self._exchange(times, [choices[i] + unit * elements[i] for i in range(2)])
+            self._exchange(times, [_BLOCK * words] * 2)
+        with self.prepares():
             self.rounds += 2
+        if nearest:
+            self._add(_addition("carry", m), True)
+        else:
+            self.rounds += 1
 
     def select(self, kept: bool) -> None:
         """Parts of masks' products, and (not `kept`) of the bits' masks."""
         if self.online > 2:
             self._turns(1, 1 if kept else 2)
             return
-        for times, words, _, elements in self._halves():
-            every = _BLOCK * TREES * words + self.word * sum(elements)
-            self._exchange(times, [every + (0 if kept else self.word * e) for e in elements])
-        self.rounds += 2
+        with self.prepares():
+            for times, words, _, elements in self._halves():
+                every = _BLOCK * TREES * words + self.word * sum(elements)
+                self._exchange(times, [every + (0 if kept else self.word * e) for e in elements])
+            self.rounds += 2
 
     def numbers(self, planes: int) -> None:
         """Parts of the masks of `planes` bits an element, as numbers."""
         if self.online > 2:
             self._turns(planes, 1)
             return
-        for times, _, sends, elements in self._halves():
-            choices = [_BLOCK * TREES * words for words in reversed(sends)]
-            sizes = [planes * (choices[i] + self.word * elements[i]) for i in range(2)]
-            self._exchange(times, sizes)
-        self.rounds += 2
+        with self.prepares():
+            for times, _, sends, elements in self._halves():
+                choices = [_BLOCK * TREES * words for words in reversed(sends)]
+                sizes = [planes * (choices[i] + self.word * elements[i]) for i in range(2)]
+                self._exchange(times, sizes)
+            self.rounds += 2
 
     def multiply(self) -> None:
         """Parts of the products of masks of words, bit by bit."""
         bits = 8 * self.word
         answers = sum(-(-(bits - k) // 8) for k in range(bits))
         size = _BLOCK * TREES * bits * blocks(self.n) + answers * self.n
-        self._all(size)
-        self.rounds += 2
+        with self.prepares():
+            self._all(size)
+            self.rounds += 2
 
     def shuffle(self, columns: int) -> None:
         """Each party orders the rows, layer after layer, and tells the result."""
@@ -197,15 +208,20 @@ class Transfers(Traffic):
         size = self.n * columns * self.word
         choices = _BLOCK * TREES * blocks(rows) * sum(depths)
         messages = sum(rows * (4 * self.word * depth + columns * self.word) for depth in depths)
-        self._all(size + choices + messages)
-        self.rounds += 2 + self.online * len(depths)
+        with self.prepares():
+            self._all(choices + messages)
+            self.rounds += 1 + self.online * len(depths)
+        self._all(size)
+        self.rounds += self.online
 
     def _turns(self, planes: int, words: int) -> None:
         """Each party multiplies its bits by words of all others, one after another."""
-        self._all(planes * (_BLOCK * TREES * blocks(self.n) + words * self.word * self.n))
-        self.rounds += 1 + self.online
+        with self.prepares():
+            self._all(planes * (_BLOCK * TREES * blocks(self.n) + words * self.word * self.n))
+            self.rounds += 1 + self.online
 
     def both(self, planes: int) -> None:
         """Parts of products of masks of bits."""
-        self._all(_BLOCK * (TREES + 1) * planes * blocks(self.n))
-        self.rounds += 2
+        with self.prepares():
+            self._all(_BLOCK * (TREES + 1) * planes * blocks(self.n))
+            self.rounds += 2

@@ -32,6 +32,7 @@ typedef struct {
     const char *corrupt; /* who may be, where the threshold does not say it; or NULL */
     unsigned parties_min, parties_max, threshold_num, threshold_den;
     int ring64, ring128, field, insecure;
+    int deals, prepares; /* material can be made before a run, by a dealer or by the parties */
 } seq_protocol_info;
 /* 1 and *info, or 0 past the last one. */
 int seq_protocol_at(size_t i, seq_protocol_info *info);
@@ -55,9 +56,10 @@ typedef struct {
     uint64_t checkpoint_every;     /* save at every so manieth checkpoint passed; 0: never */
     uint8_t checkpoint_key[32];    /* encrypts what is saved; mine alone */
     const char *material_folder;   /* of material made before the run; NULL: none */
-    int material_make;             /* I am the dealer, and make it; else it is used: then `parties`
-                                    * are those that compute */
-    uint8_t material_id[16];       /* names it; the same at all parties */
+    int material_make;             /* it is made: by me, the dealer, or by all parties; else it is
+                                    * used: then `parties` are those that compute */
+    uint8_t material_id[16];       /* names it; the same at all parties (who name it themselves
+                                    * when they make it together) */
     uint8_t material_key[10][32];  /* encrypts each party's part; to use it: mine alone */
     int resume;                    /* go on from what the folder holds; inputs are in it */
 } seq_options;
@@ -118,5 +120,7 @@ typedef struct {
     char kernels[32], prg[32], tls[64];
 } seq_totals;
 void seq_run_totals(const seq_run *run, seq_totals *out);
+/* The name of the material that was made or used. */
+void seq_run_material(const seq_run *run, uint8_t id[16]);
 
 #endif

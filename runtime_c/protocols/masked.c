@@ -89,7 +89,7 @@ void masked_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, t
 }
 
 unsigned masked_rounds(const seq_vm *vm) {
-    return masked_opening_rounds(vm_env(vm), MASKED_ONLINE);
+    return vm_rounds(vm, 0, masked_opening_rounds(vm_env(vm), MASKED_ONLINE));
 }
 
 void *masked_at(const seq_env *env, void *reg, size_t first) {

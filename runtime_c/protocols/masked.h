@@ -133,7 +133,7 @@ masked_part masked_elements(const seq_task *t, size_t n);
 /* Tasks over the blocks of n elements; rounds are declared once. */
 void masked_start(seq_vm *vm, const seq_call *call, size_t n, unsigned rounds, task_step step,
                   size_t state_bytes);
-/* Rounds of one opening among the computing parties. */
+/* Rounds of one opening among the computing parties, if this run has openings. */
 unsigned masked_rounds(const seq_vm *vm);
 /* Element `first` of a register. */
 void *masked_at(const seq_env *env, void *reg, size_t first);

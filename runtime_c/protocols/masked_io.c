@@ -5,6 +5,15 @@
 /* ---- input: its owner knows the mask, with the dealer, and tells the others the masked value ----
  */
 
+/* The owner's mask, which is all there is of an input before it is known. */
+static int input_prepared(seq_task *t, const masked_keys *x, const masked_part *part) {
+    const prg_key *key = &x->part[t->env->me];
+    void *mask = masked_at(t->env, t->call.reg[SEQ_ARG_INPUT_d].c[1], part->first);
+    if (!vm_keep_seed(t->vm, &t->call, 1, key, MASKED_INPUT))
+        masked_stream(t->env, key, MASKED_WORD, MASKED_INPUT, part->first, mask, part->count);
+    return TASK_DONE;
+}
+
 /* The owner's masked value; its mask, unless it is kept as a seed. */
 static int input_owner(seq_task *t, masked_keys *x, const masked_part *part) {
     const int64_t in = t->call.arg[SEQ_ARG_INPUT_in];
@@ -12,6 +21,8 @@ static int input_owner(seq_task *t, masked_keys *x, const masked_part *part) {
     const seq_reg *d = &t->call.reg[SEQ_ARG_INPUT_d];
     const void *words = vm_input_words(t->vm, in);
     const unsigned me = t->env->me;
+    if (t->env->phase == SEQ_PREPARE)
+        return input_prepared(t, x, part);
     if (!words)
         return task_fail(t, SEQ_ERR_CONFIG, -1, "input %lld was not given", (long long)in);
     void *mask = task_scratch(t, bytes + 64), *value = masked_at(t->env, d->c[0], part->first);
@@ -77,7 +88,8 @@ static int input_step(seq_task *t) {
 }
 
 void masked_start_input(seq_vm *vm, const seq_call *call) {
-    masked_start(vm, call, (size_t)call->arg[SEQ_ARG_INPUT_n], 1, input_step, sizeof(masked_keys));
+    masked_start(vm, call, (size_t)call->arg[SEQ_ARG_INPUT_n], vm_rounds(vm, 0, 1), input_step,
+                 sizeof(masked_keys));
 }
 
 /* ---- openings: summands of the value, masked by a sharing of zero ---- */
@@ -152,6 +164,8 @@ static int open_step(seq_task *t) {
     if (status != TASK_DONE || !r.out || (masked_dealer(t) && t->env->ahead))
         return status;
     uint8_t *out = masked_at(t->env, r.out, part.first);
+    if (t->env->phase == SEQ_PREPARE) /* nothing is revealed then, of masks either */
+        memset(o->value, 0, o->n * masked_size(t->env, o->kind));
     if (r.planes)
         t->env->bits->unslice(out, 8 * (unsigned)word, o->value, part.words, part.count, 0,
                               (unsigned)r.planes);
@@ -166,8 +180,8 @@ void masked_start_open(seq_vm *vm, const seq_call *call) {
     const int output = call->op == SEQ_OP_OUTPUT || call->op == SEQ_OP_OUTPUTB;
     if (output && (r.to < 0 || r.to == (int)vm_env(vm)->me))
         own.reg[0].c[0] = vm_output_buffer(vm, call->arg[SEQ_ARG_OUTPUT_out], r.n);
-    masked_start(vm, &own, r.n, masked_opening_rounds(vm_env(vm), r.to), open_step,
-                 sizeof(masked_opening));
+    masked_start(vm, &own, r.n, vm_rounds(vm, 0, masked_opening_rounds(vm_env(vm), r.to)),
+                 open_step, sizeof(masked_opening));
 }
 
 _Static_assert((int)SEQ_ARG_OUTPUT_out == (int)SEQ_ARG_OUTPUTB_out && (int)SEQ_ARG_OUTPUT_h == 0 &&

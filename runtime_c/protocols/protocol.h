@@ -38,6 +38,7 @@ typedef struct {
     uint64_t frame; /* bytes of a message, where registers do not bound them */
     int insecure;   /* must be asked for by name with an explicit flag; every run prints so */
     int deals;      /* the last party only deals: it can do so before a run (vm/material.h) */
+    int prepares;   /* the parties themselves can do a part before a run: task_prepares */
     /* Malicious protocols that check late: no opening (open, openb, output, outputb) starts before
      * every call in front of it has finished, openings too. So its start handler can check all that
      * happened so far before it sends anything that depends on a secret; SEQ_ERR_CHEAT in a task

@@ -128,6 +128,7 @@ const seq_protocol protocol_semi2k = {
     .threshold_den = 1,
     .ring64 = 1,
     .frame = SEMI2K_FRAME,
+    .prepares = 1,
     .components = 2,
     .bit_components = 2,
     .check = semi2k_check,

@@ -19,6 +19,8 @@
 enum {
     SEMI2K_MASK,              /* masks of results */
     SEMI2K_SECRET,            /* of the run: the secret key of encryptions */
+    SEMI2K_TOP,               /* masks of top bits, of a rounding */
+    SEMI2K_WIDE,              /* masks of what is rounded after it was opened masked */
     SEMI2K_REQUEST = 0x100,   /* + party that encrypts */
     SEMI2K_REPLY = 0x200,     /* + 4 * party that asked; four streams */
     SEMI2K_ROOT = 0x300,      /* + 4 * hop + layer: roots of a shuffle's trees */
@@ -29,7 +31,7 @@ enum {
 };
 /* Streams of transfers, by purpose. */
 enum {
-    SEMI2K_WRAP,             /* whether r is negative, of a rounding */
+    SEMI2K_WRAP,             /* masks of top bits, of a rounding */
     SEMI2K_BIT,              /* masks of bits, to be numbers */
     SEMI2K_BOTH,             /* masks of bits, for `and` */
     SEMI2K_LEAF = 0x10000,   /* + 4 block + bit: bits of B */
@@ -120,27 +122,35 @@ typedef struct {
     uint64_t *value; /* forms */
     uint64_t *mask;  /* my part of the forms' masks in the end */
     uint64_t *choice, *other,
-        *product;         /* of gates: my parts of operands' masks, of their product */
-    uint64_t *pad, *sent; /* pads that I received, of forms and then of gates; both of gates */
+        *product;    /* of gates: my parts of operands' masks, of their product */
+    uint64_t *pad;   /* that I received, of forms and then of gates */
+    uint64_t *sent;  /* both pads of gates */
+    uint64_t *table; /* pads of all that I send for forms */
     semi2k_group *group;
     unsigned groups, gates, started, level, done; /* done: gates of levels before */
     masked_opening opening;
 } semi2k_adder;
 
-/* plan, first, words, keys and transfer are set. 0, or -1 if memory ran out. */
-int semi2k_adder_alloc(seq_task *t, semi2k_adder *a);
+/* plan, first, words, keys and transfer are set. Masks are known then. 0, or -1 if memory ran out.
+ */
+int semi2k_adder_begin(seq_task *t, semi2k_adder *a);
 /* Bytes of the messages below: mine, or the other party's. */
 size_t semi2k_adder_choice_bytes(const semi2k_adder *a, int mine);
-size_t semi2k_adder_answer_bytes(const semi2k_adder *a, int mine);
+size_t semi2k_adder_answer_bytes(const semi2k_adder *a);
+size_t semi2k_adder_table_bytes(const semi2k_adder *a, int mine);
 size_t semi2k_adder_form_bytes(const semi2k_adder *a, int mine);
-/* Three messages, each taking in the other party's before it. The first needs `in` where I receive,
- * the second all of it. masks are known after the first. */
+/* Preparation: two messages, the second taking in the other party's first. The first needs `in`
+ * where I receive. */
 void semi2k_adder_choose(seq_task *t, semi2k_adder *a, uint8_t *out);
 void semi2k_adder_answer(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out);
+/* The end of it: `in` is the other's second (not looked at if that was before the run). */
+void semi2k_adder_prepared(seq_task *t, semi2k_adder *a, const uint8_t *in);
+/* Two messages more, the second taking in the other party's first. They need all of `in`. */
+void semi2k_adder_tables(seq_task *t, semi2k_adder *a, uint8_t *out);
 void semi2k_adder_forms(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out);
 /* After them, once a step: TASK_WAIT until TASK_DONE; `in` is the last message, read at first. */
 int semi2k_adder_step(seq_task *t, semi2k_adder *a, const uint8_t *in);
-/* Levels of openings after the three messages. */
+/* Levels of openings after all messages. */
 unsigned semi2k_adder_levels(unsigned kind, unsigned bits);
 /* Plane i of the result. */
 const uint64_t *semi2k_adder_value(const semi2k_adder *a, unsigned i);
@@ -213,8 +223,8 @@ void semi2k_start_bilinear(seq_vm *vm, const seq_call *call);
 /* Bytes, about, that a call of it takes. */
 uint64_t semi2k_product_scratch(const seq_env *env, const seq_call *call);
 /* trunc; as a sub-machine also: a.c[1] == NULL: c[0] is my summand; m == 0: only masked anew. Its
- * rounds are added to those of the call that starts it by semi2k_round_rounds. */
+ * rounds (of summands, or of a register) are added to those of the call that starts it. */
 void semi2k_start_trunc(seq_vm *vm, const seq_call *call);
-unsigned semi2k_round_rounds(const seq_vm *vm, int64_t m, int64_t nearest);
+unsigned semi2k_round_rounds(const seq_vm *vm, int64_t m, int64_t nearest, int summands);
 
 #endif

@@ -107,26 +107,6 @@ static void group_gates(semi2k_adder *a) {
     }
 }
 
-int semi2k_adder_alloc(seq_task *t, semi2k_adder *a) {
-    const size_t plane = a->words * 8, gates = gates_of(&a->plan);
-    a->half = semi2k_halves_of(t, a->words);
-    a->group = task_scratch(t, (gates + 1) * sizeof *a->group);
-    a->in = task_scratch(t, a->plan.bits * plane + 8);
-    a->value = task_scratch(t, a->plan.forms * plane + 8);
-    a->mask = task_scratch(t, a->plan.forms * plane + 8);
-    a->choice = task_scratch(t, gates * plane + 8);
-    a->other = task_scratch(t, gates * plane + 8);
-    a->product = task_scratch(t, gates * plane + 8);
-    a->pad = task_scratch(t, (a->plan.forms + gates) * plane + 8);
-    a->sent = task_scratch(t, 2 * gates * plane + 8);
-    a->opening.value = task_scratch(t, gates * plane + 8);
-    if (!a->group || !a->in || !a->value || !a->mask || !a->choice || !a->other || !a->product ||
-        !a->pad || !a->sent || !a->opening.value)
-        return -1;
-    group_gates(a);
-    return 0;
-}
-
 /* ---- sizes of messages ---- */
 
 static size_t sent(const semi2k_adder *a, int mine) {
@@ -142,12 +122,37 @@ size_t semi2k_adder_choice_bytes(const semi2k_adder *a, int mine) {
            a->groups * ot_choice_bytes(a->transfer->send.seeds, a->words);
 }
 
-size_t semi2k_adder_answer_bytes(const semi2k_adder *a, int mine) {
-    return 8 * (planes_before(&a->plan, blocks_of(&a->plan)) * sent(a, mine) + a->gates * a->words);
+size_t semi2k_adder_answer_bytes(const semi2k_adder *a) {
+    return 8 * a->gates * a->words;
+}
+
+size_t semi2k_adder_table_bytes(const semi2k_adder *a, int mine) {
+    return 8 * planes_before(&a->plan, blocks_of(&a->plan)) * sent(a, mine);
 }
 
 size_t semi2k_adder_form_bytes(const semi2k_adder *a, int mine) {
     return 8 * a->plan.forms * sent(a, !mine);
+}
+
+static int adder_alloc(seq_task *t, semi2k_adder *a) {
+    const size_t plane = a->words * 8, gates = gates_of(&a->plan);
+    a->half = semi2k_halves_of(t, a->words);
+    a->group = task_scratch(t, (gates + 1) * sizeof *a->group);
+    a->in = task_scratch(t, a->plan.bits * plane + 8);
+    a->value = task_scratch(t, a->plan.forms * plane + 8);
+    a->mask = task_scratch(t, a->plan.forms * plane + 8);
+    a->choice = task_scratch(t, gates * plane + 8);
+    a->other = task_scratch(t, gates * plane + 8);
+    a->product = task_scratch(t, gates * plane + 8);
+    a->pad = task_scratch(t, (a->plan.forms + gates) * plane + 8);
+    a->sent = task_scratch(t, 2 * gates * plane + 8);
+    a->table = task_scratch(t, semi2k_adder_table_bytes(a, 1) + 8);
+    a->opening.value = task_scratch(t, gates * plane + 8);
+    if (!a->group || !a->in || !a->value || !a->mask || !a->choice || !a->other || !a->product ||
+        !a->pad || !a->sent || !a->table || !a->opening.value)
+        return -1;
+    group_gates(a);
+    return 0;
 }
 
 /* ---- masks ---- */
@@ -207,6 +212,13 @@ static void draw_masks(seq_task *t, semi2k_adder *a) {
     finish_sum(t->env, a, a->mask);
 }
 
+int semi2k_adder_begin(seq_task *t, semi2k_adder *a) {
+    if (adder_alloc(t, a))
+        return -1;
+    draw_masks(t, a);
+    return 0;
+}
+
 /* ---- work on blocks, then on groups ---- */
 
 typedef struct {
@@ -216,9 +228,14 @@ typedef struct {
     uint8_t *out;
 } job;
 
-static void run(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out, par_fn f) {
+static void run(seq_task *t, semi2k_adder *a, size_t items, const uint8_t *in, uint8_t *out,
+                par_fn f) {
     job x = {t->env, a, in, out};
-    par_for(t->env->pool, blocks_of(&a->plan) + a->groups, 1, f, &x);
+    par_for(t->env->pool, items, 1, f, &x);
+}
+
+static size_t all_items(const semi2k_adder *a) {
+    return blocks_of(&a->plan) + a->groups;
 }
 
 /* In a message of choices: those of item, of what party sends `words` blocks to. */
@@ -257,11 +274,75 @@ static void choose_items(void *arg, size_t begin, size_t end) {
 }
 
 void semi2k_adder_choose(seq_task *t, semi2k_adder *a, uint8_t *out) {
-    draw_masks(t, a);
-    run(t, a, NULL, out, choose_items);
+    run(t, a, all_items(a), NULL, out, choose_items);
 }
 
-/* ---- the sender's answer ---- */
+/* ---- answers: the pads of all that will be sent, and transfers for gates ---- */
+
+static void answer_block(const job *x, unsigned j) {
+    const semi2k_adder *a = x->a;
+    const size_t send = a->half.send;
+    ot_send_block(&a->transfer->send, size_of(&a->plan, j), forms_of(&a->plan, j).count,
+                  SEMI2K_LEAF + REP3_BLOCK * j, a->first + a->half.send_at,
+                  x->in + choice_at(a, j, send), send,
+                  a->table + planes_before(&a->plan, j) * send);
+}
+
+/* What is sent for gates is my mask of the other operand, under both pads. */
+static void answer_group(const job *x, unsigned g) {
+    const semi2k_adder *a = x->a;
+    const semi2k_group *group = &a->group[g];
+    uint64_t *out = plane_of(a, (uint64_t *)x->out, group->gate);
+    const bits_ops *bits = x->env->bits;
+    const uint8_t *in = x->in + choice_at(a, blocks_of(&a->plan) + g, a->half.send);
+    const size_t n = group->count * a->words;
+    uint64_t *pads = plane_of(a, a->sent, 2 * (size_t)group->gate);
+    uint64_t *product = plane_of(a, a->product, group->gate);
+    ot_send_block(&a->transfer->send, 1, group->count, SEMI2K_GROUP + g, a->first, in, a->words,
+                  pads);
+    bits->xor_(product, product, pads, n);
+    bits->xor_(out, pads, pads + n, n);
+    bits->xor_(out, out, plane_of(a, a->other, group->gate), n);
+}
+
+static void answer_items(void *arg, size_t begin, size_t end) {
+    const job *x = arg;
+    const unsigned blocks = blocks_of(&x->a->plan);
+    for (size_t item = begin; item < end; item++) {
+        if (item < blocks)
+            answer_block(x, (unsigned)item);
+        else
+            answer_group(x, (unsigned)item - blocks);
+    }
+}
+
+void semi2k_adder_answer(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out) {
+    run(t, a, all_items(a), in, out, answer_items);
+}
+
+/* The other party's answers. */
+static void take_gates(seq_task *t, semi2k_adder *a, const uint8_t *in) {
+    const bits_ops *bits = t->env->bits;
+    for (unsigned g = 0; g < a->groups; g++) {
+        const semi2k_group *group = &a->group[g];
+        uint64_t *product = plane_of(a, a->product, group->gate);
+        const size_t n = group->count * a->words;
+        bits->xor_(product, product, gate_pads(a, group), n);
+        bits->xorand(product, plane_of(a, a->choice, group->gate),
+                     (const uint64_t *)in + group->gate * a->words, n);
+    }
+}
+
+void semi2k_adder_prepared(seq_task *t, semi2k_adder *a, const uint8_t *in) {
+    const rep3_plan *plan = &a->plan;
+    if (!task_prepared(t))
+        take_gates(t, a, in);
+    task_keep(t, a->product, a->gates * a->words * 8);
+    task_keep(t, a->pad, pads_before(plan, blocks_of(plan)) * a->half.take * 8);
+    task_keep(t, a->table, semi2k_adder_table_bytes(a, 1));
+}
+
+/* ---- the sender's tables ---- */
 
 /* The message for one value `b` of a block of B: each form of A and that, under my mask of it,
  * added to the pad of the value. */
@@ -321,17 +402,17 @@ static const uint64_t *top_of(const semi2k_adder *a, unsigned j) {
     return last ? plane_of(a, a->in, a->plan.added) + a->half.send_at : NULL;
 }
 
-static void answer_block(const job *x, unsigned j) {
+static void table_of(const job *x, unsigned j) {
     const semi2k_adder *a = x->a;
     const block_forms forms = forms_of(&a->plan, j);
     const unsigned size = size_of(&a->plan, j);
     const size_t send = a->half.send, first = a->first + a->half.send_at;
-    uint64_t *out = (uint64_t *)x->out + planes_before(&a->plan, j) * send;
+    const size_t at = planes_before(&a->plan, j) * send;
+    uint64_t *out = (uint64_t *)x->out + at;
     uint64_t *bare = out + ((size_t)forms.count << size) * send;
     const uint64_t *in = plane_of(a, a->in, REP3_BLOCK * j) + a->half.send_at, *top = top_of(a, j);
     uint64_t mask[BLOCK_FORMS][WORDS];
-    ot_send_block(&a->transfer->send, size, forms.count, SEMI2K_LEAF + REP3_BLOCK * j, first,
-                  x->in + choice_at(a, j, send), send, out);
+    memcpy(out, a->table + at, ((size_t)forms.count << size) * send * 8);
     for (size_t i = 0; i < send; i += WORDS) {
         const size_t n = send - i < WORDS ? send - i : WORDS;
         for (unsigned f = 0; f < forms.count; f++)
@@ -349,38 +430,13 @@ static void answer_block(const job *x, unsigned j) {
     prg_wipe(mask, sizeof mask);
 }
 
-/* Transfers for gates: what is sent is my mask of the other operand, under both pads. */
-static void answer_group(const job *x, unsigned g) {
-    const semi2k_adder *a = x->a;
-    const semi2k_group *group = &a->group[g];
-    uint64_t *out = (uint64_t *)x->out +
-                    planes_before(&a->plan, blocks_of(&a->plan)) * a->half.send +
-                    group->gate * a->words;
-    const bits_ops *bits = x->env->bits;
-    const uint8_t *in = x->in + choice_at(a, blocks_of(&a->plan) + g, a->half.send);
-    const size_t n = group->count * a->words;
-    uint64_t *pads = plane_of(a, a->sent, 2 * (size_t)group->gate);
-    uint64_t *product = plane_of(a, a->product, group->gate);
-    ot_send_block(&a->transfer->send, 1, group->count, SEMI2K_GROUP + g, a->first, in, a->words,
-                  pads);
-    bits->xor_(product, product, pads, n);
-    bits->xor_(out, pads, pads + n, n);
-    bits->xor_(out, out, plane_of(a, a->other, group->gate), n);
+static void table_items(void *arg, size_t begin, size_t end) {
+    for (size_t item = begin; item < end; item++)
+        table_of(arg, (unsigned)item);
 }
 
-static void answer_items(void *arg, size_t begin, size_t end) {
-    const job *x = arg;
-    const unsigned blocks = blocks_of(&x->a->plan);
-    for (size_t item = begin; item < end; item++) {
-        if (item < blocks)
-            answer_block(x, (unsigned)item);
-        else
-            answer_group(x, (unsigned)item - blocks);
-    }
-}
-
-void semi2k_adder_answer(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out) {
-    run(t, a, in, out, answer_items);
+void semi2k_adder_tables(seq_task *t, semi2k_adder *a, uint8_t *out) {
+    run(t, a, blocks_of(&a->plan), NULL, out, table_items);
 }
 
 /* ---- the receiver's forms ---- */
@@ -413,27 +469,14 @@ static void take_form(const job *x, unsigned j, unsigned form, const uint64_t *s
 static void form_items(void *arg, size_t begin, size_t end) {
     const job *x = arg;
     const semi2k_adder *a = x->a;
-    const bits_ops *bits = x->env->bits;
-    const unsigned blocks = blocks_of(&a->plan);
     const size_t take = a->half.take;
     for (size_t item = begin; item < end; item++) {
-        const unsigned j = (unsigned)item;
-        const uint64_t *in = (const uint64_t *)x->in;
-        if (item >= blocks) {
-            const semi2k_group *group = &a->group[item - blocks];
-            in += planes_before(&a->plan, blocks) * take + group->gate * a->words;
-            uint64_t *product = plane_of(a, a->product, group->gate);
-            const size_t n = group->count * a->words;
-            bits->xor_(product, product, gate_pads(a, group), n);
-            bits->xorand(product, plane_of(a, a->choice, group->gate), in, n);
-            continue;
-        }
+        const unsigned j = (unsigned)item, size = size_of(&a->plan, j);
         const block_forms forms = forms_of(&a->plan, j);
-        const unsigned size = size_of(&a->plan, j);
+        const uint64_t *in = (const uint64_t *)x->in + planes_before(&a->plan, j) * take;
         uint64_t *pad = a->pad + pads_before(&a->plan, j) * take;
-        in += planes_before(&a->plan, j) * take;
         if (forms.count)
-            ot_pick(bits, size, forms.count, in, take,
+            ot_pick(x->env->bits, size, forms.count, in, take,
                     plane_of(a, a->in, REP3_BLOCK * j) + a->half.take_at, a->words, take, pad,
                     take);
         for (unsigned f = 0; f < forms.count; f++)
@@ -444,7 +487,7 @@ static void form_items(void *arg, size_t begin, size_t end) {
 }
 
 void semi2k_adder_forms(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out) {
-    run(t, a, in, out, form_items);
+    run(t, a, blocks_of(&a->plan), in, out, form_items);
 }
 
 /* ---- openings ---- */

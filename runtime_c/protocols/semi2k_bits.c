@@ -48,7 +48,6 @@ static int compare_begin(seq_task *t, compare_state *s) {
     const size_t n = (size_t)t->call.arg[SEQ_ARG_LTZ_n];
     const masked_part part = masked_elements(t, n);
     semi2k_adder *a = &s->adder;
-    uint8_t *out;
     rep3_plan_make(&a->plan, masked_addition(t->call.op), (unsigned)t->call.arg[SEQ_ARG_LTZ_bits]);
     a->first = t->begin;
     a->words = part.words;
@@ -56,8 +55,15 @@ static int compare_begin(seq_task *t, compare_state *s) {
     a->transfer = &s->transfer;
     s->plane = bits_plane_words(n);
     masked_keys_of(&s->keys, t);
-    if (semi2k_transfer_begin(&s->transfer, t, 1 - t->env->me) || semi2k_adder_alloc(t, a) ||
-        compare_load(t, s, part) ||
+    s->transfer.peer = 1 - t->env->me;
+    return semi2k_adder_begin(t, a) || compare_load(t, s, part) ? -1 : 0;
+}
+
+static int compare_choose(seq_task *t, compare_state *s) {
+    semi2k_adder *a = &s->adder;
+    uint8_t *out;
+    task_prepares(t);
+    if (semi2k_transfer_begin(&s->transfer, t, s->transfer.peer) ||
         semi2k_swap(t, s->transfer.peer, semi2k_adder_choice_bytes(a, 1),
                     semi2k_adder_choice_bytes(a, 0), &out))
         return TASK_ERROR;
@@ -65,28 +71,57 @@ static int compare_begin(seq_task *t, compare_state *s) {
     return TASK_WAIT;
 }
 
-static int compare_step(seq_task *t) {
-    compare_state *s = t->state;
+static int compare_answer(seq_task *t, compare_state *s) {
+    const size_t bytes = semi2k_adder_answer_bytes(&s->adder);
+    uint8_t *out;
+    task_prepares(t);
+    if (semi2k_swap(t, s->transfer.peer, bytes, bytes, &out))
+        return TASK_ERROR;
+    semi2k_adder_answer(t, &s->adder, task_received(t, s->transfer.peer), out);
+    return TASK_WAIT;
+}
+
+static int compare_tables(seq_task *t, compare_state *s) {
     semi2k_adder *a = &s->adder;
     uint8_t *out;
-    if (t->step_no == 0)
-        return compare_begin(t, s);
-    const uint8_t *in = task_received(t, s->transfer.peer);
-    if (t->step_no == 1) {
-        if (semi2k_swap(t, s->transfer.peer, semi2k_adder_answer_bytes(a, 1),
-                        semi2k_adder_answer_bytes(a, 0), &out))
+    semi2k_adder_prepared(t, a, task_received(t, s->transfer.peer));
+    if (semi2k_swap(t, s->transfer.peer, semi2k_adder_table_bytes(a, 1),
+                    semi2k_adder_table_bytes(a, 0), &out))
+        return TASK_ERROR;
+    semi2k_adder_tables(t, a, out);
+    return TASK_WAIT;
+}
+
+static int compare_forms(seq_task *t, compare_state *s) {
+    semi2k_adder *a = &s->adder;
+    uint8_t *out;
+    if (semi2k_swap(t, s->transfer.peer, semi2k_adder_form_bytes(a, 1),
+                    semi2k_adder_form_bytes(a, 0), &out))
+        return TASK_ERROR;
+    semi2k_adder_forms(t, a, task_received(t, s->transfer.peer), out);
+    return TASK_WAIT;
+}
+
+static int compare_step(seq_task *t) {
+    compare_state *s = t->state;
+    if (t->step_no == 0) {
+        if (compare_begin(t, s))
             return TASK_ERROR;
-        semi2k_adder_answer(t, a, in, out);
-        return TASK_WAIT;
+        t->step_no = task_prepared(t) ? 2 : 0;
     }
-    if (t->step_no == 2) {
-        if (semi2k_swap(t, s->transfer.peer, semi2k_adder_form_bytes(a, 1),
-                        semi2k_adder_form_bytes(a, 0), &out))
-            return TASK_ERROR;
-        semi2k_adder_forms(t, a, in, out);
-        return TASK_WAIT;
+    switch (t->step_no) {
+    case 0:
+        return compare_choose(t, s);
+    case 1:
+        return compare_answer(t, s);
+    case 2:
+        return compare_tables(t, s);
+    case 3:
+        return compare_forms(t, s);
+    default:
+        break;
     }
-    const int status = semi2k_adder_step(t, a, in);
+    const int status = semi2k_adder_step(t, &s->adder, task_received(t, s->transfer.peer));
     return status == TASK_DONE ? compare_store(t, s) : status;
 }
 
@@ -96,7 +131,8 @@ void semi2k_start_compare(seq_vm *vm, const seq_call *call) {
         semi2k_many_compare(vm, call);
     else
         masked_start(vm, call, (size_t)call->arg[SEQ_ARG_LTZ_n],
-                     3 + semi2k_adder_levels(masked_addition(call->op), bits) * masked_rounds(vm),
+                     vm_rounds(vm, 2, 2) +
+                         semi2k_adder_levels(masked_addition(call->op), bits) * masked_rounds(vm),
                      compare_step, sizeof(compare_state));
 }
 
@@ -145,7 +181,7 @@ static int and_choose_with(seq_task *t, and_state *s, unsigned peer) {
     return 0;
 }
 
-static int and_choose(seq_task *t, and_state *s) {
+static int and_begin(seq_task *t, and_state *s) {
     const size_t n = (size_t)t->call.arg[SEQ_ARG_AND_n];
     s->planes = (size_t)t->call.arg[SEQ_ARG_AND_p];
     s->plane = bits_plane_words(n);
@@ -161,11 +197,16 @@ static int and_choose(seq_task *t, and_state *s) {
                                   .n = all_words(s),
                                   .value = task_scratch(t, bytes)};
     if (!s->a || !s->b || !s->pads || !s->opening.value)
-        return TASK_ERROR;
+        return -1;
     for (size_t p = 0; p < s->planes; p++) {
         memcpy(s->a + p * s->words, plane_at(t, s, SEQ_ARG_AND_a, 1, p), s->words * 8);
         memcpy(s->b + p * s->words, plane_at(t, s, SEQ_ARG_AND_b, 1, p), s->words * 8);
     }
+    return 0;
+}
+
+static int and_choose(seq_task *t, and_state *s) {
+    task_prepares(t);
     for (unsigned j = 0; j < t->env->parties; j++)
         if (j != t->env->me && and_choose_with(t, s, j))
             return TASK_ERROR;
@@ -190,6 +231,7 @@ static int and_answer_to(seq_task *t, and_state *s, unsigned peer) {
 }
 
 static int and_answer(seq_task *t, and_state *s) {
+    task_prepares(t);
     t->env->bits->and_(s->opening.value, s->a, s->b, all_words(s));
     for (unsigned j = 0; j < t->env->parties; j++)
         if (j != t->env->me && and_answer_to(t, s, j))
@@ -201,12 +243,13 @@ static int and_open(seq_task *t, and_state *s) {
     const bits_ops *bits = t->env->bits;
     const size_t n = all_words(s);
     uint64_t *product = s->opening.value;
-    for (unsigned j = 0; j < t->env->parties; j++) {
+    for (unsigned j = 0; !task_prepared(t) && j < t->env->parties; j++) {
         if (j == t->env->me)
             continue;
         bits->xor_(product, product, s->pad[j], n);
         bits->xorand(product, s->a, (const uint64_t *)task_received(t, j), n);
     }
+    task_keep(t, product, n * 8);
     for (size_t p = 0; p < s->planes; p++) {
         uint64_t *part = product_at(s, p);
         masked_mask(&s->keys, MASKED_BITS, SEMI2K_AND, address(t, s, p), s->pads, s->words);
@@ -219,6 +262,11 @@ static int and_open(seq_task *t, and_state *s) {
 
 static int and_step(seq_task *t) {
     and_state *s = t->state;
+    if (t->step_no == 0) {
+        if (and_begin(t, s))
+            return TASK_ERROR;
+        t->step_no = task_prepared(t) ? 2 : 0;
+    }
     if (t->step_no == 0)
         return and_choose(t, s);
     if (t->step_no == 1)
@@ -236,5 +284,5 @@ static int and_step(seq_task *t) {
 
 void semi2k_start_and(seq_vm *vm, const seq_call *call) {
     const size_t n = call->arg[SEQ_ARG_AND_p] ? (size_t)call->arg[SEQ_ARG_AND_n] : 0;
-    masked_start(vm, call, n, 2 + masked_rounds(vm), and_step, sizeof(and_state));
+    masked_start(vm, call, n, vm_rounds(vm, 2, 0) + masked_rounds(vm), and_step, sizeof(and_state));
 }

@@ -1,8 +1,9 @@
 /* semi2k, more than two parties: comparisons, bit decomposition and rounding by `and` and `b2a` of
  * planes. See semi2k.h.
  *
- * A summand's bits are shared by its party's holding them as its part of masks, with nothing
- * public. Carry-save additions leave two numbers of all summands, a prefix tree adds these. */
+ * The bits of a part of the mask are shared by its party's holding them as its part of masks, with
+ * nothing public; those of the masked value are public. Carry-save additions leave two numbers of
+ * all these, a prefix tree adds them. */
 
 #include "semi2k.h"
 
@@ -61,20 +62,23 @@ static void copy_plane(const sum_state *s, number *d, size_t to, const number *x
         memcpy(plane(s, d, k, to), plane(s, x, k, from), s->words * 8);
 }
 
-/* Party `owner`'s summand, less one for a test of zero, as it holds it itself. */
+/* Party `owner`'s part of the mask (party 0's less one for a test of zero), as it holds it itself,
+ * or, behind all parties, the masked value. */
 static int load_operand(seq_task *t, sum_state *s, unsigned owner, number *d) {
+    const seq_reg *a = &t->call.reg[SEQ_ARG_LTZ_a];
     const size_t bytes = s->bits * s->stride * 8, first = 64 * t->begin;
+    const int public = owner == t->env->parties;
     memset(d->c[0], 0, bytes);
     memset(d->c[1], 0, bytes);
-    if (owner != t->env->me)
+    if (!public && owner != t->env->me)
         return 0;
     void *x = task_scratch(t, s->n * t->env->ring->word + 64);
     if (!x)
         return -1;
-    semi2k_summands(t, &t->call.reg[SEQ_ARG_LTZ_a], first, x, s->n);
+    memcpy(x, masked_at(t->env, a->c[public ? 0 : 1], first), s->n * t->env->ring->word);
     if (s->kind == REP3_ZERO_TEST && owner == 0)
         t->env->ring->addi(x, x, -1, s->n);
-    t->env->bits->slice(d->c[1], s->stride, x, 64, s->n, 0, s->bits);
+    t->env->bits->slice(d->c[public ? 0 : 1], s->stride, x, 64, s->n, 0, s->bits);
     return 0;
 }
 
@@ -158,7 +162,7 @@ static void take_tree(seq_task *t, sum_state *s) {
 /* The next AND there is, or TASK_DONE. */
 static int sum_next(seq_task *t, sum_state *s) {
     const unsigned low = s->bits - 1; /* places whose carries matter */
-    while (s->phase == SAVING && s->operand < t->env->parties) {
+    while (s->phase == SAVING && s->operand <= t->env->parties) {
         if (load_operand(t, s, s->operand, &s->x))
             return TASK_ERROR;
         if (low) {
@@ -243,9 +247,10 @@ static int sum_step(seq_task *t) {
 }
 
 static unsigned sum_rounds(const seq_vm *vm, unsigned kind, unsigned bits) {
-    const unsigned savings = bits > 1 ? vm_env(vm)->parties - 2 : 0;
+    const unsigned savings = bits > 1 ? vm_env(vm)->parties - 1 : 0;
     const unsigned generating = bits > 1 && kind != REP3_ZERO_TEST;
-    return (savings + generating + tree_levels(kind, bits)) * (2 + masked_rounds(vm));
+    return (savings + generating + tree_levels(kind, bits)) *
+           (vm_rounds(vm, 2, 0) + masked_rounds(vm));
 }
 
 void semi2k_many_compare(seq_vm *vm, const seq_call *call) {
@@ -258,8 +263,9 @@ void semi2k_many_compare(seq_vm *vm, const seq_call *call) {
 
 typedef struct {
     masked_part part;
-    unsigned m;
+    unsigned m, step; /* step: behind the opening of summands */
     seq_reg x, planes, words;
+    masked_opening opening; /* of summands, masked */
 } many_state;
 
 size_t semi2k_many_state(void) {
@@ -277,43 +283,66 @@ static int reg_alloc(seq_task *t, seq_reg *r, size_t bytes) {
     return 0;
 }
 
-/* x + rho, as a register of the task's elements. */
-static int load_rounded(seq_task *t, many_state *s) {
-    const ring_ops *ring = t->env->ring;
+/* x, as a register of the task's elements: summands are first opened masked. TASK_DONE or
+ * TASK_WAIT. */
+static int load_given(seq_task *t, many_state *s) {
     const seq_reg *a = &t->call.reg[SEQ_ARG_TRUNC_a];
-    const size_t n = s->part.count, bytes = n * ring->word;
-    if (reg_alloc(t, &s->x, bytes))
-        return -1;
-    if (t->call.arg[SEQ_ARG_TRUNC_mode]) {
-        memset(s->x.c[0], 0, bytes);
-        masked_add_power(t->env, s->x.c[0], s->m - 1, n);
-    } else {
-        prg_key key;
-        prg_derive(&key, &masked_of(t)->common, t->call.instance, t->call.sub);
-        prg_words(&key, MASKED_COIN, s->part.first, s->x.c[0], n);
-        prg_wipe(&key, sizeof key);
-        ring->shr(s->x.c[0], s->x.c[0], t->env->ring_bits - s->m, n);
+    const size_t n = s->part.count, bytes = n * t->env->ring->word;
+    memcpy(s->x.c[0], masked_at(t->env, a->c[0], s->part.first), bytes);
+    if (a->c[1]) {
+        memcpy(s->x.c[1], masked_at(t->env, a->c[1], s->part.first), bytes);
+        return TASK_DONE;
     }
-    if (a->c[1])
-        ring->add(s->x.c[0], s->x.c[0], masked_at(t->env, a->c[0], s->part.first), n);
-    memcpy(s->x.c[1], masked_at(t->env, a->c[a->c[1] ? 1 : 0], s->part.first), bytes);
+    masked_keys keys;
+    masked_keys_of(&keys, t);
+    masked_mask(&keys, MASKED_WORD, SEMI2K_WIDE, s->part.first, s->x.c[1], n);
+    prg_wipe(&keys, sizeof keys);
+    t->env->ring->sub(s->x.c[0], s->x.c[0], s->x.c[1], n);
+    s->opening =
+        (masked_opening){.kind = MASKED_WORD, .to = MASKED_ONLINE, .n = n, .value = s->x.c[0]};
+    return masked_open(t, &s->opening);
+}
+
+/* x += rho. */
+static int add_coin(seq_task *t, many_state *s) {
+    const ring_ops *ring = t->env->ring;
+    const size_t n = s->part.count;
+    if (t->call.arg[SEQ_ARG_TRUNC_mode]) {
+        masked_add_power(t->env, s->x.c[0], s->m - 1, n);
+        return 0;
+    }
+    void *coin = task_scratch(t, n * ring->word + 64);
+    prg_key key;
+    if (!coin)
+        return -1;
+    prg_derive(&key, &masked_of(t)->common, t->call.instance, t->call.sub);
+    prg_words(&key, MASKED_COIN, s->part.first, coin, n);
+    prg_wipe(&key, sizeof key);
+    ring->shr(coin, coin, t->env->ring_bits - s->m, n);
+    ring->add(s->x.c[0], s->x.c[0], coin, n);
     return 0;
 }
 
-static int decompose(seq_task *t, many_state *s) {
+static int round_begin(seq_task *t, many_state *s) {
     s->part = masked_elements(t, (size_t)t->call.arg[SEQ_ARG_TRUNC_n]);
     s->m = (unsigned)t->call.arg[SEQ_ARG_TRUNC_m];
-    const unsigned bits = t->env->ring_bits;
-    const size_t n = s->part.count;
-    if (s->m > bits - 2)
+    if (s->m > t->env->ring_bits - 2)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "semi2k truncates by 1 to %u bits, not %u",
-                         bits - 2, s->m);
-    if (load_rounded(t, s) || reg_alloc(t, &s->planes, bits * bits_plane_words(n) * 8) ||
-        reg_alloc(t, &s->words, (bits - s->m) * n * t->env->ring->word))
+                         t->env->ring_bits - 2, s->m);
+    const size_t n = s->part.count, word = t->env->ring->word;
+    if (reg_alloc(t, &s->x, n * word) ||
+        reg_alloc(t, &s->planes, t->env->ring_bits * bits_plane_words(n) * 8) ||
+        reg_alloc(t, &s->words, (t->env->ring_bits - s->m) * n * word))
+        return TASK_ERROR;
+    return load_given(t, s);
+}
+
+static int decompose(seq_task *t, many_state *s) {
+    if (add_coin(t, s))
         return TASK_ERROR;
     seq_call sub = {.op = SEQ_OP_A2B};
-    sub.arg[SEQ_ARG_A2B_n] = (int64_t)n;
-    sub.arg[SEQ_ARG_A2B_bits] = bits;
+    sub.arg[SEQ_ARG_A2B_n] = (int64_t)s->part.count;
+    sub.arg[SEQ_ARG_A2B_bits] = t->env->ring_bits;
     sub.reg[SEQ_ARG_A2B_a] = s->x;
     sub.reg[SEQ_ARG_A2B_d] = s->planes;
     return call_sub(t, &sub, DECOMPOSE);
@@ -349,5 +378,17 @@ static int combine(seq_task *t, many_state *s) {
 
 int semi2k_many_round(seq_task *t) {
     many_state *s = t->state;
-    return t->step_no == 0 ? decompose(t, s) : t->step_no == 1 ? to_words(t, s) : combine(t, s);
+    if (s->step == 0) {
+        const int status = t->step_no == 0 ? round_begin(t, s) : masked_open(t, &s->opening);
+        if (status != TASK_DONE)
+            return status;
+    }
+    switch (s->step++) {
+    case 0:
+        return decompose(t, s);
+    case 1:
+        return to_words(t, s);
+    default:
+        return combine(t, s);
+    }
 }

@@ -36,13 +36,14 @@ static const uint64_t *at(const seq_task *t, const mul_state *s, unsigned arg, u
     return masked_at(t->env, t->call.reg[arg].c[component], s->part.first);
 }
 
-/* What I can compute alone: D_a D_b (party 0), D_a M_b + M_a D_b and the product of my masks. */
+/* Add what I can compute alone: D_a D_b (party 0), D_a M_b + M_a D_b and the product of my masks.
+ */
 static void own_summand(const seq_task *t, mul_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count;
     const uint64_t *value = at(t, s, SEQ_ARG_MUL_a, 0), *mask = at(t, s, SEQ_ARG_MUL_a, 1);
     ring->add(s->t1, at(t, s, SEQ_ARG_MUL_b, 0), at(t, s, SEQ_ARG_MUL_b, 1), n);
-    ring->mul(s->z, mask, s->t1, n);
+    ring->muladd(s->z, mask, s->t1, n);
     ring->muladd(s->z, value, t->env->me == 0 ? s->t1 : at(t, s, SEQ_ARG_MUL_b, 1), n);
     for (unsigned k = t->env->me == 0 ? 0 : 1; t->call.op == SEQ_OP_MUL_ADD && k < 2; k++)
         ring->add(s->z, s->z, at(t, s, SEQ_ARG_MUL_ADD_e, k), n);
@@ -68,15 +69,21 @@ static int choose_with(seq_task *t, mul_state *s, unsigned peer) {
     return 0;
 }
 
-static int choose(seq_task *t, mul_state *s) {
+static int mul_alloc(seq_task *t, mul_state *s) {
     const size_t n = s->part.words * 64, words = s->part.words;
     s->choice = task_scratch(t, BITS * words * 8);
     s->z = task_scratch(t, n * 8);
     s->t1 = task_scratch(t, n * 8);
     s->both = task_scratch(t, 4 * n * 8);
     if (!s->choice || !s->z || !s->t1 || !s->both)
-        return TASK_ERROR;
-    own_summand(t, s);
+        return -1;
+    memset(s->z, 0, n * 8);
+    return 0;
+}
+
+static int choose(seq_task *t, mul_state *s) {
+    const size_t words = s->part.words;
+    task_prepares(t);
     t->env->bits->slice(s->choice, words, at(t, s, SEQ_ARG_MUL_b, 1), 64, s->part.count, 0, BITS);
     for (unsigned j = 0; j < t->env->parties; j++)
         if (j != t->env->me && choose_with(t, s, j))
@@ -109,6 +116,7 @@ static int answer_to(seq_task *t, mul_state *s, unsigned peer) {
 }
 
 static int answer(seq_task *t, mul_state *s) {
+    task_prepares(t);
     for (unsigned j = 0; j < t->env->parties; j++)
         if (j != t->env->me && answer_to(t, s, j))
             return TASK_ERROR;
@@ -131,9 +139,11 @@ static void take_from(seq_task *t, mul_state *s, unsigned peer) {
 /* The answers are there; what comes of them is rounded. */
 static int take(seq_task *t, mul_state *s) {
     const size_t count = s->part.count;
-    for (unsigned j = 0; j < t->env->parties; j++)
+    for (unsigned j = 0; !task_prepared(t) && j < t->env->parties; j++)
         if (j != t->env->me)
             take_from(t, s, j);
+    task_keep(t, s->z, count * 8);
+    own_summand(t, s);
     const seq_reg *d = &t->call.reg[SEQ_ARG_MUL_d];
     seq_call sub = {.op = SEQ_OP_TRUNC};
     sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)count;
@@ -148,9 +158,14 @@ static int take(seq_task *t, mul_state *s) {
 
 static int mul_step(seq_task *t) {
     mul_state *s = t->state;
+    if (t->step_no == 0) {
+        s->part = masked_elements(t, (size_t)t->call.arg[SEQ_ARG_MUL_n]);
+        if (mul_alloc(t, s))
+            return TASK_ERROR;
+        t->step_no = task_prepared(t) ? 2 : 0;
+    }
     switch (t->step_no) {
     case 0:
-        s->part = masked_elements(t, (size_t)t->call.arg[SEQ_ARG_MUL_n]);
         return choose(t, s);
     case 1:
         return answer(t, s);
@@ -164,6 +179,7 @@ static int mul_step(seq_task *t) {
 void semi2k_start_mul(seq_vm *vm, const seq_call *call) {
     const int64_t *arg = call->arg;
     masked_start(vm, call, (size_t)arg[SEQ_ARG_MUL_n],
-                 2 + semi2k_round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode]), mul_step,
-                 sizeof(mul_state));
+                 vm_rounds(vm, 2, 0) +
+                     semi2k_round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode], 1),
+                 mul_step, sizeof(mul_state));
 }

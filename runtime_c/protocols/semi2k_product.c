@@ -169,19 +169,21 @@ static int sums_nothing(const lattice_shape *s) {
     return !s->r || !s->kh || !s->kw;
 }
 
-/* What I can compute alone: D_x D_y (party 0), D_x M_y + M_x D_y and the product of my masks. */
+/* Add what I can compute alone: D_x D_y (party 0), D_x M_y + M_x D_y and the product of my masks.
+ */
 static int own_summand(seq_task *t, product_state *p) {
     const bilinear *b = &p->map;
     const ring_ops *ring = t->env->ring;
     const seq_reg *x = &t->call.reg[b->x], *y = &t->call.reg[b->y];
     void *sum = task_scratch(t, b->y_size * ring->word + 64);
-    p->z = task_scratch(t, b->size * ring->word + 64);
-    if (!sum || !p->z)
+    void *own = task_scratch(t, b->size * ring->word + 64);
+    if (!sum || !own)
         return -1;
     bilinear_add(t, sum, y->c[0], y->c[1], b->y_size);
     const ring_term terms[BILINEAR_TERMS] = {{x->c[0], t->env->me == 0 ? sum : y->c[1]},
                                              {x->c[1], sum}};
-    b->f(t, 0, b->slices, p->z, terms, BILINEAR_TERMS);
+    b->f(t, 0, b->slices, own, terms, BILINEAR_TERMS);
+    ring->add(p->z, p->z, own, b->size);
     const int sums = t->call.op >= SEQ_OP_MUL_ADD;
     for (unsigned k = t->env->me == 0 ? 0 : 1; sums && k < 2; k++)
         ring->add(p->z, p->z, t->call.reg[b->mode + 1].c[k], b->size);
@@ -207,6 +209,7 @@ static int send_requests(seq_task *t, product_state *p) {
     const unsigned n = t->env->parties, me = t->env->me;
     const size_t bytes = p->f.map.plan.request;
     uint8_t *first = NULL;
+    task_prepares(t);
     for (unsigned j = 0; j < n; j++) {
         uint8_t *frame = j == me ? NULL : task_send(t, j, bytes);
         if (j == me)
@@ -232,6 +235,7 @@ static int send_requests(seq_task *t, product_state *p) {
 static int send_replies(seq_task *t, product_state *p) {
     const unsigned n = t->env->parties, me = t->env->me;
     const size_t bytes = p->f.map.plan.reply;
+    task_prepares(t);
     for (unsigned j = 0; j < n; j++) {
         uint8_t *frame = j == me ? NULL : task_send(t, j, bytes);
         if (j == me)
@@ -250,9 +254,13 @@ static int send_replies(seq_task *t, product_state *p) {
     return TASK_WAIT;
 }
 
-/* All summands are there: round them. */
+/* Summands of the products of masks are there: round all. */
 static int round_product(seq_task *t, product_state *p) {
     const bilinear *b = &p->map;
+    if (!p->empty)
+        task_keep(t, p->z, b->size * t->env->ring->word);
+    if (t->env->phase != SEQ_PREPARE && own_summand(t, p))
+        return TASK_ERROR;
     seq_call sub = {.op = SEQ_OP_TRUNC};
     sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b->size;
     sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b->mode - 1];
@@ -265,7 +273,7 @@ static int round_product(seq_task *t, product_state *p) {
 }
 
 static int take_replies(seq_task *t, product_state *p) {
-    for (unsigned j = 0; j < t->env->parties; j++)
+    for (unsigned j = 0; !task_prepared(t) && j < t->env->parties; j++)
         if (j != t->env->me &&
             lattice_status(t,
                            lattice_finish(&p->f.map, &semi2k_of(t)->key, task_received(t, j), p->z,
@@ -281,23 +289,30 @@ static int bilinear_begin(seq_task *t, product_state *p) {
     p->empty = sums_nothing(&p->f.map.shape);
     masked_keys_of(&p->own, t);
     prg_derive(&p->shared, &semi2k_of(t)->masked.common, t->call.instance, t->call.sub);
-    if (own_summand(t, p))
-        return TASK_ERROR;
-    if (p->empty)
-        return round_product(t, p);
-    (void)lattice_make_plan(&p->f.map.shape, &p->f.map.plan);
-    return send_requests(t, p);
+    const size_t bytes = p->map.size * t->env->ring->word;
+    p->z = task_scratch(t, bytes + 64);
+    if (!p->z)
+        return -1;
+    memset(p->z, 0, bytes);
+    if (!p->empty)
+        (void)lattice_make_plan(&p->f.map.shape, &p->f.map.plan);
+    return 0;
 }
 
 static int bilinear_step(seq_task *t) {
     product_state *p = t->state;
+    if (t->step_no == 0) {
+        if (bilinear_begin(t, p))
+            return TASK_ERROR;
+        t->step_no = p->empty || task_prepared(t) ? 2 : 0;
+    }
     switch (t->step_no) {
     case 0:
-        return bilinear_begin(t, p);
+        return send_requests(t, p);
     case 1:
-        return p->empty ? TASK_DONE : send_replies(t, p);
+        return send_replies(t, p);
     case 2:
-        return take_replies(t, p);
+        return p->empty ? round_product(t, p) : take_replies(t, p);
     default:
         return TASK_DONE;
     }
@@ -319,8 +334,8 @@ void semi2k_start_bilinear(seq_vm *vm, const seq_call *call) {
         return;
     }
     call_rounds(vm, call,
-                b.size ? (exchange ? 2 : 0) +
-                             semi2k_round_rounds(vm, call->arg[b.mode - 1], call->arg[b.mode])
+                b.size ? vm_rounds(vm, exchange ? 2 : 0, 0) +
+                             semi2k_round_rounds(vm, call->arg[b.mode - 1], call->arg[b.mode], 1)
                        : 0);
     if (b.size)
         task_create(vm, call, 0, 0, b.size, bilinear_step, sizeof(product_state));
@@ -338,5 +353,5 @@ uint64_t semi2k_product_scratch(const seq_env *env, const seq_call *call) {
     const double request = (double)p->request, reply = (double)p->reply;
     return (uint64_t)(2 * others * (request + reply) +
                       blocks * (2 * LATTICE_PRIMES + 1) * LATTICE_N * 8 +
-                      (double)env->ring->word * (3 * (double)b.size + (double)b.y_size));
+                      (double)env->ring->word * (4 * (double)b.size + (double)b.y_size));
 }

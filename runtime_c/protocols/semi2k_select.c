@@ -48,6 +48,9 @@ static size_t address(const seq_task *t, const bit_state *s, size_t p, size_t at
 /* sent: planes that are sent at once. */
 static int bit_alloc(seq_task *t, bit_state *s, size_t sent) {
     const size_t plane = s->part.words * 512 + 64;
+    s->half = semi2k_halves_of(t, s->part.words);
+    s->sends = semi2k_elements(s->part.count, s->half.send_at, s->half.send);
+    s->takes = semi2k_elements(s->part.count, s->half.take_at, s->half.take);
     s->sum = task_scratch(t, s->c.planes * plane);
     s->bit = task_scratch(t, s->c.planes * plane);
     s->pad = task_scratch(t, 2 * s->c.planes * plane);
@@ -59,9 +62,7 @@ static int bit_alloc(seq_task *t, bit_state *s, size_t sent) {
 }
 
 static int choose(seq_task *t, bit_state *s) {
-    s->half = semi2k_halves_of(t, s->part.words);
-    s->sends = semi2k_elements(s->part.count, s->half.send_at, s->half.send);
-    s->takes = semi2k_elements(s->part.count, s->half.take_at, s->half.take);
+    task_prepares(t);
     if (bit_alloc(t, s, 1) || semi2k_transfer_begin(&s->transfer, t, 1 - t->env->me))
         return TASK_ERROR;
     const ot_stream *stream = &s->transfer.receive;
@@ -110,6 +111,7 @@ static int answer(seq_task *t, bit_state *s) {
     const size_t words = chosen(s, 0), at = s->c.a.c[0] ? 0 : s->half.send_at;
     const size_t each = ot_choice_bytes(s->transfer.send.seeds, words);
     uint8_t *out;
+    task_prepares(t);
     if (semi2k_swap(t, s->transfer.peer, answer_bytes(s, 1), answer_bytes(s, 0), &out))
         return TASK_ERROR;
     for (size_t p = 0; p < s->c.planes; p++) {
@@ -251,8 +253,10 @@ static void many_take(seq_task *t, bit_state *s) {
 /* Steps 0 .. parties + 1. TASK_DONE when parts of m and of m M are there. */
 static int many_turns(seq_task *t, bit_state *s) {
     const unsigned parties = t->env->parties, me = t->env->me, step = t->step_no;
-    if (step == 0)
+    if (step == 0) {
+        task_prepares(t);
         return many_choose(t, s);
+    }
     for (unsigned j = 0; step == 1 && j < parties; j++)
         if (j != me)
             memcpy(s->choices[j], task_received(t, j),
@@ -261,6 +265,7 @@ static int many_turns(seq_task *t, bit_state *s) {
         many_take(t, s);
     if (step > parties)
         return TASK_DONE;
+    task_prepares(t);
     if (step - 1 != me)
         return many_answer(t, s, step - 1) ? TASK_ERROR : TASK_WAIT;
     for (unsigned j = 0; j < parties; j++)
@@ -279,7 +284,13 @@ static const void *part_of_bit(const seq_task *t, bit_state *s, size_t p) {
     return part;
 }
 
+/* Parts of m and of m M, as far as they are asked for, are there. */
 static int open_summands(seq_task *t, bit_state *s) {
+    const size_t bytes = s->c.planes * s->part.count * t->env->ring->word;
+    if (s->c.a.c[0])
+        task_keep(t, s->sum, bytes);
+    if (!s->c.kept)
+        task_keep(t, s->bit, bytes);
     for (size_t p = 0; p < s->c.planes; p++)
         masked_choice_summand(&s->keys, &s->c, s->part, p, part_of_bit(t, s, p),
                               s->sum + p * s->part.count, s->t1, s->t2);
@@ -312,6 +323,8 @@ static int bit_step(seq_task *t) {
         masked_keys_of(&s->keys, t);
     }
     if (!s->opening.value) {
+        if (task_prepared(t))
+            return bit_alloc(t, s, 0) ? TASK_ERROR : open_summands(t, s);
         const int status = t->env->parties > 2 ? many_turns(t, s) : transfers(t, s);
         return status == TASK_DONE ? open_summands(t, s) : status;
     }
@@ -323,7 +336,7 @@ static int bit_step(seq_task *t) {
 
 unsigned semi2k_bit_rounds(const seq_vm *vm) {
     const unsigned parties = vm_env(vm)->parties;
-    return (parties > 2 ? 1 + parties : 2) + masked_rounds(vm);
+    return vm_rounds(vm, parties > 2 ? 1 + parties : 2, 0) + masked_rounds(vm);
 }
 
 void semi2k_start_choice(seq_vm *vm, const seq_call *call) {

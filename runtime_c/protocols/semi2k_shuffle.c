@@ -3,10 +3,12 @@
  * Each party in turn puts the rows into an order of its own. Its order is one layer of a block, or
  * three of many. For each layer the others, who hold parts of the mask, send the sums of trees that
  * it chose from by oblivious transfer, and what they hold less what the trees give; what the trees
- * give in the new order they hold then. After the last layer it tells all the masked rows.
+ * give in the new order they hold then. So it gets the mask in its order less the new parts. All
+ * that depends on masks alone. Then, party after party, each tells all the masked rows in its
+ * order.
  *
  * Unit u of the machine is layer u % layers of the hop u / layers. In step k unit k - 1 is sent,
- * and unit k - 2, which came, is taken; the masked rows that end a hop go out in the same step. */
+ * and unit k - 2, which came, is taken. */
 
 #include "semi2k.h"
 
@@ -18,8 +20,9 @@ typedef struct {
     uint8_t *choices[MASKED_PARTIES];         /* its, of all layers, level after level */
     uint64_t *pads[MASKED_PARTIES];           /* that I chose */
     prg_key tree[MASKED_PARTIES];             /* public: the permutation of its and my trees */
-    uint32_t *order[3];                       /* mine, by layer */
-    uint64_t *rows, *other;                   /* my part of what is shuffled in this hop */
+    uint32_t *all, *order[3];                 /* mine, and by layer */
+    uint64_t *rows, *other;                   /* my part of the mask that is shuffled in this hop */
+    uint64_t *change;                         /* of masked rows in my order */
     uint64_t *both, *roots;
 } shuffle_state;
 
@@ -57,12 +60,6 @@ static size_t unit_bytes(const seq_task *t, const shuffle_state *s, unsigned u, 
     return layer_bytes(s, u % s->net.layers);
 }
 
-/* Bytes of the masked rows after unit u. */
-static size_t masked_bytes(const seq_task *t, const shuffle_state *s, unsigned u, unsigned from) {
-    const int ends = u < units(t, s) && (u + 1) % s->net.layers == 0;
-    return ends && from == u / s->net.layers ? s->n * s->len * 8 : 0;
-}
-
 static uint64_t *result(const seq_task *t, unsigned component) {
     return t->call.reg[SEQ_ARG_SHUFFLE_d].c[component];
 }
@@ -70,20 +67,26 @@ static uint64_t *result(const seq_task *t, unsigned component) {
 /* ---- my order, and my choices ---- */
 
 static int own_order(seq_task *t, shuffle_state *s) {
-    uint32_t *order = task_scratch(t, s->net.rows * sizeof *order);
-    uint32_t *scratch = task_scratch(t, 5 * s->net.rows * sizeof *scratch);
-    for (unsigned l = 0; l < s->net.layers; l++)
-        if (!(s->order[l] = task_scratch(t, s->net.rows * sizeof *order)))
-            return -1;
-    if (!order || !scratch)
+    s->all = task_scratch(t, s->net.rows * sizeof *s->all);
+    if (!s->all)
         return -1;
     prg_key key;
     uint64_t name;
     memcpy(&name, t->call.reg[SEQ_ARG_SHUFFLE_order].c[0], sizeof name);
     prg_derive(&key, &masked_of(t)->program[t->env->me], name, REP3_ORDERS);
-    rep3_draw_order(&key, order, s->n);
+    rep3_draw_order(&key, s->all, s->n);
     prg_wipe(&key, sizeof key);
-    semi2k_route(&s->net, order, s->n, scratch, s->order);
+    return 0;
+}
+
+static int own_layers(seq_task *t, shuffle_state *s) {
+    uint32_t *scratch = task_scratch(t, 5 * s->net.rows * sizeof *scratch);
+    for (unsigned l = 0; l < s->net.layers; l++)
+        if (!(s->order[l] = task_scratch(t, s->net.rows * sizeof *s->all)))
+            return -1;
+    if (!scratch)
+        return -1;
+    semi2k_route(&s->net, s->all, s->n, scratch, s->order);
     return 0;
 }
 
@@ -123,10 +126,18 @@ static int shuffle_begin(seq_task *t, shuffle_state *s) {
     s->other = task_scratch(t, s->net.rows * s->len * 8);
     s->both = task_scratch(t, s->net.words * 2048);
     s->roots = task_scratch(t, s->net.words * 1024);
-    if (!s->rows || !s->other || !s->both || !s->roots || own_order(t, s))
-        return TASK_ERROR;
+    s->change = task_scratch(t, s->n * s->len * 8);
+    if (!s->rows || !s->other || !s->both || !s->roots || !s->change || own_order(t, s))
+        return -1;
     for (unsigned k = 0; k < 2; k++)
         memcpy(result(t, k), a->c[k], s->n * s->len * 8);
+    return 0;
+}
+
+static int shuffle_choose(seq_task *t, shuffle_state *s) {
+    task_prepares(t);
+    if (own_layers(t, s))
+        return TASK_ERROR;
     for (unsigned j = 0; j < t->env->parties; j++)
         if (j != t->env->me && choose_with(t, s, j))
             return TASK_ERROR;
@@ -135,12 +146,10 @@ static int shuffle_begin(seq_task *t, shuffle_state *s) {
 
 /* ---- layers ---- */
 
-/* `rows` at the beginning of a hop: my part of the mask, and what is masked at who orders. */
-static void hop_begin(const seq_task *t, shuffle_state *s, int orders) {
+/* `rows` at the beginning of a hop: my part of the mask. */
+static void hop_begin(const seq_task *t, shuffle_state *s) {
     const size_t size = s->n * s->len;
     memcpy(s->rows, result(t, 1), size * 8);
-    if (orders)
-        t->env->ring->add(s->rows, s->rows, result(t, 0), size);
     memset(s->rows + size, 0, (s->net.rows * s->len - size) * 8);
 }
 
@@ -160,7 +169,7 @@ static void send_layer(seq_task *t, shuffle_state *s, unsigned hop, unsigned lay
     uint64_t *sums = (uint64_t *)frame, *one = s->both + words * 128;
     layer_work w = {t, layer, hop, sums, sums + sums_words(s, layer)};
     if (layer == 0)
-        hop_begin(t, s, 0);
+        hop_begin(t, s);
     prg_words(&s->keys.part[t->env->me], SEMI2K_ROOT + 4 * hop + layer, 0, s->roots,
               2 * s->net.rows);
     par_for(t->env->pool, l->blocks, 1, hold_blocks, &w);
@@ -202,7 +211,7 @@ static void take_layer(seq_task *t, shuffle_state *s, unsigned layer) {
     const size_t size = s->net.rows * s->len;
     layer_work w = {.t = t, .layer = layer};
     if (layer == 0)
-        hop_begin(t, s, 1);
+        hop_begin(t, s);
     for (unsigned j = 0; j < t->env->parties; j++)
         if (j != t->env->me)
             t->env->ring->add(s->rows, s->rows,
@@ -215,56 +224,88 @@ static void take_layer(seq_task *t, shuffle_state *s, unsigned layer) {
     if (layer + 1 < s->net.layers)
         return;
     masked_mask(&s->keys, MASKED_WORD, SEMI2K_MASK, 0, result(t, 1), s->n * s->len);
-    t->env->ring->sub(result(t, 0), s->rows, result(t, 1), s->n * s->len);
+    t->env->ring->sub(s->change, s->rows, result(t, 1), s->n * s->len);
 }
 
 /* ---- the machine ---- */
 
 static int exchange(seq_task *t, shuffle_state *s, unsigned unit) {
-    const unsigned me = t->env->me, last = unit - 1; /* at first none */
+    const unsigned me = t->env->me;
+    task_prepares(t);
     for (unsigned j = 0; j < t->env->parties; j++) {
         if (j == me)
             continue;
-        const size_t layer = unit_bytes(t, s, unit, me, j), masked = masked_bytes(t, s, last, me);
+        const size_t bytes = unit_bytes(t, s, unit, me, j);
         uint8_t *frame;
-        if (semi2k_swap(t, j, layer + masked,
-                        unit_bytes(t, s, unit, j, me) + masked_bytes(t, s, last, j), &frame))
-            return -1;
-        if (layer)
+        if (semi2k_swap(t, j, bytes, unit_bytes(t, s, unit, j, me), &frame))
+            return TASK_ERROR;
+        if (bytes)
             send_layer(t, s, j, unit % s->net.layers, frame);
-        if (masked)
-            memcpy(frame + layer, result(t, 0), masked);
     }
-    return 0;
+    return TASK_WAIT;
 }
 
-/* What came in the step after unit `unit` was sent: masked rows, and that unit. */
+/* What came in the step after unit `unit` was sent. */
 static void take(seq_task *t, shuffle_state *s, unsigned unit) {
-    const unsigned me = t->env->me, hop = (unit - 1) / s->net.layers;
-    const size_t masked = unit && hop != me ? masked_bytes(t, s, unit - 1, hop) : 0;
-    if (masked)
-        memcpy(result(t, 0), task_received(t, hop) + unit_bytes(t, s, unit, hop, me), masked);
-    if (unit < units(t, s) && unit / s->net.layers == me)
+    if (unit / s->net.layers == t->env->me)
         take_layer(t, s, unit % s->net.layers);
 }
 
-static int shuffle_step(seq_task *t) {
-    shuffle_state *s = t->state;
-    const unsigned step = t->step_no, parties = t->env->parties;
-    if (step == 0)
-        return shuffle_begin(t, s);
-    for (unsigned j = 0; step == 1 && j < parties; j++)
+static int prepare(seq_task *t, shuffle_state *s) {
+    if (t->step_no == 0)
+        return shuffle_choose(t, s);
+    for (unsigned j = 0; t->step_no == 1 && j < t->env->parties; j++)
         if (j != t->env->me)
             memcpy(s->choices[j], task_received(t, j),
                    levels_before(s, s->net.layers) *
                        ot_choice_bytes(s->transfer[j].send.seeds, s->net.words));
-    if (step > 1)
-        take(t, s, step - 2);
-    if (step == units(t, s) + 2)
+    if (t->step_no > 1)
+        take(t, s, t->step_no - 2);
+    return exchange(t, s, t->step_no - 1);
+}
+
+/* Masked rows in the order of party `hop`, from it to all. Takes addresses from my order. */
+static int tell(seq_task *t, shuffle_state *s, unsigned hop) {
+    const unsigned parties = t->env->parties, me = t->env->me;
+    const size_t row = s->len * 8, bytes = s->n * row;
+    if (hop && hop - 1 != me)
+        memcpy(result(t, 0), task_received(t, hop - 1), bytes);
+    if (hop == parties)
         return TASK_DONE;
-    if (exchange(t, s, step - 1))
-        return TASK_ERROR;
-    return step == units(t, s) + 1 && t->env->me == parties - 1 ? TASK_DONE : TASK_WAIT;
+    if (hop != me) {
+        task_expect(t, hop, bytes);
+        return TASK_WAIT;
+    }
+    for (size_t p = 0; p < s->n; p++)
+        memcpy(s->rows + p * s->len, result(t, 0) + s->all[p] * s->len, row);
+    t->env->ring->add(result(t, 0), s->rows, s->change, s->n * s->len);
+    for (unsigned j = 0; j < parties; j++) {
+        uint8_t *frame = j == me ? NULL : task_send(t, j, bytes);
+        if (j != me && !frame)
+            return TASK_ERROR;
+        if (frame)
+            memcpy(frame, result(t, 0), bytes);
+    }
+    return hop == parties - 1 ? TASK_DONE : TASK_WAIT;
+}
+
+static int shuffle_step(seq_task *t) {
+    shuffle_state *s = t->state;
+    if (t->step_no == 0) {
+        if (shuffle_begin(t, s))
+            return TASK_ERROR;
+        t->step_no = task_prepared(t) ? units(t, s) + 1 : 0;
+    }
+    const unsigned told = units(t, s) + 1;
+    if (t->step_no < told)
+        return prepare(t, s);
+    if (t->step_no == told) {
+        if (!task_prepared(t))
+            take(t, s, told - 2);
+        task_keep(t, s->change, s->n * s->len * 8);
+        task_keep(t, result(t, 1), s->n * s->len * 8);
+    }
+    return tell(t, s, t->step_no - told);
 }
 
 uint64_t semi2k_shuffle_scratch(const seq_env *env, const seq_call *call) {
@@ -286,13 +327,14 @@ void semi2k_start_shuffle(seq_vm *vm, const seq_call *call) {
     if (s.n <= SEMI2K_ROWS)
         semi2k_network_of(&s.net, s.n);
     if (s.n > SEMI2K_ROWS || s.len > SEMI2K_FRAME / (16 * s.net.rows) ||
-        layer_bytes(&s, 0) + s.n * s.len * 8 > SEMI2K_FRAME) {
+        layer_bytes(&s, 0) > SEMI2K_FRAME) {
         (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1,
                       "semi2k shuffles at most %d rows, by messages of at most %llu bytes; this "
                       "matrix has %zu rows of %zu elements",
                       SEMI2K_ROWS, (unsigned long long)SEMI2K_FRAME, s.n, s.len);
         return;
     }
-    call_rounds(vm, call, 2 + vm_env(vm)->parties * s.net.layers);
+    const unsigned parties = vm_env(vm)->parties;
+    call_rounds(vm, call, vm_rounds(vm, 1 + parties * s.net.layers, parties));
     task_create(vm, call, 0, 0, s.n, shuffle_step, sizeof(shuffle_state));
 }

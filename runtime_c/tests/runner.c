@@ -39,8 +39,8 @@ typedef struct {
     const char *file, *last, *differ, *protocol;
     double stop_s, timeout_s;
     unsigned parties, threads[VM_PARTIES];
-    int tcp, checked, counters, resume, key, masks;
-    const char *checkpoints;
+    int tcp, checked, counters, resume, key, masks, make;
+    const char *checkpoints, *material;
     uint64_t every;
     const char *input[64];
     unsigned inputs;
@@ -126,6 +126,10 @@ static arguments parse(int argc, char **argv) {
             a.every = strtoull(next, NULL, 10), i++;
         } else if (strcmp(argv[i], "--resume") == 0) {
             a.resume = 1;
+        } else if (strcmp(argv[i], "--material") == 0) {
+            a.material = next, i++;
+        } else if (strcmp(argv[i], "--make") == 0) {
+            a.make = 1;
         } else if (strcmp(argv[i], "--tamper") == 0 || strcmp(argv[i], "--cheat") == 0 ||
                    strcmp(argv[i], "--view") == 0) {
             a.tamper = a.tamper == NULL ? tamper_new() : a.tamper;
@@ -276,6 +280,11 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
                sizeof o->checkpoint_key);
         o->resume = a->resume;
     }
+    if (a->material != NULL) {
+        o->material_folder = a->material;
+        o->material_make = a->make;
+        memset(o->material_key[o->me], (int)o->me + 1, sizeof o->material_key[o->me]);
+    }
     p->run = seq_run_new(p->program, o, &p->err);
     if (p->run == NULL) {
         (void)fprintf(stderr, "party %u: %s\n", o->me, p->err.message);
@@ -287,7 +296,7 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
         seq_run_tamper(p->run, tamper_frame, tamper_words, a->tamper);
     }
 #endif
-    if (!a->resume) {
+    if (!a->resume && !a->make) {
         give_inputs(a, p->program, p->run, o->me);
     }
 }

@@ -52,6 +52,8 @@ int seq_protocol_at(size_t i, seq_protocol_info *info) {
         .ring128 = p->ring128 != 0,
         .field = p->field != 0,
         .insecure = p->insecure,
+        .deals = p->deals,
+        .prepares = p->prepares,
     };
     return 1;
 }
@@ -76,10 +78,11 @@ static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
                         protocol->parties_min - absent, protocol->parties_max - absent, o->me,
                         all - absent);
     }
-    if (absent && (!protocol->deals || o->checkpoint_folder != NULL)) {
+    const int prepares = protocol->deals || protocol->prepares;
+    if (o->material_folder != NULL && (!prepares || o->checkpoint_folder != NULL)) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
-                        protocol->deals ? "a run from material made before cannot be saved"
-                                        : "%s has nothing to be made before a run",
+                        prepares ? "a run from material made before cannot be saved"
+                                 : "%s has nothing to be made before a run",
                         protocol->name);
     }
     if (p->field && !protocol->field) {
@@ -141,7 +144,11 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
     const seq_program *p = vm->program;
     seq_status status = find_protocol(vm, o->protocol);
     vm->checkpoint.folder = o->checkpoint_folder;
-    vm->env.ahead = o->material_folder != NULL;
+    const int material = status == SEQ_OK && o->material_folder != NULL;
+    vm->env.ahead = material && vm->protocol->deals;
+    vm->env.phase = !material || vm->env.ahead ? SEQ_ALL
+                    : o->material_make         ? SEQ_PREPARE
+                                               : SEQ_ONLINE;
     vm->env.parties = o->parties + (vm->env.ahead && !o->material_make);
     if (status != SEQ_OK || (status = check_protocol(vm, o)) != SEQ_OK) {
         return status;
@@ -149,6 +156,7 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
     vm->env = (seq_env){.me = o->me,
                         .parties = vm->env.parties,
                         .ahead = vm->env.ahead,
+                        .phase = vm->env.phase,
                         .ring_bits = p->ring_bits,
                         .k = p->k,
                         .f = p->f,
@@ -285,9 +293,10 @@ static seq_status connect_parties(seq_run *run) {
         (void)snprintf(run->channel, sizeof run->channel, "none");
         return SEQ_OK;
     }
+    const int alone = vm->env.ahead && o->material_make;
     net_options n = {.kind = (net_kind)o->channel,
-                     .me = o->material_make ? 0 : o->me,
-                     .parties = o->material_make ? 1 : o->parties, /* alone */
+                     .me = alone ? 0 : o->me,
+                     .parties = alone ? 1 : o->parties,
                      .listen_fd = o->listen_fd,
                      .hub = o->hub,
                      .ca_file = o->ca_file,
@@ -328,9 +337,10 @@ static seq_status agree_and_set_up(seq_run *run) {
                              .timeout_s = run->options.connect_timeout_s};
     const unsigned parties = vm->env.parties;
     vm->env.parties -= vm->env.ahead; /* who is here */
-    seq_status status = vm->material.make ? SEQ_OK : handshake(vm, &terms, &keys);
+    const int alone = vm->env.ahead && vm->material.make;
+    seq_status status = alone ? SEQ_OK : handshake(vm, &terms, &keys);
     vm->env.parties = parties;
-    if (status == SEQ_OK && vm->env.ahead) {
+    if (status == SEQ_OK && vm->material.folder != NULL) {
         status = material_begin(vm, &keys);
     }
     if (status == SEQ_OK) {
@@ -342,7 +352,7 @@ static seq_status agree_and_set_up(seq_run *run) {
                                 keys.common};
         status = vm->protocol->setup(&vm->env, &shown, &vm->env.protocol, &vm->error);
     }
-    if (status == SEQ_OK) {
+    if (status == SEQ_OK && vm->env.phase != SEQ_ONLINE) {
         status = handshake_meet(vm, run->options.connect_timeout_s);
     }
     prg_wipe(&keys, sizeof keys);
@@ -352,7 +362,8 @@ static seq_status agree_and_set_up(seq_run *run) {
 static seq_status run_all(seq_run *run) {
     seq_vm *vm = &run->vm;
     uint64_t began = vm_nanoseconds();
-    seq_status status = run->options.resume ? SEQ_OK : check_inputs(vm);
+    const int given = !run->options.resume && vm->env.phase != SEQ_PREPARE;
+    seq_status status = given ? check_inputs(vm) : SEQ_OK;
     if (status != SEQ_OK) {
         return status;
     }
@@ -545,3 +556,7 @@ uint64_t seq_run_trace(const seq_run *run) {
     return run->vm.trace;
 }
 #endif
+
+void seq_run_material(const seq_run *run, uint8_t id[16]) {
+    memcpy(id, run->vm.material.id, MATERIAL_ID);
+}

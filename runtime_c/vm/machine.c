@@ -30,6 +30,8 @@ struct vm_task {
     uint64_t held;     /* bytes of memory, while they count in vm->scratch */
     unsigned children; /* calls made and not yet done */
     int calls;         /* whether it has made any */
+    int prepares;      /* the step that runs, or was the last to */
+    uint32_t kept;     /* calls of task_keep */
     int ordered;       /* all parties begin it at the same place in the order of such tasks */
     uint8_t *out[VM_PARTIES], *in[VM_PARTIES];
     size_t out_bytes[VM_PARTIES], in_bytes[VM_PARTIES]; /* in_bytes: expected */
@@ -64,6 +66,11 @@ void vm_slice(const seq_env *env, uint64_t *planes, size_t stride, const void *x
 void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds) {
     (void)vm;
     call->own->rounds = rounds;
+}
+
+unsigned vm_rounds(const seq_vm *vm, unsigned preparing, unsigned online) {
+    return (vm->env.phase == SEQ_ONLINE ? 0 : preparing) +
+           (vm->env.phase == SEQ_PREPARE ? 0 : online);
 }
 
 static net_tag frame_tag(const seq_task *t) {
@@ -146,6 +153,32 @@ void task_alone(seq_task *t, unsigned rounds) {
 
 const uint8_t *task_received(const seq_task *t, unsigned peer) {
     return inner(t)->in[peer];
+}
+
+void task_prepares(seq_task *t) {
+    inner(t)->prepares = 1;
+}
+
+int task_prepared(const seq_task *t) {
+    return t->env->phase == SEQ_ONLINE;
+}
+
+void task_keep(seq_task *t, void *p, size_t bytes) {
+    const net_tag tag = {.instance = frame_tag(t).instance,
+                         .step = t->chunk << 8 | inner(t)->kept++};
+    uint8_t *payload = NULL;
+    if (bytes == 0) {
+        return;
+    }
+    if (t->env->phase == SEQ_PREPARE) {
+        material_put(t->vm, t->env->me, tag, p, bytes);
+    } else if (t->env->phase == SEQ_ONLINE) {
+        memset(p, 0, bytes);
+        if (material_take(t->vm, tag, bytes, &payload) == 1) {
+            memcpy(p, payload, bytes);
+            net_free(payload);
+        }
+    }
 }
 
 void task_known(const void *p, size_t bytes) {
@@ -235,16 +268,26 @@ static uint64_t frame_hash(net_tag tag, unsigned peer, const uint8_t *payload, s
 }
 #endif
 
+/* Whether messages of the last step are for the run that is being prepared. */
+static int not_now(const vm_task *t) {
+    return t->pub.env->phase == SEQ_PREPARE && !t->prepares;
+}
+
 static void flush(vm_task *t) {
     seq_vm *vm = t->pub.vm;
     seq_counter *counter = &vm->counter[t->owner->instr];
+    if (not_now(t)) {
+        drop_frames(t->out, t->out_bytes);
+        memset(t->sends, 0, sizeof t->sends);
+        return;
+    }
     for (unsigned p = 0; p < vm->env.parties; p++) {
         if (t->sends[p]) {
             VM_PUBLIC(t->out[p], t->out_bytes[p]);
 #ifdef SEQ_TEST
             vm->trace += frame_hash(frame_tag(&t->pub), p, t->out[p], t->out_bytes[p]);
 #endif
-            if (vm->material.make) {
+            if (vm->env.ahead && vm->material.make) {
                 material_put(vm, p, frame_tag(&t->pub), t->out[p], t->out_bytes[p]);
                 net_free(t->out[p]);
             } else {
@@ -259,10 +302,25 @@ static void flush(vm_task *t) {
     }
 }
 
+/* A frame of zeros: 1, or -1 on an error. */
+static int take_nothing(vm_task *t, unsigned p) {
+    t->in[p] = net_alloc(t->pub.vm->net, t->in_bytes[p]);
+    if (t->in[p] == NULL) {
+        (void)task_fail(&t->pub, SEQ_ERR_MEMORY, -1, "no memory for a message of %zu bytes",
+                        t->in_bytes[p]);
+        return -1;
+    }
+    memset(t->in[p], 0, t->in_bytes[p]);
+    return 1;
+}
+
 /* The frame that the next step needs from party p: 1 if it is there, 0 if not, -1 on an error. */
 static int take(vm_task *t, unsigned p) {
     seq_vm *vm = t->pub.vm;
     seq_error err = {.party = -1, .instr = -1};
+    if (not_now(t)) {
+        return take_nothing(t, p);
+    }
     if (vm->env.ahead && p + 1 == vm->env.parties) {
         return material_take(vm, frame_tag(&t->pub), t->in_bytes[p], &t->in[p]);
     }
@@ -290,7 +348,7 @@ static int task_ready(vm_task *t) {
             continue;
         }
         VM_SECRET(t->in[p], t->in_bytes[p]);
-        vm->received[p] += t->in_bytes[p];
+        vm->received[p] += not_now(t) ? 0 : t->in_bytes[p];
     }
     return !missing;
 }
@@ -338,6 +396,7 @@ static void task_run(vm_task *t) {
         memcpy(arrived, t->in_bytes, sizeof arrived);
         memcpy(in, t->in, sizeof in);
         memset(t->in_bytes, 0, sizeof t->in_bytes);
+        t->prepares = 0;
 #ifdef SEQ_TEST
         const seq_task *outer = machine_task;
         machine_task = &t->pub;

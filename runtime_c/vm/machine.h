@@ -57,11 +57,16 @@ typedef struct seq_call {
     struct vm_call *own;           /* the VM's bookkeeping */
 } seq_call;
 
+/* What a run does of a protocol that prepares: all; only what depends on masks alone, whose results
+ * are kept (vm/material.h); or all else, with what was kept. */
+enum { SEQ_ALL, SEQ_PREPARE, SEQ_ONLINE };
+
 /* What a handler knows about the run. Constant during the run. */
 typedef struct {
     unsigned me, parties;
     unsigned ring_bits, k, f, stat;
     int ahead;   /* the last party deals, before the run: nobody sends to it */
+    int phase;   /* of a protocol that prepares, SEQ_ALL .. */
     int checked; /* emulate: report what leaves its range */
     const ring_ops *ring;
     const bits_ops *bits;
@@ -76,6 +81,9 @@ void vm_slice(const seq_env *env, uint64_t *planes, size_t stride, const void *x
 
 /* Rounds this call takes: its length in the longest chain of dependent messages. Once per call. */
 void call_rounds(seq_vm *vm, const seq_call *call, unsigned rounds);
+
+/* Of so many rounds those that this run has. */
+unsigned vm_rounds(const seq_vm *vm, unsigned preparing, unsigned online);
 
 enum { TASK_WAIT = 0, TASK_DONE = 1, TASK_ERROR = -1 };
 typedef int (*task_step)(seq_task *);
@@ -109,6 +117,14 @@ const uint8_t *task_received(const seq_task *t, unsigned peer);
  * arg, reg; the VM sets the rest from the parent. The registers it names must outlive it
  * (task_scratch does). */
 void task_call(seq_task *t, seq_call *call, uint16_t sub);
+/* This step prepares: what it sends, and what it expects for the next one, depends on masks alone.
+ * All other messages are not sent while material is made, and what is expected then is zeros. */
+void task_prepares(seq_task *t);
+/* Whether it was all done before the run: a task leaves out its steps that prepare. */
+int task_prepared(const seq_task *t);
+/* What those steps came to: written to the material, read from it (then an error is kept by the VM,
+ * and p is zero), or neither. The same calls, in the same order, whatever the phase. */
+void task_keep(seq_task *t, void *p, size_t bytes);
 /* Memory whose content this party knows and may address by, such as an order that it drew. Only
  * scripts/ctime.sh minds, for which everything that follows from a key is secret. */
 void task_known(const void *p, size_t bytes);

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAX_PATH 4400
-enum { VERSION = 1 };
+enum { VERSION = 2 };
 
 /* In front of a file: read by its owner, and by nobody changed. */
 typedef struct {
@@ -23,8 +23,14 @@ typedef struct {
     uint32_t step, unused;
 } message_header;
 
+struct material_record {
+    material_record *next;
+    message_header header;
+    uint8_t *payload; /* of net_alloc */
+};
+
 static unsigned online(const seq_vm *vm) {
-    return vm->env.parties - 1;
+    return vm->env.parties - (unsigned)vm->env.ahead;
 }
 
 static material_header header_of(const seq_vm *vm, unsigned party) {
@@ -58,12 +64,32 @@ static seq_status make_file(seq_vm *vm, unsigned party, vm_keys *keys) {
         return vm->error.status;
     }
     vm->material.file[party] = f;
+    if (!vm->env.ahead) {
+        sealed_write(f, keys, sizeof *keys);
+        return SEQ_OK;
+    }
     sealed_write(f, keys->pair[party], sizeof keys->pair[party]);
     sealed_write(f, keys->common, sizeof keys->common);
     return SEQ_OK;
 }
 
+/* The same name at all parties, and another one each time. */
+static void name(seq_vm *vm, const vm_keys *keys) {
+    prg_key common, apart;
+    uint64_t id[2];
+    prg_init(&common, keys->common);
+    prg_derive(&apart, &common, UINT64_MAX, 0);
+    prg_words(&apart, 0, 0, id, 2);
+    memcpy(vm->material.id, id, sizeof id);
+    prg_wipe(&common, sizeof common);
+    prg_wipe(&apart, sizeof apart);
+}
+
 static seq_status make(seq_vm *vm, vm_keys *keys) {
+    if (!vm->env.ahead) {
+        name(vm, keys);
+        return make_file(vm, vm->env.me, keys);
+    }
     int ok = prg_system(keys->common, sizeof keys->common) == 0;
     for (unsigned i = 0; ok && i < online(vm); i++) {
         ok = prg_system(keys->pair[i], sizeof keys->pair[i]) == 0;
@@ -124,11 +150,22 @@ static seq_status fits(seq_vm *vm, const char *path, const material_header *h) {
                         : seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%.300s: %s", path, what);
 }
 
+static void take_keys(const seq_vm *vm, sealed *f, vm_keys *keys) {
+    if (!vm->env.ahead) {
+        sealed_read(f, keys, sizeof *keys);
+        return;
+    }
+    /* What the parties agreed on by themselves is what the dealer does not know. */
+    memcpy(keys->group[0], keys->common, sizeof keys->common);
+    sealed_read(f, keys->pair[online(vm)], sizeof keys->pair[0]);
+    sealed_read(f, keys->common, sizeof keys->common);
+}
+
 /* Read all of a file, which ends as it was written or not at all. */
 static seq_status verify(seq_vm *vm, const char *path) {
     material_header h;
     message_header m = {0};
-    vm_keys skipped;
+    vm_keys skipped = {0};
     enum { PIECE = 1 << 16 };
     sealed *f = sealed_open(path, vm->material.key[vm->env.me], &h, sizeof h, &vm->error);
     uint8_t *piece = malloc(PIECE);
@@ -140,8 +177,7 @@ static seq_status verify(seq_vm *vm, const char *path) {
         return piece == NULL ? seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory for material")
                              : vm->error.status;
     }
-    sealed_read(f, skipped.pair[0], sizeof skipped.pair[0]);
-    sealed_read(f, skipped.common, sizeof skipped.common);
+    take_keys(vm, f, &skipped);
     while (m.instance != END.instance && sealed_error(f)->status == SEQ_OK) {
         sealed_read(f, &m, sizeof m);
         for (uint64_t left = m.bytes; left > 0 && sealed_error(f)->status == SEQ_OK;) {
@@ -168,10 +204,7 @@ static seq_status use(seq_vm *vm, vm_keys *keys) {
         return vm->error.status;
     }
     vm->material.file[vm->env.me] = f;
-    /* What the parties agreed on by themselves is what the dealer does not know. */
-    memcpy(keys->group[0], keys->common, sizeof keys->common);
-    sealed_read(f, keys->pair[online(vm)], sizeof keys->pair[0]);
-    sealed_read(f, keys->common, sizeof keys->common);
+    take_keys(vm, f, keys);
     const seq_error *e = sealed_error(f);
     return e->status == SEQ_OK ? SEQ_OK : seq_fail(&vm->error, e->status, -1, "%s", e->message);
 }
@@ -191,31 +224,62 @@ void material_put(seq_vm *vm, unsigned party, net_tag tag, const uint8_t *payloa
     }
 }
 
-int material_take(seq_vm *vm, net_tag tag, size_t bytes, uint8_t **payload) {
+static void free_record(material_record *r) {
+    if (r != NULL) {
+        net_free(r->payload);
+    }
+    free(r);
+}
+
+/* The next record of the file; NULL at the end, or with the error in vm->error. */
+static material_record *next_record(seq_vm *vm) {
     sealed *f = vm->material.file[vm->env.me];
-    message_header h;
-    sealed_read(f, &h, sizeof h);
+    material_record *r = calloc(1, sizeof *r);
+    if (r != NULL) {
+        sealed_read(f, &r->header, sizeof r->header);
+    }
     const seq_error *e = sealed_error(f);
-    const int fit = h.instance == tag.instance && h.step == tag.step && h.bytes == bytes;
-    uint8_t *out = e->status == SEQ_OK && fit ? net_alloc(vm->net, bytes) : NULL;
-    if (out != NULL) {
-        sealed_read(f, out, bytes);
+    if (r != NULL && e->status == SEQ_OK && r->header.instance == END.instance) {
+        free(r);
+        return NULL;
     }
-    if (out != NULL && e->status == SEQ_OK) {
-        *payload = out;
-        return 1;
+    if (r != NULL && e->status == SEQ_OK) {
+        r->payload = net_alloc(vm->net, r->header.bytes);
     }
-    net_free(out);
-    if (e->status != SEQ_OK) {
-        (void)vm_error(vm, vm->pc, e->status, -1, "%s", e->message);
-    } else if (!fit) {
+    if (r != NULL && r->payload != NULL) {
+        sealed_read(f, r->payload, r->header.bytes);
+    }
+    if (r != NULL && r->payload != NULL && e->status == SEQ_OK) {
+        return r;
+    }
+    const int memory = e->status == SEQ_OK;
+    (void)vm_error(vm, vm->pc, memory ? SEQ_ERR_MEMORY : e->status, -1, "%s",
+                   memory ? "no memory for material" : e->message);
+    free_record(r);
+    return NULL;
+}
+
+int material_take(seq_vm *vm, net_tag tag, size_t bytes, uint8_t **payload) {
+    material_record **at = &vm->material.early;
+    while (vm->error.status == SEQ_OK) {
+        if (*at == NULL && (*at = next_record(vm)) == NULL) {
+            break;
+        }
+        material_record *r = *at;
+        if (r->header.instance == tag.instance && r->header.step == tag.step &&
+            r->header.bytes == bytes) {
+            *at = r->next;
+            *payload = r->payload;
+            free(r);
+            return 1;
+        }
+        at = &r->next;
+    }
+    if (vm->error.status == SEQ_OK) {
         (void)vm_error(vm, vm->pc, SEQ_ERR_OURS, -1,
-                       "the material has %llu bytes for instruction %llu, and %zu are awaited by "
-                       "instruction %llu",
-                       (unsigned long long)h.bytes, (unsigned long long)(h.instance >> 16), bytes,
-                       (unsigned long long)(tag.instance >> 16));
-    } else {
-        (void)vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory for %zu bytes", bytes);
+                       "the material has nothing more that fits the %zu bytes that instruction "
+                       "%llu awaits",
+                       bytes, (unsigned long long)(tag.instance >> 16));
     }
     return -1;
 }
@@ -230,6 +294,11 @@ void material_end(seq_vm *vm) {
             sealed_write(f, &END, sizeof END);
             (void)sealed_close(f, 0, &vm->error);
         }
+    }
+    while (vm->material.early != NULL) {
+        material_record *r = vm->material.early;
+        vm->material.early = r->next;
+        free_record(r);
     }
     prg_wipe(vm->material.key, sizeof vm->material.key);
 }

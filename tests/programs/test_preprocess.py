@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import socket
 import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from sequester.compiler.cost import PREPARE
 from sequester.compiler.cost.report import report
 from sequester.compiler.isa import codec
 
@@ -28,6 +30,14 @@ def mixed():
     output("sum", (larger * larger).sum())
     output("bits", random_bits(64).sum(), to=Party(1))
 """
+SQUARES = """
+from sequester import Party, output, program
+
+@program
+def squares():
+    x = Party(0).input("x")
+    output("squares", x * x)
+"""
 OPENED = """
 from sequester import Party, if_, print_, program
 
@@ -39,8 +49,13 @@ def opened():
 """
 
 
+@pytest.fixture(scope="module", params=["dealer", "semi2k"])
+def protocol(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(protocol: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with inputs, bytecode, and material for one run of it."""
     folder = tmp_path_factory.mktemp("home")
     rng = np.random.default_rng(1)
@@ -59,7 +74,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     call("compile", LINE, "--steps", 3, *shapes, "-o", "line.sqb")
     call("compile", LINE, "--steps", 4, *shapes, "-o", "other.sqb")
     for out in ("deal", "again"):
-        call("preprocess", "line.sqb", "--protocol", "dealer", "--seed", 5, "--out", out)
+        call("preprocess", "line.sqb", "--protocol", protocol, "--seed", 5, "--out", out)
     return folder
 
 
@@ -67,12 +82,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def material(home: Path, tmp_path: Path) -> Path:
     """A copy that no run has used."""
     shutil.copytree(home / "deal", tmp_path / "deal")
+    shutil.copy(home / "line.sqb", tmp_path)
     return tmp_path / "deal"
 
 
 def arguments(home: Path, material: Path, program: str = "line.sqb") -> list[object]:
     inputs = ["--input", f"0:x={home / 'x.npy'}", "--input", f"1:y={home / 'y.npy'}"]
-    return ["run", home / program, "--protocol", "dealer", "--preprocessing", material, *inputs]
+    protocol = json.loads((home / "deal" / "preprocessing.json").read_text())["protocol"]
+    return ["run", home / program, "--protocol", protocol, "--preprocessing", material, *inputs]
 
 
 def test_a_run_from_material(home: Path, material: Path, sequester: Sequester) -> None:
@@ -94,12 +111,17 @@ def test_a_run_from_material(home: Path, material: Path, sequester: Sequester) -
     assert "was used by a run before" in again.stderr
 
 
-def test_what_is_dealt_was_predicted(home: Path, material: Path) -> None:
-    """The dealer's bytes to each party, in loops too, are those that the costs foresee."""
-    program = codec.decode((home / "line.sqb").read_bytes())
-    costs = report(program, "dealer", 3)
-    dealt = json.loads((material / "preprocessing.json").read_text())["dealt_bytes"]
-    assert costs.exact and list(costs.sent[2][:2]) == dealt and dealt[1] > 0
+def test_what_is_made_was_predicted(protocol: str, material: Path) -> None:
+    """Rounds and bytes, in loops too, are those that the costs foresee."""
+    program = codec.decode((material.parent / "line.sqb").read_bytes())
+    made = json.loads((material / "preprocessing.json").read_text())
+    costs = report(program, protocol, 3 if protocol == "dealer" else 2, phase=PREPARE)
+    assert costs.exact
+    if protocol == "dealer":
+        assert list(costs.sent[2][:2]) == made["dealt_bytes"] and made["dealt_bytes"][1] > 0
+    else:
+        assert [sum(row) for row in costs.sent] == made["sent_bytes"]
+        assert costs.rounds == made["rounds"] > 0
 
 
 def test_a_mark_at_one_party_is_enough(home: Path, material: Path, sequester: Sequester) -> None:
@@ -147,12 +169,14 @@ def test_damage_is_found_first(kind: str, home: Path, material: Path, sequester:
     assert not (material / "party-1" / "material.used").exists()
 
 
-def test_three_parties_and_secret_orders(tmp_path: Path, sequester: Sequester) -> None:
+def test_three_parties_and_secret_orders(
+    protocol: str, tmp_path: Path, sequester: Sequester
+) -> None:
     x, y = np.arange(20.0), np.arange(20.0)[::-1] + 0.5
     np.save(tmp_path / "x.npy", x)
     np.save(tmp_path / "y.npy", y)
     (tmp_path / "mixed.py").write_text(MIXED)
-    words = ["mixed.py", "--input", "0:x=x.npy", "--input", "2:y=y.npy", "--protocol", "dealer"]
+    words = ["mixed.py", "--input", "0:x=x.npy", "--input", "2:y=y.npy", "--protocol", protocol]
     sequester("preprocess", *words, "--parties", 3, "--out", "d")
     done = sequester("run", *words, "--preprocessing", "d", "--out", "a", "--json")
     table = json.loads(done.stdout.splitlines()[-1])
@@ -164,9 +188,9 @@ def test_three_parties_and_secret_orders(tmp_path: Path, sequester: Sequester) -
     assert 10 < found["bits"] < 54
 
 
-def test_what_depends_on_opened_values(home: Path, tmp_path: Path, sequester: Sequester) -> None:
+def test_what_depends_on_opened_values(protocol: str, tmp_path: Path, sequester: Sequester) -> None:
     (tmp_path / "opened.py").write_text(OPENED)
-    words = ["preprocess", "opened.py", "--protocol", "dealer", "--shape", "0:x=3", "--out", "d"]
+    words = ["preprocess", "opened.py", "--protocol", protocol, "--shape", "0:x=3", "--out", "d"]
     done = sequester(*words, code=5)
     assert "opened.py:7" in done.stderr and "depends on an opened value" in done.stderr
     assert not (tmp_path / "d").exists()
@@ -175,3 +199,48 @@ def test_what_depends_on_opened_values(home: Path, tmp_path: Path, sequester: Se
 def test_protocols_that_deal_nothing(home: Path, sequester: Sequester) -> None:
     words = ["preprocess", home / "line.sqb", "--protocol", "rep3", "--out", "d"]
     assert "rep3 has nothing to be made before a run" in sequester(*words, code=5).stderr
+
+
+def test_parties_that_prepare_where_they_are(tmp_path: Path, sequester: Sequester) -> None:
+    """Each makes its own material; what parties made at different times does not fit together."""
+    np.save(tmp_path / "x.npy", np.array([1.5, -2.0]))
+    (tmp_path / "squares.py").write_text(SQUARES)
+    sequester("compile", "squares.py", "--input", "0:x=x.npy", "-o", "squares.sqb")
+    for name in ("first", "second"):
+        done = both(tmp_path, "--prepare", "{}" + name)
+        assert [p.returncode for p in done] == [0, 0], done
+    done = both(tmp_path, "--preprocessing", "{}first", "--out", "{}run")
+    assert [p.returncode for p in done] == [0, 0], done
+    found = np.load(tmp_path / "0run" / "party-0" / "outputs.npz")
+    np.testing.assert_allclose(found["squares"], [2.25, 4.0], atol=1e-3)
+    shutil.rmtree(tmp_path / "1second")
+    shutil.copytree(tmp_path / "1first", tmp_path / "1second")
+    done = both(tmp_path, "--preprocessing", "{}second", "--out", "{}again")
+    assert all(p.returncode == 6 and "set of options" in p.stderr for p in done), done
+    assert not (tmp_path / "0second" / "party-0" / "material.used").exists()
+
+
+def both(folder: Path, *words: str) -> list[subprocess.CompletedProcess[str]]:
+    """Two parties of squares.sqb; {}: a party's index."""
+    rows = []
+    for _ in range(2):
+        with socket.create_server(("127.0.0.1", 0)) as s:
+            rows.append(f'[[party]]\nhost = "127.0.0.1"\nport = {s.getsockname()[1]}\n')
+    (folder / "parties.toml").write_text('protocol = "semi2k"\n' + "".join(rows))
+    running = []
+    for i in range(2):
+        brought = ["--input", f"{i}:x=x.npy"] * (i == 0 and "--prepare" not in words)
+        own = [word.format(i) for word in words]
+        running.append(
+            subprocess.Popen(
+                command("party", "squares.sqb", "--id", i, "--config", "parties.toml", "--plain",
+                        *brought, *own),
+                cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                text=True,
+            )
+        )  # fmt: skip
+    done = []
+    for process in running:
+        out, err = process.communicate(timeout=300)
+        done.append(subprocess.CompletedProcess(process.args, process.returncode, out, err))
+    return done

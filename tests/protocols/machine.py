@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from sequester.compiler.cost import PREPARE, WHOLE
 from sequester.compiler.cost.report import Report, report
 from sequester.compiler.isa.asm import assemble
 from sequester.compiler.isa.codec import encode
@@ -139,18 +140,25 @@ class Script:
             options += ["--input", f"{i}={file}"]
         return options
 
-    def run(self, runner: Path, folder: Path, protocol: str, parties: int = 0) -> Run:
+    def run(
+        self, runner: Path, folder: Path, protocol: str, parties: int = 0, phase: str = WHOLE
+    ) -> Run:
         """Run it; asserts that it ends well and that all receivers got the same.
 
-        parties: 0 for the protocol's default.
+        parties: 0 for the protocol's default. phase: PREPARE makes material in the folder, ONLINE
+        uses it.
         """
         program = assemble(self.text())
         path, *options = self.write(folder)
         parties = parties or PARTIES[protocol][0]
         command = [str(runner), path, protocol, str(parties), "--counters", *options]
+        if phase != WHOLE:
+            for i in range(parties):
+                (folder / f"party-{i}").mkdir(exist_ok=True)
+            command += ["--material", str(folder), *["--make"] * (phase == PREPARE)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
-        predicted = report(program, protocol, parties)
+        predicted = report(program, protocol, parties, phase=phase)
         sent = [[[0] * parties for _ in range(parties)] for _ in program.code]
         result = Run({}, set(), sent, predicted)
         for line in done.stdout.splitlines():

@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sequester.compiler.cost import ONLINE, PREPARE, WHOLE
+
 from ..vm.runner import build as build_runner
 from .machine import FIELD, PARTIES, RINGS, Run, Script, Words, room, signed
 
@@ -241,17 +243,27 @@ def fair(got: Words) -> None:
 
 def conform(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) -> None:
     done, case = execute(setting, n, runner, folder, parts)
+    as_foreseen(done, case)
+
+
+def as_foreseen(done: Run, case: Case) -> None:
     for i, entry in enumerate(done.predicted.entries):
         assert [list(row) for row in entry.sent] == done.sent[i], case.script.code[i]
+    assert done.rounds == {done.predicted.rounds}
 
 
-def execute(setting: Setting, n: int, runner: Path, folder: Path, parts: Any) -> tuple[Run, Case]:
-    """Run it; outputs and rounds are right."""
+def execute(
+    setting: Setting, n: int, runner: Path, folder: Path, parts: Any, prepared: bool = False
+) -> tuple[Run, Case]:
+    """Run it; outputs and rounds are right. prepared: from material, made first as foreseen."""
     protocol, parties, ring = setting
     case = Case(ring, n, 2 if parties == 2 else 3)
     for part in parts:
         part(case)
-    done = case.script.run(runner, folder, protocol, parties)
+    if prepared:
+        as_foreseen(case.script.run(runner, folder, protocol, parties, PREPARE), case)
+    phase = ONLINE if prepared else WHOLE
+    done = case.script.run(runner, folder, protocol, parties, phase)
     for what, out, check in case.checks:
         assert len(done.outputs[out]), what
         check(done.outputs[out])
@@ -266,6 +278,12 @@ PARTS += [Case.shuffles]
 @pytest.mark.parametrize(("setting", "n"), SIZED, ids=str)
 def test_every_instruction(setting: Setting, n: int, runner: Path, tmp_path: Path) -> None:
     conform(setting, n, runner, tmp_path, PARTS)
+
+
+@pytest.mark.parametrize(("setting", "n"), [s for s in SIZED if s[0][0] == "semi2k"], ids=str)
+def test_what_is_prepared(setting: Setting, n: int, runner: Path, tmp_path: Path) -> None:
+    """Every instruction from material: before the run and in it, what is sent is as foreseen."""
+    as_foreseen(*execute(setting, n, runner, tmp_path, PARTS, prepared=True))
 
 
 @pytest.mark.parametrize("setting", FEW, ids=str)
