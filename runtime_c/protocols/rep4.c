@@ -17,7 +17,7 @@ static seq_status rep4_check(unsigned ring_bits, unsigned k, unsigned f, unsigne
     if (stat > 64)
         return seq_fail(
             err, SEQ_ERR_PROGRAM, -1,
-            "rep4 misses cheating with a probability of up to 2^-65; the program asks for "
+            "rep4 misses cheating with a probability of up to 2^-64; the program asks for "
             "a statistical parameter of %u, above 64",
             stat);
     return SEQ_OK;

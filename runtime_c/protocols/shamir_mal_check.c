@@ -131,11 +131,24 @@ static void bind(unsigned type, void *x, size_t half, field at) {
 
 /* ---- from records to inner products ---- */
 
+/* Which bits of a random element count, so that 2^-s is the chance to guess it: all; with a lowered
+ * statistical parameter s, in test builds, the lowest s. */
+static field random_bits(const seq_task *t) {
+#ifdef SEQ_TEST
+    if (t->env->stat < 40)
+        return ((field)1 << t->env->stat) - 1;
+#endif
+    (void)t;
+    return ~(field)0;
+}
+
 /* n random elements of p from word 2 first on; first moves on. */
-static void draw_weights(const smal_check *s, field *d, size_t *first, size_t n) {
+static void draw_weights(const seq_task *t, const smal_check *s, field *d, size_t *first,
+                         size_t n) {
+    const field bits = random_bits(t) & FIELD_P;
     prg_words(&s->weights, NUMBERS, 2 * *first, (uint64_t *)d, 2 * n);
     for (size_t i = 0; i < n; i++)
-        d[i] = field_from_word(d[i] & FIELD_P);
+        d[i] = field_from_word(d[i] & bits);
     *first += n;
 }
 
@@ -168,8 +181,8 @@ static int reduce_map(seq_task *t, smal_check *s, const shamir_record *r, field 
     ring_conv one = v;
     if (!u || !w || !sum)
         return -1;
-    draw_weights(s, u, first, rows);
-    draw_weights(s, w, first, count * columns);
+    draw_weights(t, s, u, first, rows);
+    draw_weights(t, s, w, first, count * columns);
     weigh_rows(t, sum, u, (const field *)r->z, rows, columns, count);
     *z = field_add(*z, inner_numbers(sum, w, count * columns));
     switch (r->op) {
@@ -212,9 +225,9 @@ static int reduce_shuffle(seq_task *t, smal_check *s, const shamir_record *r, fi
     field hop[SHAMIR_SETS], last = 0;
     if (!column)
         return -1;
-    draw_weights(s, column, first, width - 1);
+    draw_weights(t, s, column, first, width - 1);
     column[width - 1] = 1; /* what is random hides the others */
-    draw_weights(s, hop, first, hops);
+    draw_weights(t, s, hop, first, hops);
     for (size_t k = 0; k <= hops; k++) {
         const field next = k < hops ? hop[k] : 0;
         t->env->ring->gemm(y + k * rows,
@@ -238,7 +251,7 @@ static int reduce_numbers(seq_task *t, smal_check *s, const shamir_record *r, si
         *at += smal_length(r->op, r->arg);
         return reduce_map(t, s, r, x, y, &d->z, first);
     }
-    draw_weights(s, x, first, r->n);
+    draw_weights(t, s, x, first, r->n);
     d->z = field_add(d->z, inner_numbers(x, (const field *)r->z, r->n));
     t->env->ring->mul(x, x, r->x, r->n);
     memcpy(y, r->y, r->n * sizeof *y);
@@ -260,7 +273,9 @@ static void widen(uint64_t *d, const shamir_block *from, size_t blocks) {
         }
 }
 
-static void reduce_bits(const smal_check *s, side *d, const shamir_record *r, size_t *at) {
+static void reduce_bits(const seq_task *t, const smal_check *s, side *d, const shamir_record *r,
+                        size_t *at) {
+    const uint64_t bits = (uint64_t)random_bits(t);
     uint64_t weight[64 * 16], z[64 * 16];
     for (size_t i = 0; i < r->n; i += 16) {
         const size_t blocks = r->n - i < 16 ? r->n - i : 16, n = 64 * blocks;
@@ -269,6 +284,8 @@ static void reduce_bits(const smal_check *s, side *d, const shamir_record *r, si
         widen(x, (const shamir_block *)r->x + i, blocks);
         widen(y, (const shamir_block *)r->y + i, blocks);
         widen(z, (const shamir_block *)r->z + i, blocks);
+        for (size_t k = 0; k < n; k++)
+            weight[k] &= bits;
         for (size_t k = 0; k < n; k++)
             x[k] = gf_mul(64, x[k], weight[k]);
         d->z ^= gf_inner(64, weight, z, n);
@@ -301,7 +318,7 @@ static int build(seq_task *t, smal_check *s) {
     }
     for (size_t i = 0; i < count; i++) {
         if (sorted[i]->type == SHAMIR_BITS)
-            reduce_bits(s, &s->side[BITS], sorted[i], &at[BITS]);
+            reduce_bits(t, s, &s->side[BITS], sorted[i], &at[BITS]);
         else if (reduce_numbers(t, s, sorted[i], &at[NUMBERS], &first))
             return -1;
     }
@@ -396,14 +413,14 @@ static unsigned products(const smal_check *s) {
 }
 
 /* At the coin: the vectors' lines, and the parabola z(0), z(1), leading coefficient. */
-static void fold(smal_check *s) {
+static void fold(const seq_task *t, smal_check *s) {
+    const field coin = ((field)s->coin[1] << 64 | s->coin[0]) & random_bits(t);
     for (unsigned k = 0; k < SIDES; k++) {
         side *d = &s->side[k];
         if (!halves(s, k))
             continue;
         const size_t lower = d->n > 1 ? d->n / 2 : 1;
-        const field number = (field)s->coin[1] << 64 | s->coin[0];
-        const field at = k == NUMBERS ? field_from_word(number) : s->coin[0];
+        const field at = k == NUMBERS ? field_from_word(coin) : (uint64_t)coin;
         const field zero = get(d->type, d->part, 0), top = get(d->type, d->part, 1);
         const field one = s->level == d->levels ? d->z : sub(d->type, d->z, zero);
         const field slope = sub(d->type, sub(d->type, one, zero), top);
@@ -480,7 +497,7 @@ int smal_check_step(seq_task *t, smal_check *s) {
             if (build(t, s))
                 return TASK_ERROR;
         } else {
-            fold(s);
+            fold(t, s);
         }
         return s->level < s->levels ? multiply(t, s) : reveal(s);
     case RETURN:
