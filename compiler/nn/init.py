@@ -14,8 +14,12 @@ from __future__ import annotations
 
 import math
 
-from ..lang import Tensor, Variable, current, sfix, state, uniform
+import numpy as np
+
+from ..lang import Tensor, Variable, current, maximum, minimum, sfix, state, uniform, where
 from ..lang.randomness import normal, secret_normal, secret_uniform
+
+_TRIES = 4  # of numbers out of range: of those beyond 2 std one in five million is cut after them
 
 
 def fan_in_uniform(shape: tuple[int, ...], fan_in: int, name: str) -> Variable:
@@ -44,6 +48,33 @@ def normal_(
     return _start(tensor, drawn * std + mean)
 
 
+def trunc_normal_(
+    tensor: Variable,
+    mean: float = 0.0,
+    std: float = 1.0,
+    a: float = -2.0,
+    b: float = 2.0,
+    *,
+    secret: bool = False,
+) -> Variable:
+    """Normal numbers within [a, b]: drawn anew where they are not, up to four times, then cut.
+
+    Secret numbers take eight comparisons and selections each, unless a and b are 6 std away.
+    """
+    if not (std > 0 and a < b):
+        raise current().error(f"normal numbers with std={std} in [{a}, {b}]", "std > 0 and a < b")
+    draw = secret_normal if secret else normal
+    low, high = (a - mean) / std, (b - mean) / std
+    x = draw(tensor.shape)
+    if low > -6 or high < 6:
+        for _ in range(_TRIES):
+            other = draw(tensor.shape)
+            x = where(x < low, other, x)
+            x = where(x > high, other, x)
+        x = minimum(maximum(x, low), high)
+    return _start(tensor, x * std + mean)
+
+
 def constant_(tensor: Variable, val: float) -> Variable:
     """The same number everywhere."""
     tensor.set(val)
@@ -58,6 +89,32 @@ def zeros_(tensor: Variable) -> Variable:
 def ones_(tensor: Variable) -> Variable:
     """Ones."""
     return constant_(tensor, 1.0)
+
+
+def eye_(tensor: Variable) -> Variable:
+    """A matrix with ones on the diagonal."""
+    if tensor.ndim != 2:
+        raise current().error(f"eye_ of shape {tensor.shape}", "a matrix has two axes")
+    tensor.set(sfix(np.eye(tensor.shape[0], tensor.shape[1])))
+    return tensor
+
+
+def dirac_(tensor: Variable, groups: int = 1) -> Variable:
+    """Weights (out, in, ...) of a convolution, with which as many channels as there can be come
+    out as they go in, in each group."""
+    if tensor.ndim < 3 or groups < 1 or tensor.shape[0] % groups:
+        raise current().error(
+            f"dirac_ of shape {tensor.shape} in {groups} groups",
+            "weights of a convolution have three axes or more, and groups divide the first",
+        )
+    value = np.zeros(tensor.shape)
+    middle = tuple(n // 2 for n in tensor.shape[2:])
+    each = tensor.shape[0] // groups
+    for group in range(groups):
+        for i in range(min(each, tensor.shape[1])):
+            value[(group * each + i, i) + middle] = 1.0
+    tensor.set(sfix(value))
+    return tensor
 
 
 def xavier_uniform_(tensor: Variable, gain: float = 1.0, *, secret: bool = False) -> Variable:
