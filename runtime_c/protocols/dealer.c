@@ -21,15 +21,11 @@ static seq_status dealer_check(unsigned ring_bits, unsigned k, unsigned f, unsig
 }
 
 /* Those who compute. */
-static unsigned dealer_group(unsigned parties, unsigned i) {
+unsigned dealer_group(unsigned parties, unsigned i) {
     return i == 0 ? (1u << (parties - 1)) - 1 : 0;
 }
 
-static seq_status dealer_setup(const seq_env *env, const seq_keys *keys, void **state,
-                               seq_error *err) {
-    masked_state *s = calloc(1, sizeof *s);
-    if (!s)
-        return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of dealer");
+void dealer_keys(masked_state *s, const seq_env *env, const seq_keys *keys) {
     s->n = env->parties - 1;
     for (unsigned j = 0; j <= s->n; j++)
         if (j != env->me)
@@ -43,6 +39,14 @@ static seq_status dealer_setup(const seq_env *env, const seq_keys *keys, void **
     prg_init(&s->common, keys->common);
     if (env->me != s->n)
         prg_init(&s->online, keys->group[0] + 16);
+}
+
+static seq_status dealer_setup(const seq_env *env, const seq_keys *keys, void **state,
+                               seq_error *err) {
+    masked_state *s = calloc(1, sizeof *s);
+    if (!s)
+        return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of dealer");
+    dealer_keys(s, env, keys);
     *state = s;
     return SEQ_OK;
 }

@@ -10,53 +10,66 @@ void masked_teardown(void *state) {
     free(state);
 }
 
-/* Public values are added to the masked value: all know it, and the mask stays. */
+/* Public values are added to the masked value: all know it, and the mask and its MACs stay. */
+static void keep_masks(const seq_env *env, const seq_reg *d, const seq_reg *a, size_t bytes) {
+    const unsigned components = 2 + ((const masked_state *)env->protocol)->macs;
+    for (unsigned k = 1; k < components; k++) {
+        if (!a)
+            memset(d->c[k], 0, bytes);
+        else if (d->c[k] != a->c[k])
+            memcpy(d->c[k], a->c[k], bytes);
+    }
+}
+
 void masked_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const void *b,
                        size_t n) {
     const size_t bytes = n * env->ring->word;
-    if (!a) {
+    if (a)
+        env->ring->add(d->c[0], a->c[0], b, n);
+    else
         memcpy(d->c[0], b, bytes);
-        memset(d->c[1], 0, bytes);
-        return;
-    }
-    env->ring->add(d->c[0], a->c[0], b, n);
-    if (d->c[1] != a->c[1])
-        memcpy(d->c[1], a->c[1], bytes);
+    keep_masks(env, d, a, bytes);
 }
 
 void masked_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
                        size_t words) {
-    if (!a) {
+    if (a)
+        env->bits->xor_(d->c[0], a->c[0], b, words);
+    else
         memcpy(d->c[0], b, words * 8);
-        memset(d->c[1], 0, words * 8);
-        return;
-    }
-    env->bits->xor_(d->c[0], a->c[0], b, words);
-    if (d->c[1] != a->c[1])
-        memcpy(d->c[1], a->c[1], words * 8);
+    keep_masks(env, d, a, words * 8);
 }
 
-/* The computing parties' parts of the mask change, their sum does not. */
+/* Add my part of a sharing of zero to n elements of a component. */
+static void add_zero(const seq_env *env, unsigned kind, const prg_key *key, int sign,
+                     uint32_t purpose, size_t first, void *d, size_t n) {
+    const size_t size = masked_size(env, kind);
+    _Alignas(64) uint8_t z[16 * MASKED_PIECE];
+    for (size_t at = 0; at < n; at += MASKED_PIECE) {
+        const size_t count = n - at < MASKED_PIECE ? n - at : MASKED_PIECE;
+        uint8_t *part = (uint8_t *)d + at * size;
+        masked_stream(env, key, kind, purpose, first + at, z, count);
+        (sign > 0 ? masked_add : masked_sub)(env, kind, part, part, z, count);
+    }
+    prg_wipe(z, sizeof z);
+}
+
+/* The computing parties' parts of the mask, and of MACs, change, their sums do not. */
 void masked_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
                         uint32_t range, uint64_t first, size_t n) {
     const masked_state *s = env->protocol;
     const unsigned kind = bits ? MASKED_BITS : MASKED_WORD;
-    const size_t size = masked_size(env, kind), halves = size / 8;
-    _Alignas(64) uint64_t z[2 * MASKED_PIECE];
     for (unsigned j = 0; env->me < s->n && j < s->n; j++) {
         prg_key key;
         if (j == env->me)
             continue;
         prg_derive(&key, &s->pair[j], instance, range);
-        for (size_t at = 0; at < n; at += MASKED_PIECE) {
-            const size_t count = n - at < MASKED_PIECE ? n - at : MASKED_PIECE;
-            uint8_t *part = (uint8_t *)d->c[1] + at * size;
-            prg_words(&key, MASKED_ZERO, (first + at) * halves, z, count * halves);
-            (j > env->me ? masked_add : masked_sub)(env, kind, part, part, z, count);
-        }
+        add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_ZERO, first, d->c[1], n);
+        for (unsigned k = 0; k < s->macs; k++)
+            add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_MAC_ZERO + k, first,
+                     d->c[2 + k], n);
         prg_wipe(&key, sizeof key);
     }
-    prg_wipe(z, sizeof z);
 }
 
 /* The masked value, or (the owner, if it is the dealer) the mask. */

@@ -26,7 +26,7 @@ enum { MASKED_WORD, MASKED_RESIDUE, MASKED_BITS };
 
 /* Purposes of streams that masked*.c draws; a protocol's own are below. Those of bits count blocks.
  */
-enum { MASKED_ZERO = 0x1000000, MASKED_COIN, MASKED_INPUT, MASKED_RANDOM };
+enum { MASKED_ZERO = 0x1000000, MASKED_COIN, MASKED_INPUT, MASKED_RANDOM, MASKED_MAC_ZERO };
 
 typedef struct {
     unsigned n;                       /* computing parties; party n, if there is one, deals */
@@ -36,6 +36,7 @@ typedef struct {
     prg_key mask[MASKED_PARTIES], program[MASKED_PARTIES];
     prg_key common; /* known to all */
     prg_key online; /* known to all but the dealer, for what the program asks for */
+    unsigned macs;  /* components behind the mask, its MACs' shares: local operations act alike */
 } masked_state;
 
 /* env->protocol begins with it. */
@@ -121,6 +122,9 @@ typedef struct {
 unsigned masked_opening_rounds(const seq_env *env, int to);
 /* TASK_WAIT until it is TASK_DONE, once a step; stage is 0 at first. */
 int masked_open(seq_task *t, masked_opening *o);
+/* When it is done: the elements [begin, end) of which I have the sum with all its carries and am
+ * the one who counts these. */
+void masked_counts(const seq_task *t, const masked_opening *o, size_t *begin, size_t *end);
 
 /* ---- tasks ---- */
 

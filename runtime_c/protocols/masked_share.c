@@ -278,3 +278,10 @@ int masked_open(seq_task *t, masked_opening *o) {
         add_summands(t, o);
     return TASK_DONE;
 }
+
+void masked_counts(const seq_task *t, const masked_opening *o, size_t *begin, size_t *end) {
+    const unsigned me = t->env->me, n = masked_of(t)->n;
+    const int counts = direct(n, o->to) ? me == 0 : me < n;
+    *begin = counts ? part_at(t, o, me) : 0;
+    *end = counts ? *begin + part_size(t, o, me) : 0;
+}
