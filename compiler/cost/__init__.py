@@ -80,6 +80,7 @@ MODULES: dict[str, str] = {
     "dealer": "dealer",
     "semi2k": "semi2k",
     "shamir-mal": "shamir_mal",
+    "spdz2k-dealt": "spdz2k",
 }
 
 

@@ -233,11 +233,11 @@ def _power_of_two(n: int) -> int:
 class Verification:
     """The proofs of a run: what waits for one, and what each one costs."""
 
+    setting: Setting
     words: list[int] = field(default_factory=lambda: [0] * 3)
     bits: list[int] = field(default_factory=lambda: [0] * 3)
     inner: int = 0
     due: int = 0
-    parties: int = PARTIES
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, ...]:
         """What one execution adds, for `step`."""

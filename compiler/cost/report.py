@@ -76,7 +76,7 @@ def report(
         else Cost(0, ((0,) * n,) * n)
         for insn in program.code
     ]
-    clock = _Clock(program, [c.rounds for c in costs], module, n)
+    clock = _Clock(program, [c.rounds for c in costs], module, setting)
     clock.run()
     times = [times for times, _ in executions(program)]
     entries = tuple(
@@ -109,14 +109,17 @@ class _Clock:
     instruction, where a protocol makes proofs apart: they are of what happened since the last one,
     so that loops are followed trip by trip. Both branches of an `if` are taken."""
 
-    def __init__(self, program: Program, rounds: list[int], module: CostModule, parties: int):
+    def __init__(
+        self, program: Program, rounds: list[int], module: CostModule, setting: Setting
+    ):
         self.code = program.code
         self.rounds = rounds
         self.drains = OPENINGS if module.VERIFIED else frozenset()
         self.now = 0
-        self.proofs = [Cost(0, ((0,) * parties,) * parties)] * len(rounds)
+        n = setting.parties
+        self.proofs = [Cost(0, ((0,) * n,) * n)] * len(rounds)
         make = getattr(module, "Verification", None)
-        self.verification: Any = make and make(parties=parties)
+        self.verification: Any = make and make(setting=setting)
         self.adds = [
             self.verification.statements(i.instr.name, _with_party(program, i))
             if self.verification and i.instr.interactive

@@ -204,8 +204,8 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
 class Verification:
     """The checks of a run: what waits for one, and what each one costs."""
 
-    def __init__(self, parties: int):
-        self.parties = parties
+    def __init__(self, setting: Setting):
+        self.parties = setting.parties
         self.numbers = self.blocks = self.due = 0
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, ...]:

@@ -42,7 +42,6 @@ static inline unsigned dealer_last(const seq_task *t) {
 void dealer_keys(masked_state *s, const seq_env *env, const seq_keys *keys);
 unsigned dealer_group(unsigned parties, unsigned i);
 
-
 /* Keys of a task's masks, and the dealer's message, which goes to the last computing party: the
  * dealer writes it from `at` on, the last party reads it in the same order. */
 typedef struct {

@@ -66,8 +66,8 @@ void masked_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t
         prg_derive(&key, &s->pair[j], instance, range);
         add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_ZERO, first, d->c[1], n);
         for (unsigned k = 0; k < s->macs; k++)
-            add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_MAC_ZERO + k, first,
-                     d->c[2 + k], n);
+            add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_MAC_ZERO + k, first, d->c[2 + k],
+                     n);
         prg_wipe(&key, sizeof key);
     }
 }

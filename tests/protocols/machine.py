@@ -78,6 +78,7 @@ class Script:
     handles: int = 1
     owners: int = 3  # parties that take turns to own inputs
     stat: int = 40  # the statistical parameter; test builds allow less
+    k: int = 0  # bits of numbers; 0: as many as the ring has room for
     top: dict[str, int] = field(default_factory=lambda: {"s": 0, "b": 0, "c": 0})
 
     def reg(self, file: str, n: int, planes: int = 1) -> str:
@@ -121,7 +122,7 @@ class Script:
     def text(self) -> str:
         meta = (
             f".meta domain={int(self.bits == FIELD)} ring_bits={room(self.bits)} "
-            f"k={room(self.bits) // 2 - 1} f=16 stat={self.stat} rounding=1"
+            f"k={self.k or room(self.bits) // 2 - 1} f=16 stat={self.stat} rounding=1"
             + "".join(f" {f}_size={n + 8}" for f, n in self.top.items())
             + f" handles={self.handles} checked=0"
         )
