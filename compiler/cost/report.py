@@ -109,9 +109,7 @@ class _Clock:
     instruction, where a protocol makes proofs apart: they are of what happened since the last one,
     so that loops are followed trip by trip. Both branches of an `if` are taken."""
 
-    def __init__(
-        self, program: Program, rounds: list[int], module: CostModule, setting: Setting
-    ):
+    def __init__(self, program: Program, rounds: list[int], module: CostModule, setting: Setting):
         self.code = program.code
         self.rounds = rounds
         self.drains = OPENINGS if module.VERIFIED else frozenset()

@@ -11,15 +11,20 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import Cost, Setting, is_product, result_size
+from .additions import Addition, sign, total, zero
 from .masked import Traffic
+from .rep3 import blocks
 
 PARTIES = 3
 VERIFIED = True
 RING = "128"
 LIMIT = 1 << 20  # values that may wait to be checked
 NUMBER, MASK = 32, 16  # what is dealt of a number and its MAC, and of a mask
+BITS, BIT_MASK = 8 * 65, 8 * 64  # of 64 bits
+WORD_VALUES = 16  # values whose room 64 bits take
 CHECK_ROUNDS = 5
-CHECK = 32 + 32 + 24 + 32 + 32  # bytes of a check, from each to each
+_ADDER = {"ltz": sign, "eqz": zero, "a2b": total}
+CHECK = 32 + 40 + 32 + 32 + 40  # bytes of a check, from each to each
 
 
 def _round(t: Traffic, m: int) -> None:
@@ -29,6 +34,14 @@ def _round(t: Traffic, m: int) -> None:
         t.open(-(-m // 8))
 
 
+def _add(t: Traffic, a: Addition) -> None:
+    words = blocks(t.n)
+    t.deal(words * (BITS * (a.monomials + a.gates) + BIT_MASK * (a.forms + a.gates)))
+    t.open(0, a.forms)
+    for gates in a.by_level:
+        t.open(0, gates)
+
+
 def _check(t: Traffic) -> None:
     t.deal(MASK)
     for i in range(t.online):
@@ -36,10 +49,11 @@ def _check(t: Traffic) -> None:
     t.rounds += CHECK_ROUNDS
 
 
-def _reveal(t: Traffic, to: int | None) -> None:
+def _reveal(t: Traffic, to: int | None, planes: int = 0) -> None:
+    """planes: of bits; 0: numbers."""
     if to is not None:
-        t.deal(t.n * MASK)
-    t.open(8, to=-1 if to is not None and to < t.online else None)
+        t.deal(BIT_MASK * planes * blocks(t.n) if planes else t.n * MASK)
+    t.open(0 if planes else 8, planes or 1, -1 if to is not None and to < t.online else None)
     _check(t)
 
 
@@ -48,8 +62,8 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
 
     Raises ValueError for an instruction that the protocol does not offer.
     """
-    product = is_product(name)
-    t = Traffic(setting, result_size(name, args) if product else args["n"], True)
+    product, planes = is_product(name), args.get("p", 1)
+    t = Traffic(setting, result_size(name, args) if product else args["n"] if planes else 0, True)
     if not t.n:
         return t.cost()
     if (product or name == "trunc") and args["m"] and args["mode"]:
@@ -67,6 +81,15 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
             t.rounds += 1
         case "open" | "output":
             _reveal(t, args.get("party"))
+        case "openb" | "outputb":
+            _reveal(t, args.get("party"), planes)
+        case "ltz" | "eqz" | "a2b":
+            _add(t, _ADDER[name](args["bits"]))
+        case "randbit":
+            t.deal(BIT_MASK * planes * blocks(t.n))
+        case "and":
+            t.deal((BIT_MASK + BITS) * planes * blocks(t.n))
+            t.open(0, planes)
         case _:
             raise ValueError(f"spdz2k-dealt does not offer the instruction {name!r}")
     return t.cost()
@@ -81,8 +104,16 @@ class Verification:
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, bool]:
         """What one execution adds, for `step`: values; of an opening: those, and whether to all."""
-        if name in ("open", "output"):
-            return args["n"], args.get("party") is None
+        if name in ("open", "output", "openb", "outputb"):
+            return args["n"] * args.get("p", 1), args.get("party") is None
+        if name == "randbit":
+            return 0, False
+        if name in _ADDER:
+            addition = _ADDER[name](args["bits"])
+            planes = addition.forms + addition.gates
+            return WORD_VALUES * planes * blocks(args["n"]), False
+        if name == "and":
+            return WORD_VALUES * args["p"] * blocks(args["n"]), False
         if name == "input":
             return args["n"], False
         if is_product(name):

@@ -11,13 +11,14 @@ void masked_teardown(void *state) {
 }
 
 /* Public values are added to the masked value: all know it, and the mask and its MACs stay. */
-static void keep_masks(const seq_env *env, const seq_reg *d, const seq_reg *a, size_t bytes) {
-    const unsigned components = 2 + ((const masked_state *)env->protocol)->macs;
-    for (unsigned k = 1; k < components; k++) {
+static void keep_masks(const seq_reg *d, const seq_reg *a, unsigned macs, size_t bytes) {
+    for (unsigned k = 1; k < 2 + macs; k++) {
+        void *to = seq_component(d, k);
+        const void *from = a ? seq_component(a, k) : NULL;
         if (!a)
-            memset(d->c[k], 0, bytes);
-        else if (d->c[k] != a->c[k])
-            memcpy(d->c[k], a->c[k], bytes);
+            memset(to, 0, bytes);
+        else if (to != from)
+            memcpy(to, from, bytes);
     }
 }
 
@@ -28,7 +29,7 @@ void masked_add_public(const seq_env *env, const seq_reg *d, const seq_reg *a, c
         env->ring->add(d->c[0], a->c[0], b, n);
     else
         memcpy(d->c[0], b, bytes);
-    keep_masks(env, d, a, bytes);
+    keep_masks(d, a, ((const masked_state *)env->protocol)->macs, bytes);
 }
 
 void masked_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, const uint64_t *b,
@@ -37,7 +38,7 @@ void masked_xor_public(const seq_env *env, const seq_reg *d, const seq_reg *a, c
         env->bits->xor_(d->c[0], a->c[0], b, words);
     else
         memcpy(d->c[0], b, words * 8);
-    keep_masks(env, d, a, words * 8);
+    keep_masks(d, a, ((const masked_state *)env->protocol)->bit_macs, words * 8);
 }
 
 /* Add my part of a sharing of zero to n elements of a component. */
@@ -58,16 +59,16 @@ static void add_zero(const seq_env *env, unsigned kind, const prg_key *key, int 
 void masked_rerandomise(const seq_env *env, int bits, const seq_reg *d, uint64_t instance,
                         uint32_t range, uint64_t first, size_t n) {
     const masked_state *s = env->protocol;
-    const unsigned kind = bits ? MASKED_BITS : MASKED_WORD;
+    const unsigned kind = bits ? MASKED_BITS : MASKED_WORD, macs = bits ? s->bit_macs : s->macs;
     for (unsigned j = 0; env->me < s->n && j < s->n; j++) {
         prg_key key;
         if (j == env->me)
             continue;
         prg_derive(&key, &s->pair[j], instance, range);
         add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_ZERO, first, d->c[1], n);
-        for (unsigned k = 0; k < s->macs; k++)
-            add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_MAC_ZERO + k, first, d->c[2 + k],
-                     n);
+        for (unsigned k = 0; k < macs; k++)
+            add_zero(env, kind, &key, j > env->me ? 1 : -1, MASKED_MAC_ZERO + k, first,
+                     seq_component(d, 2 + k), n);
         prg_wipe(&key, sizeof key);
     }
 }

@@ -36,7 +36,8 @@ typedef struct {
     prg_key mask[MASKED_PARTIES], program[MASKED_PARTIES];
     prg_key common; /* known to all */
     prg_key online; /* known to all but the dealer, for what the program asks for */
-    unsigned macs;  /* components behind the mask, its MACs' shares: local operations act alike */
+    /* Components behind the mask, its MACs' shares, on which local operations act alike. */
+    unsigned macs, bit_macs;
 } masked_state;
 
 /* env->protocol begins with it. */

@@ -341,7 +341,7 @@ _Static_assert((int)SEQ_ARG_MUL_ADD_d == (int)SEQ_ARG_MUL_d &&
                "operands of products and sums");
 
 static rep3_source mul_source(const seq_call *call) {
-    const seq_reg none = {{NULL}};
+    const seq_reg none = {0};
     const seq_reg added = call->op == SEQ_OP_MUL_ADD ? call->reg[SEQ_ARG_MUL_ADD_e] : none;
     return (rep3_source){REP3_PRODUCT, call->reg[SEQ_ARG_MUL_a], call->reg[SEQ_ARG_MUL_b], added};
 }
@@ -372,7 +372,7 @@ static void make_panels(const seq_task *t, const size_t first[3], const size_t c
 
 static rep3_source trunc_source(const seq_call *call) {
     const seq_reg a = call->reg[SEQ_ARG_TRUNC_a];
-    return (rep3_source){a.c[1] ? REP3_REPLICATED : REP3_ADDITIVE, a, a, {{NULL}}};
+    return (rep3_source){a.c[1] ? REP3_REPLICATED : REP3_ADDITIVE, a, a, {.apart = 0}};
 }
 
 static int trunc_call_step(seq_task *t) {

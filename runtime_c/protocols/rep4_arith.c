@@ -365,7 +365,7 @@ static unsigned round_rounds(int64_t m, int64_t mode) {
 static int mul_step(seq_task *t) {
     if (t->step_no)
         return round_step(t);
-    const seq_reg none = {{NULL}}, *reg = t->call.reg;
+    const seq_reg none = {0}, *reg = t->call.reg;
     const rep4_source source = {REP4_PRODUCT, reg[SEQ_ARG_MUL_a], reg[SEQ_ARG_MUL_b],
                                 t->call.op == SEQ_OP_MUL_ADD ? reg[SEQ_ARG_MUL_ADD_e] : none};
     return round_begin(t, source, reg[SEQ_ARG_MUL_d], t->call.arg[SEQ_ARG_MUL_m],
@@ -432,7 +432,7 @@ static int product_step(seq_task *t) {
 static int trunc_call_step(seq_task *t) {
     if (t->step_no)
         return round_step(t);
-    const seq_reg none = {{NULL}}, *reg = t->call.reg;
+    const seq_reg none = {0}, *reg = t->call.reg;
     return round_begin(t, (rep4_source){REP4_REPLICATED, reg[SEQ_ARG_TRUNC_a], none, none},
                        reg[SEQ_ARG_TRUNC_d], t->call.arg[SEQ_ARG_TRUNC_m],
                        t->call.arg[SEQ_ARG_TRUNC_mode]);

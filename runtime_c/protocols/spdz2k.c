@@ -22,10 +22,12 @@ static seq_status spdz2k_check_program(unsigned ring_bits, unsigned k, unsigned 
 }
 
 /* The same after a resume: MACs in registers last. */
-static spdz2k_word draw_alpha(const prg_key *key) {
-    uint64_t alpha;
-    prg_words(key, SPDZ2K_ALPHA, 0, &alpha, 1);
-    return alpha;
+static void draw_alpha(spdz2k_state *s, const prg_key *key) {
+    uint64_t drawn[2];
+    prg_words(key, SPDZ2K_ALPHA, 0, drawn, 2);
+    s->alpha += drawn[0];
+    s->delta ^= drawn[1];
+    prg_wipe(drawn, sizeof drawn);
 }
 
 static seq_status spdz2k_setup(const seq_env *env, const seq_keys *keys, void **state,
@@ -35,11 +37,12 @@ static seq_status spdz2k_setup(const seq_env *env, const seq_keys *keys, void **
         return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the keys of spdz2k");
     dealer_keys(&s->masked, env, keys);
     s->masked.macs = 1;
+    s->masked.bit_macs = SPDZ2K_DEGREE;
     s->bits = env->stat < 40 ? env->stat : SPDZ2K_BITS;
     prg_init(&s->own, keys->pair[env->me]);
     for (unsigned j = 0; j < s->masked.n; j++)
         if (env->me == s->masked.n || env->me == j)
-            s->alpha += draw_alpha(&s->masked.program[j]);
+            draw_alpha(s, &s->masked.program[j]);
     *state = s;
     return SEQ_OK;
 }
@@ -78,6 +81,12 @@ static uint64_t spdz2k_scratch(const seq_env *env, const seq_call *c) {
         return (uint64_t)((22 + online) * word * (double)a[SEQ_ARG_MUL_n]);
     case SEQ_OP_TRUNC:
         return (uint64_t)((22 + online) * word * (double)a[SEQ_ARG_TRUNC_n]);
+    case SEQ_OP_LTZ:
+    case SEQ_OP_EQZ:
+    case SEQ_OP_A2B: /* about 9 planes a bit, each with 64 of MACs */
+        return (uint64_t)(75 * (double)a[SEQ_ARG_LTZ_bits] * (double)a[SEQ_ARG_LTZ_n]);
+    case SEQ_OP_AND:
+        return (uint64_t)(30 * (double)a[SEQ_ARG_AND_p] * (double)a[SEQ_ARG_AND_n]);
     case SEQ_OP_OPEN:
         return (uint64_t)((6 + online) * word * (double)a[SEQ_ARG_OPEN_n]);
     default:
@@ -99,7 +108,7 @@ const seq_protocol protocol_spdz2k_dealt = {
     .corrupt = "all but one, if the dealer is trusted",
     .ring128 = 1,
     .components = 3,
-    .bit_components = 2,
+    .bit_components = 2 + SPDZ2K_DEGREE,
     .insecure = 1,
     .deals = 1,
     .verified = 1,
@@ -127,8 +136,15 @@ const seq_protocol protocol_spdz2k_dealt = {
             START(CONV2D_DW) = spdz2k_start_bilinear,
             START(CONV2D_DW_ADD) = spdz2k_start_bilinear,
             START(TRUNC) = spdz2k_start_trunc,
+            START(LTZ) = spdz2k_start_compare,
+            START(EQZ) = spdz2k_start_compare,
+            START(A2B) = spdz2k_start_compare,
+            START(AND) = spdz2k_start_and,
             START(OPEN) = spdz2k_start_open,
+            START(OPENB) = spdz2k_start_open,
+            START(RANDBIT) = spdz2k_start_randbit,
             START(INPUT) = spdz2k_start_input,
             START(OUTPUT) = spdz2k_start_open,
+            START(OUTPUTB) = spdz2k_start_open,
         },
 };

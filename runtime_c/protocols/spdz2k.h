@@ -18,6 +18,7 @@
 #define SPDZ2K_BITS 64            /* of numbers, and of alpha and a check's weights */
 #define SPDZ2K_LIMIT (1ull << 20) /* values that wait; then they are checked */
 #define SPDZ2K_CHECK_ROUNDS 5
+#define SPDZ2K_WORD_VALUES 16 /* values whose room 64 bits take in the log */
 
 typedef unsigned __int128 spdz2k_word;
 
@@ -33,7 +34,14 @@ enum {
     SPDZ2K_CHECK,  /* r of a check */
     SPDZ2K_SEED,   /* mine alone: my seed, and what hides commitments */
     SPDZ2K_SALT,
-    SPDZ2K_MACS = 0x800000 /* + purpose: parts of MACs */
+    SPDZ2K_AND,    /* products of mask bits, less the result's mask */
+    SPDZ2K_BIT,    /* mask bits as numbers */
+    SPDZ2K_CHOSEN, /* products of mask bits and masks */
+    SPDZ2K_MONOMIAL = 0x10000,
+    SPDZ2K_FORM = 0x20000,      /* masks */
+    SPDZ2K_GATE = 0x40000,      /* + 1024 level + gate: products of mask bits */
+    SPDZ2K_GATE_MASK = 0x80000, /* the same: masks of results */
+    SPDZ2K_MACS = 0x2000000     /* + purpose: parts of MACs; of bits k times it, of plane k - 1 */
 };
 
 /* Shares of numbers mod 2^128 and of their MACs. */
@@ -41,11 +49,20 @@ typedef struct {
     spdz2k_word *value, *mac;
 } spdz2k_shares;
 
-/* What was opened, or told by somebody (mac NULL), and waits to be checked. */
+/* Shares of planes of bits, and of their MACs in GF(2^64), 64 planes for each. */
+typedef struct {
+    uint64_t *value, *mac;
+} spdz2k_planes;
+
+#define SPDZ2K_DEGREE 64
+
+/* What was opened, or told by somebody (mac NULL), and waits to be checked: numbers, or words of
+ * bits, whose MACs are in `bits`, 64 for each word. */
 typedef struct spdz2k_record {
     struct spdz2k_record *next;
     uint64_t order[2]; /* where it was opened: the same at all parties */
     size_t n;
+    uint64_t *bits;
     spdz2k_word *mac;       /* shares */
     uint64_t *value, *high; /* mod 2^64; what my share has above, and carries that I count */
 } spdz2k_record;
@@ -53,6 +70,7 @@ typedef struct spdz2k_record {
 typedef struct {
     masked_state masked;          /* first: masked.h */
     spdz2k_word alpha;            /* my part; the dealer: the sum */
+    uint64_t delta;               /* the same of Delta */
     prg_key own;                  /* known to me alone */
     unsigned bits;                /* s; test builds: lower with the statistical parameter */
     spdz2k_record *log, *checked; /* checked: what the check under way is of */
@@ -77,6 +95,30 @@ void spdz2k_mask(dealer_deal *x, int owner, uint32_t purpose, size_t first, spdz
                  size_t n);
 int spdz2k_alloc(seq_task *t, spdz2k_shares *d, size_t n); /* -1 if memory ran out */
 
+/* The same for planes of bits, from block `first` of a stream on. Of the dealer's message for 64
+ * bits: */
+#define SPDZ2K_BITS_BYTES (8 * (1 + SPDZ2K_DEGREE))
+#define SPDZ2K_BIT_MASK_BYTES (8 * SPDZ2K_DEGREE)
+void spdz2k_give_bits(dealer_deal *x, uint32_t purpose, size_t first, const uint64_t *value,
+                      size_t words);
+void spdz2k_get_bits(dealer_deal *x, uint32_t purpose, size_t first, spdz2k_planes d, size_t words);
+void spdz2k_mask_bits(dealer_deal *x, int owner, uint32_t purpose, size_t first, spdz2k_planes d,
+                      size_t words);
+int spdz2k_alloc_bits(seq_task *t, spdz2k_planes *d, size_t words);
+/* Plane i of `words` words each. */
+static inline spdz2k_planes spdz2k_plane(spdz2k_planes x, size_t i, size_t words) {
+    return (spdz2k_planes){x.value + i * words, x.mac + i * SPDZ2K_DEGREE * words};
+}
+
+/* Shares and MACs of a plane (spdz2k_bits.c), from word `at` of a register on; d ^= x, d ^= known &
+ * x, d ^= known. */
+void spdz2k_load(const seq_reg *r, size_t at, spdz2k_planes d, size_t words);
+void spdz2k_store(const seq_reg *r, size_t at, spdz2k_planes x, size_t words);
+void spdz2k_xor(const seq_task *t, spdz2k_planes d, spdz2k_planes x, size_t words);
+void spdz2k_xorand(const seq_task *t, spdz2k_planes d, const uint64_t *known, spdz2k_planes x,
+                   size_t words);
+void spdz2k_xor_known(const seq_task *t, spdz2k_planes d, const uint64_t *known, size_t words);
+
 /* ---- openings (spdz2k_io.c) ---- */
 
 /* The value of shares z, which is 2^(64 - bits) times a number of `bits` bits, at all that compute
@@ -94,10 +136,25 @@ typedef struct {
 /* As masked_open. */
 int spdz2k_open(seq_task *t, spdz2k_opening *o);
 
+/* The same for planes of bits of `words` words each. */
+typedef struct {
+    int to, last;
+    size_t planes, words;
+    spdz2k_planes z;
+    masked_opening opening;
+    unsigned begun;
+} spdz2k_bit_opening;
+
+int spdz2k_open_bits(seq_task *t, spdz2k_bit_opening *o);
+/* Tasks of openb and outputb: after the checks before them. */
+void spdz2k_start_reveal_bits(seq_vm *vm, const seq_call *call);
+int spdz2k_receiver(const seq_task *t); /* of an opening: one party, or -1 for all */
+
 /* ---- the log, and checks (spdz2k_check.c) ---- */
 
 /* Room for n values; mac and high only if `opened`. NULL if memory ran out (an error is set). */
 spdz2k_record *spdz2k_record_new(seq_task *t, size_t n, int opened);
+spdz2k_record *spdz2k_record_bits(seq_task *t, size_t words);
 void spdz2k_record_add(spdz2k_record **log, spdz2k_record *r);
 void spdz2k_clear(spdz2k_record **log); /* wipes it */
 /* A call will open so many values: counted alike everywhere. */
@@ -110,10 +167,43 @@ void spdz2k_start_check(seq_vm *vm, const seq_call *call);
 /* By itself: of everything so far. */
 void spdz2k_start_verify(seq_vm *vm, const seq_call *call);
 
+/* ---- addition on bits (spdz2k_adder.c): A is known to the dealer, B to all who compute ---- */
+
+typedef struct {
+    rep3_plan plan;
+    size_t first, words;     /* blocks */
+    uint64_t *in;            /* planes of A or B, `words` each */
+    uint64_t *value, *known; /* of the forms; what is added to what was opened */
+    spdz2k_planes mask;      /* of the forms */
+    spdz2k_planes monomials; /* of A's bits */
+    unsigned level, waiting;
+    spdz2k_bit_opening o;
+} spdz2k_adder;
+
+/* Bytes of the dealer's message for it; plan and words are set. */
+size_t spdz2k_adder_bytes(const spdz2k_adder *a);
+/* Values that are opened, for 64 elements. */
+size_t spdz2k_adder_values(unsigned kind, unsigned bits);
+/* plan, first and words are set. 0, or -1 if memory ran out. */
+int spdz2k_adder_alloc(seq_task *t, spdz2k_adder *a);
+/* The dealer's part; `in` is set. */
+void spdz2k_adder_deal(dealer_deal *x, spdz2k_adder *a);
+/* TASK_WAIT until it is TASK_DONE, once a step, at those who compute; `in` is set. */
+int spdz2k_adder_step(dealer_deal *x, spdz2k_adder *a);
+/* Plane i of the result: its number among `value` and `mask`. B's bits are added. */
+static inline unsigned spdz2k_adder_result(const spdz2k_adder *a, unsigned i) {
+    return rep3_plan_result(&a->plan, i);
+}
+
 /* ---- starts ---- */
 
 void spdz2k_start_input(seq_vm *vm, const seq_call *call);
-void spdz2k_start_open(seq_vm *vm, const seq_call *call); /* and output */
+void spdz2k_start_open(seq_vm *vm, const seq_call *call); /* openb, output, outputb */
+void spdz2k_start_randbit(seq_vm *vm, const seq_call *call);
+void spdz2k_start_and(seq_vm *vm, const seq_call *call);
+void spdz2k_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
+void spdz2k_start_select(seq_vm *vm, const seq_call *call);  /* and select_keep, select_kept */
+void spdz2k_start_b2a(seq_vm *vm, const seq_call *call);
 void spdz2k_start_mul(seq_vm *vm, const seq_call *call);
 void spdz2k_start_bilinear(seq_vm *vm, const seq_call *call);
 /* trunc; as a sub-machine also: a.c[1] NULL: c[0] and c[2] are my shares of what is opened, c[3]

@@ -2,19 +2,23 @@
 
 #include "spdz2k.h"
 
+#include "dzk_gf.h"
+
 #include <openssl/evp.h>
 #include <stdlib.h>
 
-enum { HASH = 32, SECRET = 16 }; /* bytes of a commitment, of what it hides and of what hides it */
+/* Bytes of a commitment, of what it hides and of what hides it. */
+enum { HASH = 32, SECRET = 24, SALT = 16, OPENING = SECRET + SALT };
 
 typedef struct {
     dealer_deal x;
     prg_key own;
     uint8_t commitment[MASKED_PARTIES][HASH];
-    uint8_t secret[SECRET], salt[SECRET]; /* mine: the seed, then sigma */
+    uint8_t secret[SECRET], salt[SALT]; /* mine: the seed, then sigma */
+    uint64_t bits, bit_mac, bit_sigma;  /* Y, MACs and sigma of bits */
     prg_key weights;
     spdz2k_word all, values, mac; /* Y, and of it what was opened; of my shares of MACs */
-    uint64_t high;           /* of what my shares have above 64 bits; then p */
+    uint64_t high;                /* of what my shares have above 64 bits; then p */
     spdz2k_shares r;
     spdz2k_word r_value, r_mac, sigma;
 } check_state;
@@ -44,6 +48,18 @@ spdz2k_record *spdz2k_record_new(seq_task *t, size_t n, int opened) {
     return r;
 }
 
+spdz2k_record *spdz2k_record_bits(seq_task *t, size_t words) {
+    spdz2k_record *r = spdz2k_record_new(t, words, 0);
+    uint64_t *bits = r ? malloc(words * SPDZ2K_DEGREE * sizeof *bits) : NULL;
+    if (r && !bits) {
+        spdz2k_clear(&r);
+        (void)task_fail(t, SEQ_ERR_MEMORY, -1, "no memory for bits that are to be checked");
+    } else if (r) {
+        r->bits = bits;
+    }
+    return r;
+}
+
 void spdz2k_record_add(spdz2k_record **log, spdz2k_record *r) {
     r->next = *log;
     *log = r;
@@ -54,6 +70,9 @@ void spdz2k_clear(spdz2k_record **log) {
         next = r->next;
         if (r->mac)
             prg_wipe(r->mac, r->n * sizeof *r->mac);
+        if (r->bits)
+            prg_wipe(r->bits, r->n * SPDZ2K_DEGREE * sizeof *r->bits);
+        free(r->bits);
         prg_wipe(r->value, 2 * r->n * sizeof *r->value);
         free(r->mac);
         free(r->value);
@@ -85,9 +104,9 @@ static int commit(const seq_task *t, unsigned from, uint32_t step, const uint8_t
     memcpy(text + 32, &t->call.sub, 2);
     memcpy(text + 36, &from, 4);
     memcpy(text + 40, &step, 4);
-    uint8_t all[64 + 2 * SECRET];
+    uint8_t all[64 + OPENING];
     memcpy(all, text, 64);
-    memcpy(all + 64, opening, 2 * SECRET);
+    memcpy(all + 64, opening, OPENING);
     const int ok = EVP_Digest(all, sizeof all, out, NULL, EVP_sha256(), NULL) == 1;
     prg_wipe(all, sizeof all);
     return ok ? 0 : -1;
@@ -108,9 +127,9 @@ static int tell(seq_task *t, const void *message, size_t bytes) {
 }
 
 static int tell_commitment(seq_task *t, check_state *s) {
-    uint8_t mine[2 * SECRET], hash[HASH];
+    uint8_t mine[OPENING], hash[HASH];
     memcpy(mine, s->secret, SECRET);
-    memcpy(mine + SECRET, s->salt, SECRET);
+    memcpy(mine + SECRET, s->salt, SALT);
     const int failed = commit(t, t->env->me, t->step_no, mine, hash);
     prg_wipe(mine, sizeof mine);
     if (failed)
@@ -119,12 +138,12 @@ static int tell_commitment(seq_task *t, check_state *s) {
 }
 
 static int tell_opening(seq_task *t, check_state *s) {
-    uint8_t mine[2 * SECRET];
+    uint8_t mine[OPENING];
     for (unsigned j = 0; j < masked_of(t)->n; j++)
         if (j != t->env->me)
             memcpy(s->commitment[j], task_received(t, j), HASH);
     memcpy(mine, s->secret, SECRET);
-    memcpy(mine + SECRET, s->salt, SECRET);
+    memcpy(mine + SECRET, s->salt, SALT);
     return tell(t, mine, sizeof mine);
 }
 
@@ -159,13 +178,13 @@ static int begin(seq_task *t, check_state *s) {
     }
     prg_derive(&s->own, &state->own, t->call.instance, t->call.sub);
     prg_words(&s->own, SPDZ2K_SEED, 0, (uint64_t *)s->secret, SECRET / 8);
-    prg_words(&s->own, SPDZ2K_SALT, 0, (uint64_t *)s->salt, SECRET / 8);
+    prg_words(&s->own, SPDZ2K_SALT, 0, (uint64_t *)s->salt, SALT / 8);
     return tell_commitment(t, s);
 }
 
 /* The weights are the sum of all seeds. */
 static int take_seeds(seq_task *t, check_state *s) {
-    uint8_t seed[SECRET];
+    uint8_t seed[SECRET]; /* of which a key takes 16 */
     memcpy(seed, s->secret, SECRET);
     for (unsigned j = 0; j < masked_of(t)->n; j++) {
         const uint8_t *in = j == t->env->me ? NULL : opened(t, s, j);
@@ -176,6 +195,18 @@ static int take_seeds(seq_task *t, check_state *s) {
     }
     prg_init(&s->weights, seed);
     return 0;
+}
+
+static void weigh_bits(check_state *s, const spdz2k_record *r, uint64_t first) {
+    uint64_t weight[MASKED_PIECE];
+    enum { WORDS = MASKED_PIECE / SPDZ2K_DEGREE };
+    for (size_t at = 0; at < r->n; at += WORDS) {
+        const size_t words = r->n - at < WORDS ? r->n - at : WORDS, n = words * SPDZ2K_DEGREE;
+        prg_words(&s->weights, 0, first + at * SPDZ2K_DEGREE, weight, n);
+        s->bit_mac ^= gf_inner(64, weight, r->bits + at * SPDZ2K_DEGREE, n);
+        for (size_t i = 0; i < n; i++)
+            s->bits ^= weight[i] & (0 - (r->value[at + i / 64] >> i % 64 & 1));
+    }
 }
 
 static void weigh(const spdz2k_state *state, check_state *s, const spdz2k_record *r,
@@ -210,15 +241,20 @@ static int weigh_all(seq_task *t, check_state *s) {
     for (const spdz2k_record *r = state->checked; r; r = r->next)
         sorted[count++] = r;
     qsort(sorted, count, sizeof *sorted, compare_records);
-    for (size_t i = 0; i < count; first += sorted[i++]->n)
-        weigh(state, s, sorted[i], first);
+    for (size_t i = 0; i < count; i++) {
+        if (sorted[i]->bits)
+            weigh_bits(s, sorted[i], first);
+        else
+            weigh(state, s, sorted[i], first);
+        first += sorted[i]->n * (sorted[i]->bits ? SPDZ2K_DEGREE : 1);
+    }
     spdz2k_clear(&state->checked);
     return 0;
 }
 
 /* Y and p. */
 typedef struct {
-    uint64_t all[2], high;
+    uint64_t all[2], bits, high;
 } sums;
 
 static int tell_sums(seq_task *t, check_state *s) {
@@ -228,6 +264,7 @@ static int tell_sums(seq_task *t, check_state *s) {
     vm_cheat(t->env, "check", &s->mac, sizeof s->mac);
     s->high += (uint64_t)s->r_value;
     memcpy(mine.all, &s->all, sizeof mine.all);
+    mine.bits = s->bits;
     mine.high = s->high;
     return tell(t, &mine, sizeof mine);
 }
@@ -239,7 +276,7 @@ static int tell_sigma(seq_task *t, check_state *s) {
         if (j == t->env->me)
             continue;
         memcpy(&theirs, task_received(t, j), sizeof theirs);
-        if (memcmp(theirs.all, &s->all, sizeof theirs.all) != 0)
+        if (memcmp(theirs.all, &s->all, sizeof theirs.all) != 0 || theirs.bits != s->bits)
             return task_fail(t, SEQ_ERR_CHEAT, -1,
                              "cheating detected: party %u was told other values than party %u",
                              t->env->me, j);
@@ -250,25 +287,32 @@ static int tell_sigma(seq_task *t, check_state *s) {
     spdz2k_word zero; /* of all sigmas only the sum is known then */
     masked_zero(t, MASKED_WORD, 0, &zero, 1);
     s->sigma = low_bits(state, s->sigma + zero);
-    memcpy(s->secret, &s->sigma, SECRET);
-    prg_words(&s->own, SPDZ2K_SALT, SECRET / 8, (uint64_t *)s->salt, SECRET / 8);
+    masked_zero(t, MASKED_BITS, 2, &s->bit_sigma, 1);
+    s->bit_sigma ^= s->bit_mac ^ gf_mul(64, state->delta, s->bits);
+    memcpy(s->secret, &s->sigma, sizeof s->sigma);
+    memcpy(s->secret + sizeof s->sigma, &s->bit_sigma, sizeof s->bit_sigma);
+    prg_words(&s->own, SPDZ2K_SALT, SALT / 8, (uint64_t *)s->salt, SALT / 8);
     return tell_commitment(t, s);
 }
 
 static int conclude(seq_task *t, check_state *s) {
     spdz2k_word sum = s->sigma;
+    uint64_t bit_sum = s->bit_sigma;
     for (unsigned j = 0; j < masked_of(t)->n; j++) {
         spdz2k_word theirs;
+        uint64_t bits;
         const uint8_t *in = j == t->env->me ? NULL : opened(t, s, j);
         if (j != t->env->me && !in)
             return TASK_ERROR;
         if (in) {
             memcpy(&theirs, in, sizeof theirs);
+            memcpy(&bits, in + sizeof theirs, sizeof bits);
             sum += theirs;
+            bit_sum ^= bits;
         }
     }
     prg_wipe(s, sizeof *s);
-    if (low_bits(spdz2k_of(t), sum) != 0)
+    if (low_bits(spdz2k_of(t), sum) != 0 || bit_sum != 0)
         return task_fail(t, SEQ_ERR_CHEAT, -1,
                          "cheating detected: a value that was opened does not fit its MAC");
     return TASK_DONE;

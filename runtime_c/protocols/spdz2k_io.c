@@ -145,8 +145,10 @@ typedef struct {
     spdz2k_opening o;
 } reveal_state;
 
-static int receiver(const seq_task *t) { /* one party, or all */
-    return t->call.op == SEQ_OP_OPEN ? -1 : vm_output_party(t->vm, t->call.arg[SEQ_ARG_OUTPUT_out]);
+int spdz2k_receiver(const seq_task *t) {
+    return t->call.op == SEQ_OP_OPEN || t->call.op == SEQ_OP_OPENB
+               ? -1
+               : vm_output_party(t->vm, t->call.arg[SEQ_ARG_OUTPUT_out]);
 }
 
 static const seq_reg *revealed(const seq_task *t) {
@@ -154,7 +156,14 @@ static const seq_reg *revealed(const seq_task *t) {
 }
 
 static size_t revealed_size(const seq_call *c) {
-    return (size_t)c->arg[c->op == SEQ_OP_OPEN ? (int)SEQ_ARG_OPEN_n : (int)SEQ_ARG_OUTPUT_n];
+    switch (c->op) {
+    case SEQ_OP_OPENB:
+        return c->arg[SEQ_ARG_OPENB_p] ? (size_t)c->arg[SEQ_ARG_OPENB_n] : 0;
+    case SEQ_OP_OUTPUTB:
+        return c->arg[SEQ_ARG_OUTPUTB_p] ? (size_t)c->arg[SEQ_ARG_OUTPUTB_n] : 0;
+    default:
+        return (size_t)c->arg[c->op == SEQ_OP_OPEN ? (int)SEQ_ARG_OPEN_n : (int)SEQ_ARG_OUTPUT_n];
+    }
 }
 
 /* Shares of the value, less the mask: party 0 adds what is public. A share of a mask that protects
@@ -181,7 +190,7 @@ static void reveal_shares(seq_task *t, reveal_state *s) {
 static void reveal_store(seq_task *t, const reveal_state *s) {
     const unsigned place =
         t->call.op == SEQ_OP_OPEN ? (unsigned)SEQ_ARG_OPEN_d : (unsigned)SEQ_ARG_OUTPUT_h;
-    const int to = receiver(t);
+    const int to = spdz2k_receiver(t);
     if (to >= 0 && to != (int)t->env->me)
         return;
     __int128 *out = masked_at(t->env, t->call.reg[place].c[0], s->part.first);
@@ -192,7 +201,7 @@ static void reveal_store(seq_task *t, const reveal_state *s) {
 }
 
 static int reveal_begin(seq_task *t, reveal_state *s) {
-    const int to = receiver(t);
+    const int to = spdz2k_receiver(t);
     s->part = masked_elements(t, revealed_size(&t->call));
     s->o.n = s->part.count;
     s->o.bits = SPDZ2K_BITS;
@@ -214,7 +223,7 @@ static int reveal_step(seq_task *t) {
         if (dealer_take(&s->x))
             return TASK_ERROR;
         if (s->mask.value)
-            spdz2k_mask(&s->x, receiver(t), SPDZ2K_KNOWN, s->part.first, s->mask, s->o.n);
+            spdz2k_mask(&s->x, spdz2k_receiver(t), SPDZ2K_KNOWN, s->part.first, s->mask, s->o.n);
         reveal_shares(t, s);
     }
     const int status = spdz2k_open(t, &s->o);
@@ -229,7 +238,7 @@ enum { REVEAL = 1, CHECK_THIS, CHECK_BEFORE };
 /* What is revealed to all comes after a check of all before it; then it is checked itself. To one
  * it is masked, and one check does. begin: something waits. */
 static int open_step(seq_task *t) {
-    const unsigned first = t->begin && receiver(t) < 0 ? CHECK_BEFORE : REVEAL;
+    const unsigned first = t->begin && spdz2k_receiver(t) < 0 ? CHECK_BEFORE : REVEAL;
     unsigned *next = t->state;
     seq_call sub = t->call;
     if (t->step_no == 0) {
@@ -248,7 +257,15 @@ static int open_step(seq_task *t) {
 void spdz2k_start_open(seq_vm *vm, const seq_call *call) {
     const spdz2k_state *s = vm_env(vm)->protocol;
     const size_t n = revealed_size(call);
+    const size_t elements =
+        (size_t)
+            call->arg[call->op == SEQ_OP_OUTPUTB ? (int)SEQ_ARG_OUTPUTB_n : (int)SEQ_ARG_OUTPUT_n];
     seq_call own = *call;
+    const int bits = call->op == SEQ_OP_OPENB || call->op == SEQ_OP_OUTPUTB;
+    if (call->parent && call->sub == REVEAL && bits) {
+        spdz2k_start_reveal_bits(vm, call);
+        return;
+    }
     if (call->parent && call->sub == REVEAL) {
         masked_start(vm, call, n, 0, reveal_step, sizeof(reveal_state));
         return;
@@ -258,10 +275,11 @@ void spdz2k_start_open(seq_vm *vm, const seq_call *call) {
         return;
     }
     int to = -1;
-    if (call->op == SEQ_OP_OUTPUT) {
+    if (call->op == SEQ_OP_OUTPUT || call->op == SEQ_OP_OUTPUTB) {
         to = vm_output_party(vm, call->arg[SEQ_ARG_OUTPUT_out]);
         if (to < 0 || to == (int)vm_env(vm)->me)
-            own.reg[SEQ_ARG_OUTPUT_h].c[0] = vm_output_buffer(vm, call->arg[SEQ_ARG_OUTPUT_out], n);
+            own.reg[SEQ_ARG_OUTPUT_h].c[0] =
+                vm_output_buffer(vm, call->arg[SEQ_ARG_OUTPUT_out], elements);
     }
     const int all = to < 0 || to == (int)s->masked.n;
     const unsigned rounds =

@@ -154,14 +154,16 @@ static void write_rerandomised(pass *x, unsigned file, int64_t address, size_t n
                                uint64_t first) {
     seq_vm *vm = x->vm;
     size_t bytes = n * (file == FILE_B ? 8 : vm->program->word);
-    seq_reg copy = {{0}};
+    seq_reg copy = {.apart = WORDS_AT_ONCE * vm->program->word};
     for (unsigned c = 0; c < vm_components(vm, file); c++) {
-        copy.c[c] = x->scratch + c * WORDS_AT_ONCE * vm->program->word;
-        memcpy(copy.c[c], vm_register(vm, file, c, address), bytes);
+        if (c < SEQ_NEAR_COMPONENTS) {
+            copy.c[c] = x->scratch + c * copy.apart;
+        }
+        memcpy(seq_component(&copy, c), vm_register(vm, file, c, address), bytes);
     }
     vm->protocol->rerandomise(&vm->env, file == FILE_B, &copy, vm->instance, range, first, n);
     for (unsigned c = 0; c < vm_components(vm, file); c++) {
-        move_piece(x, copy.c[c], bytes);
+        move_piece(x, seq_component(&copy, c), bytes);
     }
 }
 
@@ -330,7 +332,8 @@ static void move_still(pass *x, uint64_t pc) {
 
 static seq_status write_file(seq_vm *vm, const char *path, const heading *h, int still) {
     pass x = {.vm = vm};
-    x.scratch = memory_take(vm, SEQ_MAX_COMPONENTS * WORDS_AT_ONCE * vm->program->word);
+    const unsigned words = vm->protocol->components, bits = vm->protocol->bit_components;
+    x.scratch = memory_take(vm, (words > bits ? words : bits) * WORDS_AT_ONCE * vm->program->word);
     if (x.scratch != NULL) {
         x.file = sealed_create(path, vm->checkpoint.key, h, sizeof *h, &vm->error);
     }

@@ -19,16 +19,17 @@ extern const local_row local_clear[], local_share[], local_bit[]; /* each ends w
 
 /* A register of all components, for the protocol's functions. */
 static inline seq_reg local_reg(const seq_vm *vm, unsigned file, int64_t address) {
-    seq_reg r = {{0}};
-    for (unsigned i = 0; i < vm_components(vm, file); i++) {
+    seq_reg r = {0};
+    r.apart = vm->file_bytes[file];
+    for (unsigned i = 0; i < vm_components(vm, file) && i < SEQ_NEAR_COMPONENTS; i++) {
         r.c[i] = vm_register(vm, file, i, address);
     }
     return r;
 }
 
 static inline seq_reg local_advance(const seq_reg *r, size_t bytes) {
-    seq_reg out = {{0}};
-    for (unsigned i = 0; i < SEQ_MAX_COMPONENTS && r->c[i] != NULL; i++) {
+    seq_reg out = {.apart = r->apart};
+    for (unsigned i = 0; i < SEQ_NEAR_COMPONENTS && r->c[i] != NULL; i++) {
         out.c[i] = (uint8_t *)r->c[i] + bytes;
     }
     return out;

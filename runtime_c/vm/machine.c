@@ -564,7 +564,8 @@ static void resolve(const seq_vm *vm, const seq_instr *in, seq_call *call) {
     for (unsigned i = 0; i < in->op->operand_count; i++) {
         unsigned file = in->op->operands[i].kind;
         call->arg[i] = in->arg[i];
-        for (unsigned c = 0; file <= FILE_C && c < SEQ_MAX_COMPONENTS; c++) {
+        call->reg[i].apart = file <= FILE_C ? vm->file_bytes[file] : 0;
+        for (unsigned c = 0; file <= FILE_C && c < SEQ_NEAR_COMPONENTS; c++) {
             if (vm->file[file][c] != NULL) {
                 call->reg[i].c[c] = vm_register(vm, file, c, in->arg[i]);
             }

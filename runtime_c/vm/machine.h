@@ -35,7 +35,8 @@
 #include "../prg/prg.h"
 #include "../ring/ring.h"
 
-#define SEQ_MAX_COMPONENTS 4 /* share components a protocol may keep of each element */
+#define SEQ_MAX_COMPONENTS 66 /* share components a protocol may keep of each element */
+#define SEQ_NEAR_COMPONENTS 4 /* of which registers point to so many */
 #define SEQ_MAX_OPERANDS 20
 
 typedef struct seq_vm seq_vm;
@@ -43,8 +44,14 @@ typedef struct seq_task seq_task;
 
 /* A register operand: for s and b files one pointer a component; for c files c[0] only. */
 typedef struct {
-    void *c[SEQ_MAX_COMPONENTS];
+    void *c[SEQ_NEAR_COMPONENTS];
+    size_t apart; /* bytes from one component to the next, where there are more */
 } seq_reg;
+
+static inline void *seq_component(const seq_reg *r, unsigned k) {
+    const unsigned last = SEQ_NEAR_COMPONENTS - 1;
+    return k <= last ? r->c[k] : (uint8_t *)r->c[last] + (k - last) * r->apart;
+}
 
 typedef struct seq_call {
     uint16_t op;       /* SEQ_OP_... of isa.h */

@@ -263,19 +263,22 @@ seq_status memory_create(seq_vm *vm) {
     }
     for (unsigned file = 0; file < FILE_COUNT; file++) {
         unsigned components = vm_components(vm, file);
+        const size_t page = (size_t)sysconf(_SC_PAGESIZE);
         size_t bytes = (size_t)p->size[file] * (file == FILE_B ? 8 : p->word) + 64;
+        bytes = (bytes + page - 1) / page * page;
+        const size_t all = bytes * components; /* components lie at equal distances */
+        uint8_t *m = mmap(NULL, all, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+        if (m == MAP_FAILED) {
+            return too_large(vm, need);
+        }
+        (void)madvise(m, all, MADV_DONTDUMP);
+        (void)madvise(m, all, MADV_HUGEPAGE);
+        (void)mlock2(m, all, MLOCK_ONFAULT); /* never swapped out, where that is allowed */
         vm->file_bytes[file] = bytes;
+        vm->file_total += all;
         for (unsigned c = 0; c < components; c++) {
-            void *m = mmap(NULL, bytes, PROT_READ | PROT_WRITE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-            if (m == MAP_FAILED) {
-                return too_large(vm, need);
-            }
-            (void)madvise(m, bytes, MADV_DONTDUMP);
-            (void)madvise(m, bytes, MADV_HUGEPAGE);
-            (void)mlock2(m, bytes, MLOCK_ONFAULT); /* never swapped out, where that is allowed */
-            vm->file[file][c] = m;
-            vm->file_total += bytes;
+            vm->file[file][c] = m + c * bytes;
         }
     }
     for (uint64_t i = 0; i < p->instrs; i++) {

@@ -69,7 +69,7 @@ typedef struct {
 typedef void (*vm_cheating)(void *arg, unsigned me, const char *kind, void *words, size_t bytes);
 #endif
 
-#define VM_SEEDS (SEQ_MAX_COMPONENTS * PROGRAM_MAX_TABLES)
+#define VM_SEEDS (SEQ_NEAR_COMPONENTS * PROGRAM_MAX_TABLES)
 #define VM_CLASSES 200
 typedef struct vm_block vm_block;
 

@@ -132,9 +132,21 @@ class Report:
 class Target:
     """A program under a protocol, and what happens when a party of it cheats."""
 
-    def __init__(self, runner: Path, folder: Path, protocol: str, parties: int, ring: int):
-        script = program(ring)
-        self.rows, self.wide = script.outputs - 1, -(-ring // 64)
+    def __init__(
+        self,
+        runner: Path,
+        folder: Path,
+        protocol: str,
+        parties: int,
+        ring: int,
+        script: Script | None = None,
+        trusted: int | None = None,
+    ):
+        """script: another program, without shuffles. trusted: a party that neither cheats nor is
+        protected."""
+        self.rows = -1 if script else program(ring).outputs - 1
+        script = script or program(ring)
+        self.trusted, self.wide = trusted, -(-ring // 64)
         path, *options = script.write(folder)
         self.command = [str(runner), path, protocol, str(parties), *options]
         self.command += ["--timeout", str(PATIENCE)]
@@ -143,9 +155,11 @@ class Target:
         assert done is not None and done.returncode == 0, done
         self.right = self._outputs(done.stdout)
         found = re.findall(r"^frames (\d+) (\d+) (\d+)$", done.stdout, re.M)
-        self.frames = {(int(i), int(j)): int(n) for i, j, n in found if int(n)}
+        self.frames = {
+            (int(i), int(j)): int(n) for i, j, n in found if int(n) and int(i) != trusted
+        }
         made = re.findall(r"^made (\d+) (\w+) (\d+)$", done.stdout, re.M)
-        self.made = {(int(p), kind): int(n) for p, kind, n in made}
+        self.made = {(int(p), kind): int(n) for p, kind, n in made if int(p) != trusted}
 
     def _run(self, attack: Attack) -> subprocess.CompletedProcess[str] | None:
         command = [*self.command, *(x for r in attack.rules for x in ("--tamper", r))]
@@ -169,9 +183,9 @@ class Target:
         if not 0 <= done.returncode <= 8:
             return "CRASH", done.stderr
         status = dict(re.findall(r"^status (\d+) (\d+)$", done.stdout, re.M))
-        honest = [p for p in range(self.parties) if p != attack.cheater]
+        honest = [p for p in range(self.parties) if p not in (attack.cheater, self.trusted)]
         for (out, party), words in self._outputs(done.stdout).items():
-            if party != attack.cheater and words != self.right[out, party]:
+            if party in honest and words != self.right[out, party]:
                 return "WRONG", f"output {out} of party {party}"
         if any(status[str(p)] == "7" for p in honest):
             return "detected", done.stderr
