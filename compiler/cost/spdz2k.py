@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from . import Cost, Setting, is_product, result_size
-from .additions import Addition, sign, total, zero
+from .additions import Addition, carry, sign, total, zero
 from .masked import Traffic
 from .rep3 import blocks
 
@@ -27,19 +27,25 @@ _ADDER = {"ltz": sign, "eqz": zero, "a2b": total}
 CHECK = 32 + 40 + 32 + 32 + 40  # bytes of a check, from each to each
 
 
-def _round(t: Traffic, m: int) -> None:
-    t.open(8)
-    if m:
-        t.deal(t.n * (2 * NUMBER + MASK))
-        t.open(-(-m // 8))
-
-
 def _add(t: Traffic, a: Addition) -> None:
     words = blocks(t.n)
     t.deal(words * (BITS * (a.monomials + a.gates) + BIT_MASK * (a.forms + a.gates)))
     t.open(0, a.forms)
     for gates in a.by_level:
         t.open(0, gates)
+
+
+def _round(t: Traffic, args: Mapping[str, Any]) -> None:
+    m = args["m"]
+    t.open(8)
+    if m:
+        t.deal(t.n * (2 * NUMBER + MASK))
+    if m and args["mode"]:
+        _add(t, carry(m))
+        t.deal(t.n * NUMBER)
+        t.open(8)
+    elif m:
+        t.open(-(-m // 8))
 
 
 def _check(t: Traffic) -> None:
@@ -66,15 +72,13 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     t = Traffic(setting, result_size(name, args) if product else args["n"] if planes else 0, True)
     if not t.n:
         return t.cost()
-    if (product or name == "trunc") and args["m"] and args["mode"]:
-        raise ValueError("spdz2k-dealt does not round to nearest")
     match name:
         case "trunc":
             t.deal(t.n * MASK)
-            _round(t, args["m"])
+            _round(t, args)
         case _ if product:
             t.deal(t.n * (NUMBER if args["m"] else NUMBER + MASK))
-            _round(t, args["m"])
+            _round(t, args)
         case "input":
             t.deal(t.n * MASK)
             t.broadcast(args["party"], 8 * t.n)
@@ -85,6 +89,12 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
             _reveal(t, args.get("party"), planes)
         case "ltz" | "eqz" | "a2b":
             _add(t, _ADDER[name](args["bits"]))
+        case "select" | "select_keep" | "select_kept":
+            t.deal(t.n * (MASK + NUMBER * (1 if name == "select_kept" else 2)))
+            t.open(8)
+        case "b2a":
+            t.deal(t.n * planes * (MASK + NUMBER))
+            t.open(8, planes)
         case "randbit":
             t.deal(BIT_MASK * planes * blocks(t.n))
         case "and":
@@ -116,9 +126,16 @@ class Verification:
             return WORD_VALUES * args["p"] * blocks(args["n"]), False
         if name == "input":
             return args["n"], False
-        if is_product(name):
-            return result_size(name, args) * (2 if args["m"] else 1), False
-        return 2 * args["n"], False
+        if name.startswith("select"):
+            return args["n"], False
+        if name == "b2a":
+            return args["n"] * args["p"], False
+        n, m = result_size(name, args), args["m"]
+        planes = 0
+        if m and args["mode"]:
+            addition = carry(m)
+            planes = addition.forms + addition.gates
+        return (2 if m else 1) * n + WORD_VALUES * planes * blocks(n), False
 
     def step(self, opening: bool, added: tuple[int, bool]) -> Cost | None:
         """An instruction begins: what is checked first, if anything."""

@@ -87,6 +87,14 @@ static uint64_t spdz2k_scratch(const seq_env *env, const seq_call *c) {
         return (uint64_t)(75 * (double)a[SEQ_ARG_LTZ_bits] * (double)a[SEQ_ARG_LTZ_n]);
     case SEQ_OP_AND:
         return (uint64_t)(30 * (double)a[SEQ_ARG_AND_p] * (double)a[SEQ_ARG_AND_n]);
+    case SEQ_OP_SELECT:
+        return (uint64_t)((14 + online) * word * (double)a[SEQ_ARG_SELECT_n]);
+    case SEQ_OP_SELECT_KEEP:
+    case SEQ_OP_SELECT_KEPT:
+        return (uint64_t)((14 + online) * word * (double)a[SEQ_ARG_SELECT_KEPT_n]);
+    case SEQ_OP_B2A:
+        return (uint64_t)((14 + online) * word * (double)a[SEQ_ARG_B2A_p] *
+                          (double)a[SEQ_ARG_B2A_n]);
     case SEQ_OP_OPEN:
         return (uint64_t)((6 + online) * word * (double)a[SEQ_ARG_OPEN_n]);
     default:
@@ -109,6 +117,7 @@ const seq_protocol protocol_spdz2k_dealt = {
     .ring128 = 1,
     .components = 3,
     .bit_components = 2 + SPDZ2K_DEGREE,
+    .frame = (uint64_t)1 << 30,
     .insecure = 1,
     .deals = 1,
     .verified = 1,
@@ -139,6 +148,10 @@ const seq_protocol protocol_spdz2k_dealt = {
             START(LTZ) = spdz2k_start_compare,
             START(EQZ) = spdz2k_start_compare,
             START(A2B) = spdz2k_start_compare,
+            START(SELECT) = spdz2k_start_select,
+            START(SELECT_KEEP) = spdz2k_start_select,
+            START(SELECT_KEPT) = spdz2k_start_select,
+            START(B2A) = spdz2k_start_b2a,
             START(AND) = spdz2k_start_and,
             START(OPEN) = spdz2k_start_open,
             START(OPENB) = spdz2k_start_open,

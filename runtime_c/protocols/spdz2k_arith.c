@@ -5,16 +5,18 @@
 #include "bilinear.h"
 
 enum { MASKED, SUMMANDS, PRODUCT }; /* what is opened: a register, shares, a product */
+enum { MASKING, ADDING, LAST };     /* what is waited for */
 
 typedef struct {
     dealer_deal x;
     masked_part part;
-    unsigned m, source;
+    unsigned m, nearest, source, phase;
     seq_reg a, b, e, d;    /* operands; e.c[0] NULL: nothing is added */
     spdz2k_shares z, mask; /* what is opened; fresh, or of what wraps */
     spdz2k_shares top, high;
     spdz2k_word *known; /* what is added to what was opened */
     spdz2k_opening o;
+    spdz2k_adder adder;
 } round_state;
 
 /* Elements of a component of a register. */
@@ -27,10 +29,12 @@ masks(const round_state *s) { /* whether the mask of what is opened is needed by
     return !s->m || s->source == MASKED;
 }
 
-/* Bytes of the dealer's message for an element. */
+/* Bytes of the dealer's message. */
 static size_t round_bytes(const round_state *s) {
-    return (s->source == MASKED ? 0 : SPDZ2K_NUMBER_BYTES) + (masks(s) ? SPDZ2K_MASK_BYTES : 0) +
-           (s->m ? 2 * SPDZ2K_NUMBER_BYTES + SPDZ2K_MASK_BYTES : 0);
+    const size_t numbers = (s->source != MASKED) + (s->m ? 2u : 0) + s->nearest;
+    const size_t fresh = (size_t)masks(s) + (s->m > 0);
+    return s->part.count * (numbers * SPDZ2K_NUMBER_BYTES + fresh * SPDZ2K_MASK_BYTES) +
+           (s->nearest ? spdz2k_adder_bytes(&s->adder) : 0);
 }
 
 /* ---- the dealer ---- */
@@ -47,7 +51,20 @@ static void deal_rounding(round_state *s, const spdz2k_word *mask, spdz2k_word *
     spdz2k_give(&s->x, SPDZ2K_HIGH, first, s->high.value, n);
     spdz2k_mask(&s->x, -1, SPDZ2K_WRAP, first, s->mask, n);
     for (size_t i = 0; i < n; i++)
-        result[i] = s->high.value[i] + (s->mask.value[i] << (SPDZ2K_BITS - s->m));
+        result[i] = s->nearest ? s->mask.value[i]
+                               : s->high.value[i] + (s->mask.value[i] << (SPDZ2K_BITS - s->m));
+}
+
+/* The part of A = R mod 2^m in the carry that rounding to nearest takes away. */
+static void deal_carry(const seq_task *t, round_state *s, const spdz2k_word *mask) {
+    const size_t n = s->part.count, words = s->part.words;
+    for (size_t i = 0; i < n; i++)
+        s->top.value[i] = 0 - (uint64_t)mask[i];
+    t->env->bits->slice(s->adder.in, words, s->top.value, 128, n, 0, s->m);
+    spdz2k_adder_deal(&s->x, &s->adder);
+    const uint64_t *carry = s->adder.mask.value + spdz2k_adder_result(&s->adder, 0) * words;
+    t->env->bits->unslice(s->top.value, 128, carry, words, n, 0, 1);
+    spdz2k_give(&s->x, SPDZ2K_BIT, s->part.first, s->top.value, n);
 }
 
 static int round_deal(seq_task *t, round_state *s) {
@@ -68,6 +85,8 @@ static int round_deal(seq_task *t, round_state *s) {
     if (s->m) {
         memcpy(product, s->mask.value, n * sizeof *product);
         deal_rounding(s, product, at(t, s, &s->d, 1));
+        if (s->nearest)
+            deal_carry(t, s, product);
     } else {
         memcpy(at(t, s, &s->d, 1), s->mask.value, n * sizeof *product);
     }
@@ -83,14 +102,19 @@ static int round_begin(seq_task *t, round_state *s, size_t n) {
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "spdz2k truncates by 1 to %u bits, not %u",
                          SPDZ2K_BITS - 2, s->m);
     s->known = task_scratch(t, n * sizeof *s->known + 64);
-    if (!s->known || spdz2k_alloc(t, &s->z, n) || spdz2k_alloc(t, &s->mask, n) ||
+    rep3_plan_make(&s->adder.plan, REP3_CARRY, s->m ? s->m : 1);
+    s->adder.first = t->begin;
+    s->adder.words = s->part.words;
+    if ((s->nearest && spdz2k_adder_alloc(t, &s->adder)) || !s->known ||
+        spdz2k_alloc(t, &s->z, n) || spdz2k_alloc(t, &s->mask, n) ||
         (s->m && (spdz2k_alloc(t, &s->top, n) || spdz2k_alloc(t, &s->high, n))) ||
-        dealer_begin(&s->x, t, n * round_bytes(s)))
+        dealer_begin(&s->x, t, round_bytes(s)))
         return TASK_ERROR;
     return masked_dealer(t) ? round_deal(t, s) : TASK_WAIT;
 }
 
-static int open_shares(seq_task *t, round_state *s, unsigned bits) {
+static int open_shares(seq_task *t, round_state *s, unsigned phase, unsigned bits) {
+    s->phase = phase;
     s->o = (spdz2k_opening){.bits = bits, .to = MASKED_ONLINE, .n = s->part.count, .z = s->z};
     return spdz2k_open(t, &s->o);
 }
@@ -135,7 +159,7 @@ static int open_masked(seq_task *t, round_state *s) {
         memcpy(at(t, s, &s->d, 1), s->mask.value, n * sizeof *s->z.value);
         memcpy(at(t, s, &s->d, 2), s->mask.mac, n * sizeof *s->z.value);
     }
-    return open_shares(t, s, SPDZ2K_BITS);
+    return open_shares(t, s, MASKING, SPDZ2K_BITS);
 }
 
 /* c = x + 2^62 + R; what wraps, 2^(64-m) ((1 - msb c) w - u), is opened. */
@@ -155,7 +179,48 @@ static int open_wrap(seq_task *t, round_state *s) {
         mask[i] = s->high.value[i] + (s->mask.value[i] << shift);
         mac[i] = s->high.mac[i] + (s->mask.mac[i] << shift);
     }
-    return open_shares(t, s, s->m);
+    return open_shares(t, s, LAST, s->m);
+}
+
+/* Nearest: whether c + 2^(m-1) mod 2^m is less than R mod 2^m, the carry of R and its complement.
+ */
+static int add_carry(seq_task *t, round_state *s) {
+    const size_t n = s->part.count, first = s->part.first;
+    spdz2k_get(&s->x, SPDZ2K_TOP, first, s->top, n);
+    spdz2k_get(&s->x, SPDZ2K_HIGH, first, s->high, n);
+    spdz2k_mask(&s->x, -1, SPDZ2K_WRAP, first, s->mask, n);
+    for (size_t i = 0; i < n; i++) {
+        s->known[i] = (uint64_t)s->known[i] + ((uint64_t)1 << (SPDZ2K_BITS - 2));
+        s->z.value[i] = ~(s->known[i] + ((spdz2k_word)1 << (s->m - 1)));
+    }
+    t->env->bits->slice(s->adder.in, s->part.words, s->z.value, 128, n, 0, s->m);
+    s->phase = ADDING;
+    return spdz2k_adder_step(&s->x, &s->adder);
+}
+
+/* The rounded value less the carry v ^ mu, v known, under a fresh mask. */
+static int open_nearest(seq_task *t, round_state *s) {
+    const size_t n = s->part.count, words = s->part.words;
+    const unsigned shift = SPDZ2K_BITS - s->m;
+    spdz2k_word *carry = task_scratch(t, n * sizeof *carry + 64);
+    if (!carry)
+        return TASK_ERROR;
+    const uint64_t *plane = s->adder.value + spdz2k_adder_result(&s->adder, 0) * words;
+    t->env->bits->unslice(carry, 128, plane, words, n, 0, 1);
+    spdz2k_get(&s->x, SPDZ2K_BIT, s->part.first, s->z, n);
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t c = (uint64_t)s->known[i];
+        const spdz2k_word keep = 1 - (c >> (SPDZ2K_BITS - 1)), sign = 2 * carry[i] - 1;
+        s->z.value[i] = sign * s->z.value[i] + s->high.value[i] +
+                        ((keep * s->top.value[i]) << shift) - s->mask.value[i];
+        s->z.mac[i] = sign * s->z.mac[i] + s->high.mac[i] + ((keep * s->top.mac[i]) << shift) -
+                      s->mask.mac[i];
+        s->known[i] = (spdz2k_word)(c >> s->m) + (c >> (s->m - 1) & 1) - carry[i] -
+                      ((spdz2k_word)1 << (SPDZ2K_BITS - 2 - s->m));
+    }
+    memcpy(at(t, s, &s->d, 1), s->mask.value, n * sizeof *s->known);
+    memcpy(at(t, s, &s->d, 2), s->mask.mac, n * sizeof *s->known);
+    return open_shares(t, s, LAST, SPDZ2K_BITS);
 }
 
 /* All steps but the first, at those who compute. */
@@ -164,26 +229,32 @@ static int round_step(seq_task *t) {
     const size_t n = s->part.count;
     if (t->step_no == 1)
         return dealer_take(&s->x) ? TASK_ERROR : open_masked(t, s);
-    const int status = spdz2k_open(t, &s->o);
+    const int status =
+        s->phase == ADDING ? spdz2k_adder_step(&s->x, &s->adder) : spdz2k_open(t, &s->o);
     if (status != TASK_DONE)
         return status;
+    if (s->phase == ADDING)
+        return open_nearest(t, s);
     t->env->ring->add(s->known, s->known, s->z.value, n);
-    if (s->m && s->o.bits == SPDZ2K_BITS)
-        return open_wrap(t, s);
+    if (s->m && s->phase == MASKING)
+        return s->nearest ? add_carry(t, s) : open_wrap(t, s);
     memcpy(at(t, s, &s->d, 0), s->known, n * sizeof *s->known);
     return TASK_DONE;
 }
 
-static unsigned round_rounds(const seq_vm *vm, int64_t m) {
-    return (m ? 2 : 1) * masked_rounds(vm);
+static unsigned carry_bits(int64_t m) { /* too many are refused later */
+    return (unsigned)(m < SPDZ2K_BITS ? m : SPDZ2K_BITS);
 }
 
-/* How a call rounds; what cannot be done is refused. 0, or -1. */
-static int refused(seq_vm *vm, const seq_call *call, int64_t m, int64_t nearest) {
-    if (!m || !nearest)
-        return 0;
-    (void)vm_fail(vm, call, SEQ_ERR_PROGRAM, -1, "spdz2k does not round to nearest yet");
-    return 1;
+static unsigned round_rounds(const seq_vm *vm, int64_t m, int64_t nearest) {
+    const unsigned carry = m && nearest ? dealer_adder_openings(REP3_CARRY, carry_bits(m)) : 0;
+    return ((m ? 2 : 1) + carry) * masked_rounds(vm);
+}
+
+static void account_rounding(seq_vm *vm, const seq_call *call, size_t n, int64_t m,
+                             int64_t nearest) {
+    const size_t carry = m && nearest ? spdz2k_adder_values(REP3_CARRY, carry_bits(m)) : 0;
+    spdz2k_account(vm, call, (m ? 2 : 1) * n + carry * ((n + 63) / 64));
 }
 
 static int trunc_step(seq_task *t) {
@@ -193,6 +264,7 @@ static int trunc_step(seq_task *t) {
     s->a = t->call.reg[SEQ_ARG_TRUNC_a];
     s->d = t->call.reg[SEQ_ARG_TRUNC_d];
     s->m = (unsigned)t->call.arg[SEQ_ARG_TRUNC_m];
+    s->nearest = s->m && t->call.arg[SEQ_ARG_TRUNC_mode];
     s->source = s->a.c[1] ? MASKED : SUMMANDS;
     return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_TRUNC_n]);
 }
@@ -200,11 +272,9 @@ static int trunc_step(seq_task *t) {
 void spdz2k_start_trunc(seq_vm *vm, const seq_call *call) {
     const int64_t *arg = call->arg;
     const size_t n = (size_t)arg[SEQ_ARG_TRUNC_n];
-    if (refused(vm, call, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]))
-        return;
-    spdz2k_account(vm, call, 2 * n);
-    masked_start(vm, call, n, round_rounds(vm, arg[SEQ_ARG_TRUNC_m]), trunc_step,
-                 sizeof(round_state));
+    account_rounding(vm, call, n, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]);
+    masked_start(vm, call, n, round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]),
+                 trunc_step, sizeof(round_state));
 }
 
 static int mul_step(seq_task *t) {
@@ -217,6 +287,7 @@ static int mul_step(seq_task *t) {
     if (t->call.op == SEQ_OP_MUL_ADD)
         s->e = t->call.reg[SEQ_ARG_MUL_ADD_e];
     s->m = (unsigned)t->call.arg[SEQ_ARG_MUL_m];
+    s->nearest = s->m && t->call.arg[SEQ_ARG_MUL_mode];
     s->source = PRODUCT;
     return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_MUL_n]);
 }
@@ -224,10 +295,9 @@ static int mul_step(seq_task *t) {
 void spdz2k_start_mul(seq_vm *vm, const seq_call *call) {
     const int64_t *arg = call->arg;
     const size_t n = (size_t)arg[SEQ_ARG_MUL_n];
-    if (refused(vm, call, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode]))
-        return;
-    spdz2k_account(vm, call, (arg[SEQ_ARG_MUL_m] ? 2 : 1) * n);
-    masked_start(vm, call, n, round_rounds(vm, arg[SEQ_ARG_MUL_m]), mul_step, sizeof(round_state));
+    account_rounding(vm, call, n, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode]);
+    masked_start(vm, call, n, round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode]), mul_step,
+                 sizeof(round_state));
 }
 
 /* ---- matmul and convolutions: local products, then their opening as a sub-machine ---- */
@@ -263,6 +333,7 @@ static int bilinear_step(seq_task *t) {
     sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b.d];
     sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b.size;
     sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b.mode - 1];
+    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b.mode];
     task_call(t, &sub, 1);
     return TASK_WAIT;
 }
@@ -271,10 +342,8 @@ void spdz2k_start_bilinear(seq_vm *vm, const seq_call *call) {
     bilinear b;
     bilinear_of(call, &b);
     const int64_t m = call->arg[b.mode - 1];
-    if (refused(vm, call, m, call->arg[b.mode]))
-        return;
-    spdz2k_account(vm, call, (m ? 2 : 1) * b.size);
-    call_rounds(vm, call, b.size ? round_rounds(vm, m) : 0);
+    account_rounding(vm, call, b.size, m, call->arg[b.mode]);
+    call_rounds(vm, call, b.size ? round_rounds(vm, m, call->arg[b.mode]) : 0);
     if (b.size)
         task_create(vm, call, 0, 0, b.size, bilinear_step, 0);
 }

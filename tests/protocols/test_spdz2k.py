@@ -77,6 +77,10 @@ def test_instructions(computing: int, n: int, runner: Path, tmp_path: Path) -> N
     for m in (1, 7, 16, 62):
         s.start(f"trunc d={d} a={swide} n={n} m={m} mode=0")
         out(wide, m)
+        s.start(f"trunc d={d} a={swide} n={n} m={m} mode=1")
+        out((wide + (1 << (m - 1))) >> m)
+        s.start(f"mul d={d} a={sx} b={sy} n={n} m={min(m, 61)} mode=1")
+        out((x * y + (1 << (min(m, 61) - 1))) >> min(m, 61))
     s.code += [f"sadd d={d} a={sfull} b={swide} n={n}", f"smuli d={d} a={d} imm=-3 n={n}"]
     s.code += [f"saddi d={d} a={d} imm=5 n={n}"]
     out(5 - 3 * (full + wide), 0, "2")
@@ -106,6 +110,9 @@ def test_matrices_and_convolutions(computing: int, runner: Path, tmp_path: Path)
             s.start(f"{code.replace(name, name + '_add', 1)} m={m} mode=0 e={se}")
             want.append((s.output(d, size, to="1"), z.ravel() + e[:size], m))
 
+    z = (x[:35].reshape(7, 5) @ w[:15].reshape(5, 3)).ravel()
+    s.start(f"matmul d={d} a={sx} b={sw} M=7 K=5 N=3 ta=0 tb=0 m=11 mode=1")
+    want.append((s.output(d, 21), (z + 1024) >> 11, 0))
     for ta, tb in ((0, 0), (1, 1)):
         a, b = x[:35].reshape((5, 7) if ta else (7, 5)), w[:15].reshape((3, 5) if tb else (5, 3))
         z = (a.T if ta else a) @ (b.T if tb else b)
@@ -159,6 +166,15 @@ def test_bits(computing: int, n: int, runner: Path, tmp_path: Path) -> None:
         planes = s.reg("b", n, bits)
         s.start(f"a2b d={planes} a={sx} n={n} bits={bits}")
         want.append((s.output_bits(planes, bits, n, to="all"), x % (1 << bits), 0))
+    words, k = s.reg("s", 3 * n), s.reg("s", n)
+    s.start(f"b2a d={words} a={a} p=3 n={n}")
+    want.append((s.output(words, 3 * n), np.concatenate([x >> i & 1 for i in range(3)]), 0))
+    s.start(f"select d={words} b={a} a={sy} n={n}")
+    want.append((s.output(words, n, to="1"), y * (x & 1), 0))
+    s.start(f"select_keep d={words} k={k} b={b} a={sy} n={n}")
+    want.append((s.output(words, n), y * (y & 1), 0))
+    s.start(f"select_kept d={words} k={k} b={b} a={sx} n={n}")
+    want.append((s.output(words, n), x * (y & 1), 0))
     done = check(s, want, runner, tmp_path, computing)
     fair(done.outputs[drawn])
 
