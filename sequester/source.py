@@ -54,8 +54,9 @@ class Flags:
         ring = self.ring or cost_module(protocol).RING
         k, f = (63, 32) if ring == "128" else (31, 16)
         k, f = self.k if self.k is not None else k, self.f if self.f is not None else f
-        field, bits = ring == "field", 64 if ring == "field" else int(ring)
-        return Config(ring_bits=bits, k=k, f=f, rounding=self.rounding, field=field)
+        field, wide = ring == "field", ring == "wide"
+        bits = 64 if field or wide else int(ring)
+        return Config(ring_bits=bits, k=k, f=f, rounding=self.rounding, field=field, wide=wide)
 
 
 def load(path: Path) -> Program:

@@ -17,7 +17,7 @@ from .rep3 import blocks
 
 PARTIES = 3
 VERIFIED = True
-RING = "128"
+RING = "wide"
 LIMIT = 1 << 20  # values that may wait to be checked
 NUMBER, MASK = 32, 16  # what is dealt of a number and its MAC, and of a mask
 BITS, BIT_MASK = 8 * 65, 8 * 64  # of 64 bits

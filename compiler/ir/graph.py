@@ -103,6 +103,7 @@ class Config:
     stat: int = 40
     rounding: str = "probabilistic"  # or "nearest"
     field: bool = False
+    wide: bool = False  # mod 2^64, in words of 128 bits
 
     @property
     def mode(self) -> int:

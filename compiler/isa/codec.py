@@ -12,6 +12,7 @@ from .program import (
     MAX_RANK,
     RING,
     VERSION,
+    WIDE,
     Arg,
     BytecodeError,
     InputRow,
@@ -233,8 +234,10 @@ def _read_meta(r: _Reader) -> Meta:
     at = r.at
     meta = Meta(*(r.word() for _ in range(_META_WORDS - 1)))
     r.zeros(8)
-    if meta.domain not in (RING, FIELD):
+    if meta.domain not in (RING, FIELD, WIDE):
         raise BytecodeError(_at(at), f"unknown domain {meta.domain}")
+    if meta.domain == WIDE and meta.ring_bits != 64:
+        raise BytecodeError(_at(at + 8), f"ring bits {meta.ring_bits}: must be 64")
     if meta.domain == RING and meta.ring_bits not in (64, 128):
         raise BytecodeError(_at(at + 8), f"ring bits {meta.ring_bits}: must be 64 or 128")
     return meta

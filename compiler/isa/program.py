@@ -36,7 +36,9 @@ class BytecodeError(ValueError):
         self.reason = reason
 
 
-RING, FIELD = 0, 1  # domains: integers mod 2^ring_bits; the field of p = 2^127 - 1 elements
+# Domains: integers mod 2^ring_bits; the field of p = 2^127 - 1 elements; integers mod 2^64 of which
+# shares have 128 bits, so that all words have.
+RING, FIELD, WIDE = 0, 1, 2
 FIELD_BITS = 124  # the most that ring_bits says in the field
 
 
@@ -60,7 +62,7 @@ class Meta:
     @property
     def word_bits(self) -> int:
         """Bits of a word of files s and c."""
-        return 128 if self.domain == FIELD else self.ring_bits
+        return self.ring_bits if self.domain == RING else 128
 
     def file_size(self, file: str) -> int:
         """Elements (words for file b) of a register file."""

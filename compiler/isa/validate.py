@@ -22,6 +22,7 @@ from .program import (
     MAX_RANK,
     MAX_SIZE,
     RING,
+    WIDE,
     Insn,
     Program,
     bcopy_reach,
@@ -70,8 +71,9 @@ def _check_meta(program: Program) -> None:
     m = program.meta
     rules = [
         (min(astuple(m)) >= 0, "a negative number"),
-        (m.domain in (RING, FIELD), f"unknown domain {m.domain}"),
+        (m.domain in (RING, FIELD, WIDE), f"unknown domain {m.domain}"),
         (m.domain == FIELD or m.ring_bits in (64, 128), f"ring bits {m.ring_bits}: 64 or 128"),
+        (m.ring_bits == 64 or m.domain != WIDE, f"ring bits {m.ring_bits}: 64"),
         (m.ring_bits <= FIELD_BITS or m.domain == RING, f"the field has no {m.ring_bits} bits"),
         (1 <= m.k < m.ring_bits, f"k = {m.k}: must be in 1..ring bits - 1"),
         (0 <= m.f < m.k, f"f = {m.f}: must be below k"),

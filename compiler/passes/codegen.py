@@ -315,7 +315,7 @@ def _compare(g: Generator, n: Node, name: str) -> Value:
     if a.reg.file == "s":
         g.emit(name, out, a, a.size, bits)
         return out
-    if g.config.field:
+    if g.config.field or g.config.wide:
         a = _low_bits(g, a, bits, name == "ltz")
     elif bits < g.config.ring_bits:  # mod 2^bits: the low bits become the high ones
         a = g.scaled(a, 1 << (g.config.ring_bits - bits))

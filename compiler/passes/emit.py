@@ -13,6 +13,7 @@ from ..isa.program import (
     FIELD,
     FILES,
     RING,
+    WIDE,
     InputRow,
     Insn,
     Line,
@@ -45,7 +46,7 @@ class _Emitter:
         self._block(self.code.body)
         self._append(BY_NAME["end"], (), Loc("", 0))
         config, size = self.code.config, self.allocation.size
-        domain = FIELD if config.field else RING
+        domain = FIELD if config.field else WIDE if config.wide else RING
         meta = Meta(
             domain, config.ring_bits, config.k, config.f, config.stat, config.mode,
             size["s"], size["b"], size["c"], self.handles, int(checked),

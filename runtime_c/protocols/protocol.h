@@ -33,6 +33,7 @@ typedef struct {
         threshold_den;               /* corruptions tolerated: < parties * num / den; 0/1: none */
     const char *corrupt;             /* the same in words, where that does not say it; or NULL */
     unsigned ring64, ring128, field; /* domains it works in */
+    unsigned wide;                   /* 2^64, in words of 128 bits */
     /* Words kept of each shared element, and of 64 bits; <= SEQ_MAX_COMPONENTS. */
     unsigned components, bit_components;
     uint64_t frame; /* bytes of a message, where registers do not bound them */

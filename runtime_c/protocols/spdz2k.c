@@ -9,11 +9,8 @@
 static seq_status spdz2k_check_program(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
                                        seq_error *err) {
     (void)stat; /* s is 64 */
-    if (ring_bits != 2 * SPDZ2K_BITS)
-        return seq_fail(err, SEQ_ERR_PROGRAM, -1,
-                        "spdz2k computes mod 2^64 in words of 128 bits: compile with --ring 128, "
-                        "not %u",
-                        ring_bits);
+    if (ring_bits != SPDZ2K_BITS)
+        return seq_fail(err, SEQ_ERR_PROGRAM, -1, "spdz2k computes mod 2^64, not 2^%u", ring_bits);
     if (k + f > SPDZ2K_BITS - 1 || f >= k)
         return seq_fail(err, SEQ_ERR_PROGRAM, -1,
                         "spdz2k needs f < k and k + f <= %u; the program has k = %u and f = %u",
@@ -114,7 +111,7 @@ const seq_protocol protocol_spdz2k_dealt = {
     .threshold_num = 1,
     .threshold_den = 1,
     .corrupt = "all but one, if the dealer is trusted",
-    .ring128 = 1,
+    .wide = 1,
     .components = 3,
     .bit_components = 2 + SPDZ2K_DEGREE,
     .frame = (uint64_t)1 << 30,

@@ -48,7 +48,7 @@ int seq_protocol_at(size_t i, seq_protocol_info *info) {
         .parties_max = p->parties_max,
         .threshold_num = p->threshold_num,
         .threshold_den = p->threshold_den,
-        .ring64 = p->ring64 != 0,
+        .ring64 = p->ring64 != 0 || p->wide,
         .ring128 = p->ring128 != 0,
         .field = p->field != 0,
         .insecure = p->insecure,
@@ -91,7 +91,12 @@ static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
                         "compile with --protocol %s",
                         protocol->name, protocol->name);
     }
-    if (!p->field && !(p->ring_bits == 64 ? protocol->ring64 : protocol->ring128)) {
+    if (p->wide && !protocol->wide) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "%s needs no words that are wider than numbers: compile with --protocol %s",
+                        protocol->name, protocol->name);
+    }
+    if (!p->field && !p->wide && !(p->ring_bits == 64 ? protocol->ring64 : protocol->ring128)) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
                         "%s does not work in the ring 2^%u: compile with --protocol %s",
                         protocol->name, p->ring_bits, protocol->name);
@@ -162,7 +167,7 @@ static seq_status prepare(seq_vm *vm, const seq_options *o) {
                         .f = p->f,
                         .stat = p->stat,
                         .checked = o->checked < 0 ? p->checked : o->checked};
-    vm->env.ring = ring_select(p->field ? RING_FIELD : p->ring_bits);
+    vm->env.ring = ring_select(p->field ? RING_FIELD : p->wide ? 128 : p->ring_bits);
     vm->env.bits = bits_select();
     if (vm->env.ring == NULL || vm->env.bits == NULL) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,

@@ -139,7 +139,7 @@ static seq_status read_meta(const seq_loader *l, const section *s) {
         const char *name;
         uint64_t least, most;
     } field[META_WORDS] = {
-        {"domain", 0, 1},
+        {"domain", 0, 2},
         {"ring bits", 1, 128},
         {"k", 1, 127},
         {"f", 0, 126},
@@ -168,6 +168,10 @@ static seq_status read_meta(const seq_loader *l, const section *s) {
         return loader_refuse(l, s->offset + 8, "a ring of %llu bits; there are 64 and 128",
                              (unsigned long long)v[1]);
     }
+    if (v[0] == 2 && v[1] != 64) {
+        return loader_refuse(l, s->offset + 8, "numbers of %llu bits in wide words; there are 64",
+                             (unsigned long long)v[1]);
+    }
     if (v[0] == 1 && v[1] > PROGRAM_FIELD_BITS) {
         return loader_refuse(l, s->offset + 8, "products of %llu bits; the field has room for %u",
                              (unsigned long long)v[1], PROGRAM_FIELD_BITS);
@@ -180,7 +184,8 @@ static seq_status read_meta(const seq_loader *l, const section *s) {
     seq_program *p = l->p;
     p->ring_bits = (unsigned)v[1];
     p->field = v[0] == 1;
-    p->word = p->field ? 16 : p->ring_bits / 8;
+    p->wide = v[0] == 2;
+    p->word = p->field || p->wide ? 16 : p->ring_bits / 8;
     p->k = (unsigned)v[2];
     p->f = (unsigned)v[3];
     p->stat = (unsigned)v[4];

@@ -49,6 +49,7 @@ typedef struct {
 struct seq_program {
     uint8_t hash[32];
     unsigned ring_bits, k, f, stat;
+    int wide;  /* numbers mod 2^64 in words of 128 bits */
     int field; /* not a ring: p = 2^127 - 1; products have ring_bits - 1 bits */
     int nearest, checked;
     size_t word;               /* bytes in a word of files s and c */

@@ -146,7 +146,7 @@ class Target:
         protected."""
         self.rows = -1 if script else program(ring).outputs - 1
         script = script or program(ring)
-        self.trusted, self.wide = trusted, -(-ring // 64)
+        self.trusted, self.wide = trusted, -(-min(ring, 128) // 64)
         path, *options = script.write(folder)
         self.command = [str(runner), path, protocol, str(parties), *options]
         self.command += ["--timeout", str(PATIENCE)]

@@ -24,6 +24,7 @@ from sequester.compiler.isa.table import plane_words
 Words = np.ndarray[Any, np.dtype[np.object_]]
 # Numbers of parties that each protocol is tested with, the default first; rings of its domain.
 FIELD, PRIME = 127, 2**127 - 1  # the field, in place of a ring's bits
+WIDE = 192  # the same: numbers mod 2^64 in words of 128 bits
 PARTIES: dict[str, tuple[int, ...]] = {
     "emulate": (1,),
     "rep3": (3,),
@@ -33,7 +34,9 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "dealer": (3, 4, 10),
     "semi2k": (2, 3, 5),
     "shamir-mal": (3, 4, 5),
+    "spdz2k-dealt": (3, 4, 5),
 }
+WITHOUT_SHUFFLE = {"spdz2k-dealt"}
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
     "rep3": (64, 128),
@@ -43,15 +46,18 @@ RINGS: dict[str, tuple[int, ...]] = {
     "dealer": (64, 128),
     "semi2k": (64,),
     "shamir-mal": (FIELD,),
+    "spdz2k-dealt": (WIDE,),
 }
 
 
 def room(ring: int) -> int:
     """Bits that values may have which are rounded, compared or taken apart, and two more."""
-    return 64 if ring == FIELD else ring
+    return 64 if ring in (FIELD, WIDE) else ring
 
 
 def signed(x: Words, bits: int) -> Words:
+    if bits == WIDE:
+        bits = 64
     half, modulus = (PRIME >> 1, PRIME) if bits == FIELD else (1 << (bits - 1), 1 << bits)
     return np.asarray((x + half) % modulus - half, dtype=object)
 
@@ -78,7 +84,6 @@ class Script:
     handles: int = 1
     owners: int = 3  # parties that take turns to own inputs
     stat: int = 40  # the statistical parameter; test builds allow less
-    k: int = 0  # bits of numbers; 0: as many as the ring has room for
     top: dict[str, int] = field(default_factory=lambda: {"s": 0, "b": 0, "c": 0})
 
     def reg(self, file: str, n: int, planes: int = 1) -> str:
@@ -121,8 +126,8 @@ class Script:
 
     def text(self) -> str:
         meta = (
-            f".meta domain={int(self.bits == FIELD)} ring_bits={room(self.bits)} "
-            f"k={self.k or room(self.bits) // 2 - 1} f=16 stat={self.stat} rounding=1"
+            f".meta domain={ {FIELD: 1, WIDE: 2}.get(self.bits, 0) } ring_bits={room(self.bits)} "
+            f"k={room(self.bits) // 2 - 1} f=16 stat={self.stat} rounding=1"
             + "".join(f" {f}_size={n + 8}" for f, n in self.top.items())
             + f" handles={self.handles} checked=0"
         )

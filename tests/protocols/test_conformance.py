@@ -50,13 +50,12 @@ def rounded(z: Words, m: int) -> Words:
 class Case:
     """Instructions on vectors of n elements, with the checks of their outputs."""
 
-    def __init__(self, ring: int, n: int, owners: int = 3, bits: int = 0):
-        """bits: that numbers have, if not those of the ring; rounded is to nearest if offered."""
+    def __init__(self, ring: int, n: int, owners: int = 3):
         self.ring, self.n = ring, n
         self.rng = np.random.default_rng(1000 * n + ring)
         self.script = Script(ring, owners=owners)
         self.checks: list[tuple[str, int, Check]] = []
-        self.room = bits or room(ring)
+        self.room = room(ring)
         half = self.room // 2 - 2
         self.x = random_words(self.rng, n, half, ring)
         self.y = random_words(self.rng, n, half, ring)[::-1]
