@@ -149,9 +149,11 @@ static void reveal_store(seq_task *t, const reveal_state *s) {
     for (size_t p = 0; s->mask.value && p < s->o.planes; p++)
         t->env->bits->xor_(s->o.z.value + p * words, s->o.z.value + p * words,
                            s->mask.value + p * words, words);
-    void *out = t->call.reg[all ? (int)SEQ_ARG_OPENB_d : (int)SEQ_ARG_OUTPUTB_h].c[0];
-    t->env->bits->unslice(masked_at(t->env, out, s->part.first), 128, s->o.z.value, words,
-                          s->part.count, 0, (unsigned)s->o.planes);
+    void *reg = t->call.reg[all ? (int)SEQ_ARG_OPENB_d : (int)SEQ_ARG_OUTPUTB_h].c[0];
+    __int128 *out = masked_at(t->env, reg, s->part.first);
+    t->env->bits->unslice(out, 128, s->o.z.value, words, s->part.count, 0, (unsigned)s->o.planes);
+    for (size_t i = 0; s->o.planes == SPDZ2K_BITS && i < s->part.count; i++)
+        out[i] = (int64_t)(uint64_t)out[i]; /* all bits of a number: with its sign */
 }
 
 static int reveal_step(seq_task *t) {
