@@ -13,12 +13,15 @@ runner=$(PYTHONPATH=. "$python" -m tests.vm.runner ctime)
 work=$(mktemp -d)
 trap 'rm -r "$work"' EXIT
 
-check() { # ring (127: the field) kernels protocol parties [options]
+check() { # ring (127: the field; 192: 64 bits in words of 128) kernels protocol parties [options]
     name="$3, $4 parties, ring 2^$1, $2 kernels"
     edit="s/ring_bits=64 k=31/ring_bits=$1 k=$(($1 / 2 - 1))/"
     if [ "$1" = 127 ]; then
         name="$3, $4 parties, the field, $2 kernels"
         edit="s/domain=0/domain=1/"
+    elif [ "$1" = 192 ]; then
+        name="$3, $4 parties, 64 bits in words of 128, $2 kernels"
+        edit="s/domain=0/domain=2/"
     fi
     [ "$4" != 2 ] || edit="$edit;s/party=2/party=1/"
     sed "$edit" tests/vm/every.asm > "$work/every.asm"
@@ -31,7 +34,8 @@ check() { # ring (127: the field) kernels protocol parties [options]
 }
 
 for setting in 64,rep3,3 128,rep3,3 64,rep3-mal,3 64,rep4,4 128,rep4,4 127,shamir,3 \
-    127,shamir-mal,3 64,dealer,3 128,dealer,3 64,semi2k,2 64,semi2k,3; do
+    127,shamir-mal,3 64,dealer,3 128,dealer,3 64,semi2k,2 64,semi2k,3 \
+    192,spdz2k-dealt,3; do
     for kernels in portable avx2; do
         protocol=${setting#*,}
         if ! check "${setting%%,*}" $kernels "${protocol%,*}" "${setting##*,}"; then

@@ -63,6 +63,19 @@ def _reveal(t: Traffic, to: int | None, planes: int = 0) -> None:
     _check(t)
 
 
+def _shuffle(t: Traffic, elements: int) -> None:
+    """A masking for party 0, and a hop of each party; values and MACs, of 16 bytes each."""
+    for i in range(t.online if t.dealer else 0):
+        t.sent[t.online][i] += 32 * elements
+    t.deal(MASK * (t.online + 1) * elements)
+    for i in range(t.online):
+        t.sent[i][0] += 32 * elements if i else 0
+        for j in range(t.online):
+            size = (32 if j in (0, i + 1) else 8) + (0 if i else 8)
+            t.sent[i][j] += size * elements if i != j else 0
+    t.rounds += t.online + 1 if elements else 0
+
+
 def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
     """Exact rounds and payload bytes of one interactive instruction.
 
@@ -95,6 +108,8 @@ def cost(name: str, args: Mapping[str, Any], setting: Setting) -> Cost:
         case "b2a":
             t.deal(t.n * planes * (MASK + NUMBER))
             t.open(8, planes)
+        case "shuffle":
+            _shuffle(t, t.n * args["len"])
         case "randbit":
             t.deal(BIT_MASK * planes * blocks(t.n))
         case "and":
@@ -110,6 +125,7 @@ class Verification:
 
     def __init__(self, setting: Setting):
         self.setting = setting
+        self.online = setting.parties - (not setting.ahead)
         self.due = 0
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, bool]:
@@ -126,6 +142,8 @@ class Verification:
             return WORD_VALUES * args["p"] * blocks(args["n"]), False
         if name == "input":
             return args["n"], False
+        if name == "shuffle":
+            return (self.online + 1) * args["n"] * args["len"], False
         if name.startswith("select"):
             return args["n"], False
         if name == "b2a":

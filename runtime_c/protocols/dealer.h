@@ -88,6 +88,25 @@ unsigned dealer_adder_openings(unsigned kind, unsigned bits);
 const uint64_t *dealer_adder_value(const dealer_adder *a, unsigned i);
 const uint64_t *dealer_adder_mask(const dealer_adder *a, unsigned i);
 
+/* ---- shuffles (dealer_shuffle.c): tasks are ranges of columns, with all rows ---- */
+
+/* Rows of `row` elements, of which `width` are the task's; the first of its masks. */
+typedef struct {
+    size_t rows, row, width, at;
+} dealer_columns;
+
+dealer_columns dealer_columns_of(const seq_task *t);
+/* d, rows of `width` elements = the rows of a, which has `row` in each, in an order; NULL: as they
+ * are. */
+void dealer_take_rows(const seq_task *t, const dealer_columns *c, void *d, const void *a,
+                      size_t row, const uint32_t *order);
+/* The task's columns of a component of the result become a. */
+void dealer_put_rows(const seq_task *t, const dealer_columns *c, unsigned component, const void *a);
+/* The order that a key of the program gives this shuffle. */
+void dealer_draw_order(const seq_task *t, const prg_key *program, uint32_t *order, size_t rows);
+void dealer_start_columns(seq_vm *vm, const seq_call *call, unsigned rounds, task_step step,
+                          size_t state_bytes);
+
 /* ---- starts ---- */
 
 void dealer_start_mul(seq_vm *vm, const seq_call *call);

@@ -94,6 +94,9 @@ static uint64_t spdz2k_scratch(const seq_env *env, const seq_call *c) {
                           (double)a[SEQ_ARG_B2A_n]);
     case SEQ_OP_OPEN:
         return (uint64_t)((6 + online) * word * (double)a[SEQ_ARG_OPEN_n]);
+    case SEQ_OP_SHUFFLE:
+        return (uint64_t)((12 + 8 * online) * word * (double)a[SEQ_ARG_SHUFFLE_n] *
+                          (double)a[SEQ_ARG_SHUFFLE_len]);
     default:
         return 1 << 20;
     }
@@ -145,10 +148,10 @@ const seq_protocol protocol_spdz2k_dealt = {
             START(LTZ) = spdz2k_start_compare,
             START(EQZ) = spdz2k_start_compare,
             START(A2B) = spdz2k_start_compare,
-            START(SELECT) = spdz2k_start_select,
-            START(SELECT_KEEP) = spdz2k_start_select,
-            START(SELECT_KEPT) = spdz2k_start_select,
-            START(B2A) = spdz2k_start_b2a,
+            START(SELECT) = spdz2k_start_choice,
+            START(SELECT_KEEP) = spdz2k_start_choice,
+            START(SELECT_KEPT) = spdz2k_start_choice,
+            START(B2A) = spdz2k_start_choice,
             START(AND) = spdz2k_start_and,
             START(OPEN) = spdz2k_start_open,
             START(OPENB) = spdz2k_start_open,
@@ -156,5 +159,6 @@ const seq_protocol protocol_spdz2k_dealt = {
             START(INPUT) = spdz2k_start_input,
             START(OUTPUT) = spdz2k_start_open,
             START(OUTPUTB) = spdz2k_start_open,
+            START(SHUFFLE) = spdz2k_start_shuffle,
         },
 };

@@ -34,9 +34,10 @@ enum {
     SPDZ2K_CHECK,  /* r of a check */
     SPDZ2K_SEED,   /* mine alone: my seed, and what hides commitments */
     SPDZ2K_SALT,
-    SPDZ2K_AND,    /* products of mask bits, less the result's mask */
-    SPDZ2K_BIT,    /* mask bits as numbers */
-    SPDZ2K_CHOSEN, /* products of mask bits and masks */
+    SPDZ2K_AND,            /* products of mask bits, less the result's mask */
+    SPDZ2K_BIT,            /* mask bits as numbers */
+    SPDZ2K_CHOSEN,         /* products of mask bits and masks */
+    SPDZ2K_STAGE = 0x1000, /* masks of values and of MACs in a shuffle, two a stage */
     SPDZ2K_MONOMIAL = 0x10000,
     SPDZ2K_FORM = 0x20000,      /* masks */
     SPDZ2K_GATE = 0x40000,      /* + 1024 level + gate: products of mask bits */
@@ -202,10 +203,10 @@ void spdz2k_start_open(seq_vm *vm, const seq_call *call); /* openb, output, outp
 void spdz2k_start_randbit(seq_vm *vm, const seq_call *call);
 void spdz2k_start_and(seq_vm *vm, const seq_call *call);
 void spdz2k_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
-void spdz2k_start_select(seq_vm *vm, const seq_call *call);  /* and select_keep, select_kept */
-void spdz2k_start_b2a(seq_vm *vm, const seq_call *call);
+void spdz2k_start_choice(seq_vm *vm, const seq_call *call);  /* select*, b2a */
 void spdz2k_start_mul(seq_vm *vm, const seq_call *call);
 void spdz2k_start_bilinear(seq_vm *vm, const seq_call *call);
+void spdz2k_start_shuffle(seq_vm *vm, const seq_call *call);
 /* trunc; as a sub-machine also: a.c[1] NULL: c[0] and c[2] are my shares of what is opened, c[3]
  * (words) what is public of it; the dealer: c[0] the masks'. m = 0: only masked anew. */
 void spdz2k_start_trunc(seq_vm *vm, const seq_call *call);

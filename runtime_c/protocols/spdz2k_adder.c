@@ -278,10 +278,6 @@ typedef struct {
     size_t plane; /* words in a plane of the result */
 } compare_state;
 
-static unsigned kind_of(unsigned op) {
-    return op == SEQ_OP_LTZ ? REP3_SIGN : op == SEQ_OP_EQZ ? REP3_ZERO_TEST : REP3_SUM;
-}
-
 static int compare_store(const seq_task *t, const compare_state *s) {
     const spdz2k_adder *a = &s->adder;
     const unsigned planes = a->plan.kind == REP3_SUM ? a->plan.bits : 1;
@@ -309,7 +305,7 @@ static int compare_begin(seq_task *t, compare_state *s) {
     if (bits > SPDZ2K_BITS)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "spdz2k compares numbers of 64 bits, not of %u",
                          bits);
-    rep3_plan_make(&s->adder.plan, kind_of(t->call.op), bits);
+    rep3_plan_make(&s->adder.plan, masked_addition(t->call.op), bits);
     s->adder.first = t->begin;
     s->adder.words = part.words;
     s->plane = bits_plane_words(n);
@@ -343,7 +339,7 @@ static int compare_step(seq_task *t) {
 
 void spdz2k_start_compare(seq_vm *vm, const seq_call *call) {
     const size_t n = (size_t)call->arg[SEQ_ARG_LTZ_n];
-    const unsigned bits = (unsigned)call->arg[SEQ_ARG_LTZ_bits], kind = kind_of(call->op);
+    const unsigned bits = (unsigned)call->arg[SEQ_ARG_LTZ_bits], kind = masked_addition(call->op);
     const unsigned openings = dealer_adder_openings(kind, bits);
     spdz2k_account(vm, call, (n + 63) / 64 * spdz2k_adder_values(kind, bits));
     masked_start(vm, call, n, openings * masked_rounds(vm), compare_step, sizeof(compare_state));

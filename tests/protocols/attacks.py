@@ -60,7 +60,7 @@ def program(ring: int) -> Script:
     s.start(f"b2a d={words} a={bit} p=1 n={N}")
     s.start(f"open d={c} a={words} n={N}")
     s.output_clear(c, N)
-    _shuffle(s, a, d)
+    shuffle(s, a, d)
     return s
 
 
@@ -91,7 +91,7 @@ def _products(s: Script, a: str, b: str, e: str, d: str) -> None:
         s.output(d, size, to="1")
 
 
-def _shuffle(s: Script, a: str, d: str) -> None:
+def shuffle(s: Script, a: str, d: str) -> None:
     """The last output: shuffled rows, right in every order."""
     order = s.reg("c", 1)
     s.code += [f"cfill d={order} imm=5 n=1"]
@@ -142,10 +142,10 @@ class Target:
         script: Script | None = None,
         trusted: int | None = None,
     ):
-        """script: another program, without shuffles. trusted: a party that neither cheats nor is
-        protected."""
-        self.rows = -1 if script else program(ring).outputs - 1
+        """script: another program; in its last output rows may have any order. trusted: a party
+        that neither cheats nor is protected."""
         script = script or program(ring)
+        self.rows = script.outputs - 1
         self.trusted, self.wide = trusted, -(-min(ring, 128) // 64)
         path, *options = script.write(folder)
         self.command = [str(runner), path, protocol, str(parties), *options]

@@ -36,7 +36,7 @@ PARTIES: dict[str, tuple[int, ...]] = {
     "shamir-mal": (3, 4, 5),
     "spdz2k-dealt": (3, 4, 5),
 }
-WITHOUT_SHUFFLE = {"spdz2k-dealt"}
+TRUSTED = {"spdz2k-dealt"}  # the last party, who neither cheats nor is protected
 RINGS: dict[str, tuple[int, ...]] = {
     "emulate": (64, 128, FIELD),
     "rep3": (64, 128),

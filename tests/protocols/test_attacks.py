@@ -13,12 +13,12 @@ from sequester.compiler.cost import cost_module
 
 from ..vm.runner import build, run
 from .attacks import Attack, Target
-from .machine import FIELD, PARTIES, RINGS, WITHOUT_SHUFFLE, Script, Words
+from .machine import FIELD, PARTIES, RINGS, TRUSTED, Script, Words
 
 MALICIOUS = [
     (p, n, ring)
     for p, counts in PARTIES.items()
-    if cost_module(p).VERIFIED and p not in WITHOUT_SHUFFLE
+    if cost_module(p).VERIFIED and p not in TRUSTED
     for n in counts
     for ring in RINGS[p]
 ]

@@ -1,4 +1,4 @@
-"""spdz2k's online phase, with dealt material: attacks on it.
+"""spdz2k's online phase, with dealt material: attacks on it, and what travels.
 
 The dealer, who is trusted, neither cheats nor is protected.
 """
@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ..vm.runner import build
-from .attacks import Attack, Target
-from .machine import WIDE, Script, signed
+from ..vm.runner import build, run
+from .attacks import Attack, Target, shuffle
+from .machine import WIDE, Script, every_instruction, signed, view
 from .test_conformance import random_words
 
 PROTOCOL = "spdz2k-dealt"
@@ -53,6 +53,7 @@ def program() -> Script:
     s.start(f"b2a d={d} a={low} p=1 n={n}")
     s.output(d, n, to="1")
     s.output_bits(low, 6, n, to="0")
+    shuffle(s, a, d)
     return s
 
 
@@ -66,7 +67,10 @@ def test_attacks(computing: int, runner: Path, tmp_path: Path) -> None:
     assert report.outcomes["detected"] > 10, report.outcomes
 
 
-@pytest.mark.parametrize("kind", ["opening", "mac", "planes", "planemac", "check", "share", "bits"])
+KINDS = ["opening", "mac", "planes", "planemac", "hop", "check", "share", "bits"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_consistent_errors_are_found(kind: str, runner: Path, tmp_path: Path) -> None:
     """A cheater that goes on with what it sent."""
     target = Target(runner, tmp_path, PROTOCOL, 3, WIDE, program(), trusted=2)
@@ -78,6 +82,40 @@ def test_consistent_errors_are_found(kind: str, runner: Path, tmp_path: Path) ->
                 {"detected", "told", "right"} if kind in ("share", "bits") else {"detected", "told"}
             )
             assert outcome in allowed, (number, value, outcome, said)
+
+
+@pytest.mark.parametrize("cheater", range(2))
+def test_errors_that_cancel_in_a_shuffle_are_errors(
+    cheater: int, runner: Path, tmp_path: Path
+) -> None:
+    """Of one row, whose place is no secret: with many, passing would tell a place."""
+    s = Script(WIDE)
+    a, d, order = s.secret(np.array([41], dtype=object)), s.reg("s", 1), s.reg("c", 1)
+    s.code += [f"cfill d={order} imm=5 n=1"]
+    s.start(f"shuffle d={d} a={a} order={order} n=1 len=1")
+    s.output(d, 1, to="all")
+    path, *options = s.write(tmp_path)
+    for rules, found in (((), False), ((f"{cheater}:hop:0:0:5", f"{cheater}:hop:1:0:-5"), True)):
+        cheats = [x for rule in rules for x in ("--cheat", rule.replace("-5", str(2**64 - 5)))]
+        result = run(runner, Path(path), PROTOCOL, 3, *options, *cheats)
+        assert ("cheating detected" in result.stderr) == found
+        assert found or result.outputs == {(0, p): [41] for p in range(3)}
+
+
+@pytest.mark.parametrize("parties", [3, 4, 5])
+@pytest.mark.parametrize("value", [0, -1])
+def test_messages_look_random(parties: int, value: int, runner: Path, tmp_path: Path) -> None:
+    """Every bit of the 64 in a word of every message is 1 half the time, at 6 sigma."""
+    # With kings openings are in two steps, and the second one has what is opened.
+    program, *options = every_instruction(value, WIDE, opens=parties < 5).write(tmp_path)
+    for party in range(parties - 1):
+        found = view(runner, [program, PROTOCOL, str(parties), *options], party)
+        messages = [m for m in found if len(m) > 5]  # those of checks are shorter
+        assert len(messages) > 30
+        for words in messages:
+            assert len(words) >= 40 // parties
+            off = np.abs(np.unpackbits(words, axis=1).sum(axis=0) - len(words) / 2)
+            assert (off <= 6 * math.sqrt(len(words)) / 2).all(), (off.max(), len(words))
 
 
 @pytest.mark.slow

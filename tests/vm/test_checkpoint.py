@@ -41,7 +41,7 @@ from sequester.compiler.lang.errors import ProgramError
 from .runner import Result, build, run
 
 CONFIG, PEER = 4, 3  # statuses
-FIELD = 127  # in place of a ring's bits
+FIELD, WIDE = 127, 192  # in place of a ring's bits; WIDE: 64 bits in words of 128
 ROWS = 12
 CASES = [
     ("emulate", 1, 64),
@@ -52,6 +52,7 @@ CASES = [
     ("shamir", 3, FIELD),
     ("shamir-mal", 3, FIELD),
     ("semi2k", 2, 64),
+    ("spdz2k-dealt", 3, WIDE),
 ]
 
 
@@ -94,12 +95,14 @@ class Saved:
         config = Config(bits, *((31, 16) if bits == 64 else (63, 32)), rounding="nearest")
         if bits == FIELD:
             config = Config(rounding="nearest", field=True)
+        elif bits == WIDE:
+            config = Config(rounding="nearest", wide=True)
         self.file = home / "program.sqb"
         self.file.write_bytes(compile_graph(everything.trace(config), Options()).data)
         rng = np.random.default_rng(3)
         self.inputs: list[str] = []
         for i, size in enumerate((ROWS * 3, 3)):
-            wide = -(-bits // 64)
+            wide = -(-min(bits, 128) // 64)
             words = rng.integers(1, 50, (size, wide)) * [[1, 0][:wide]]
             (home / str(i)).write_bytes(words.astype(np.int64).tobytes())
             self.inputs += ["--input", f"{i}={home / str(i)}"]

@@ -14,10 +14,13 @@ from sequester.compiler.isa.asm import assemble
 from sequester.compiler.isa.codec import encode
 from sequester.compiler.isa.table import INSTRUCTIONS
 
-from ..protocols.machine import FIELD, PARTIES, RINGS
+from ..protocols.machine import FIELD, PARTIES, RINGS, WIDE
 from .runner import ROOT, build, run
 
-PROTOCOLS = ("rep3", "rep3-mal", "rep4", "shamir", "shamir-mal", "dealer", "semi2k")
+PROTOCOLS = (
+    *("rep3", "rep3-mal", "rep4", "shamir", "shamir-mal"),
+    *("dealer", "semi2k", "spdz2k-dealt"),
+)
 PROGRAM = ROOT / "tests" / "vm" / "every.asm"
 SETTINGS = [
     ("emulate", 1, 64),
@@ -39,6 +42,8 @@ def test_program_runs_under_sanitizers(
     text = PROGRAM.read_text()
     if ring == FIELD:
         text = text.replace("domain=0", "domain=1")
+    elif ring == WIDE:
+        text = text.replace("domain=0", "domain=2")
     else:
         text = text.replace("ring_bits=64 k=31", f"ring_bits={ring} k={ring // 2 - 1}")
     if parties == 2:
