@@ -98,6 +98,7 @@ static int record_stage(seq_task *t, const shuffle_state *s, unsigned stage,
     const unsigned first = t->env->me == 0;
     if (!r)
         return -1;
+    r->order[1] ^= t->step_no ^ stage; /* parties get it in different steps */
     memcpy(r->mac, s->macs + stage * s->n, s->n * sizeof *r->mac);
     if (first)
         t->env->ring->add(r->mac, r->mac, s->both + s->n, s->n);
