@@ -18,6 +18,9 @@
 #define SPDZ2K_BITS 64            /* of numbers, and of alpha and a check's weights */
 #define SPDZ2K_LIMIT (1ull << 20) /* values that wait; then they are checked */
 #define SPDZ2K_CHECK_ROUNDS 5
+/* Of a check by itself, which has the instance of the instruction before it: a number that none of
+ * that one's sub-machines has. */
+#define SPDZ2K_ALONE 4
 #define SPDZ2K_WORD_VALUES 16 /* values whose room 64 bits take in the log */
 
 typedef unsigned __int128 spdz2k_word;

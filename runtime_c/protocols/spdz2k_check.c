@@ -354,5 +354,7 @@ void spdz2k_start_verify(seq_vm *vm, const seq_call *call) {
     if (s->due == 0)
         return;
     spdz2k_take_log(s);
-    spdz2k_start_check(vm, call);
+    seq_call own = *call;
+    own.sub = SPDZ2K_ALONE;
+    spdz2k_start_check(vm, &own);
 }

@@ -29,8 +29,8 @@ AGAIN: dict[str, set[tuple[str, int]]] = {
     "dealer": {("twice", 0x1001)},
     "shamir": set(),
     "shamir-mal": set(),
-    # the same with masks of values and of MACs
-    "spdz2k-dealt": {("twice", purpose) for purpose in range(0x1000, 0x1006)},
+    # the same with masks of values and of MACs; the mask of a product, and then its MAC
+    "spdz2k-dealt": {("twice", purpose) for purpose in (1, *range(0x1000, 0x1006))},
 }
 CASES = [(p, ring) for p in AGAIN for ring in RINGS[p]]
 

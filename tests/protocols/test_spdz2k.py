@@ -102,6 +102,20 @@ def test_errors_that_cancel_in_a_shuffle_are_errors(
         assert found or result.outputs == {(0, p): [41] for p in range(3)}
 
 
+def test_a_check_by_itself(runner: Path, tmp_path: Path) -> None:
+    """Before the third product, when more than 2^20 values wait; the dealer is far ahead."""
+    n = (1 << 19) + 1
+    s = Script(WIDE)
+    x = np.arange(n).astype(object)
+    a, d = s.secret(x), s.reg("s", n)
+    for _ in range(3):
+        s.start(f"mul d={d} a={a} b={a} n={n} m=0 mode=0")
+    out = s.output(d, n)
+    done = s.run(runner, tmp_path, PROTOCOL)
+    assert (done.outputs[out] == x * x).all()
+    assert done.rounds == {done.predicted.rounds}
+
+
 @pytest.mark.parametrize("parties", [3, 4, 5])
 @pytest.mark.parametrize("value", [0, -1])
 def test_messages_look_random(parties: int, value: int, runner: Path, tmp_path: Path) -> None:
