@@ -25,6 +25,7 @@ OFF = (
 OTHERS = (
     ("rep4", "A", 128), ("rep4", "C", 100), ("rep3-mal", "A", 100), ("rep3-mal", "C", 100),
     ("shamir", "A", 100), ("shamir-mal", "A", 100), ("dealer", "A", 128), ("semi2k", "A", 128),
+    ("spdz2k-dealt", "A", 128),
 )  # fmt: skip
 
 

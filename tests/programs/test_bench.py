@@ -131,7 +131,7 @@ def test_all_makes_every_table() -> None:
     words = ("all", "--nets", "A", "--wan", "A", "--batch", 4, "--batches", 2)
     table = bench(*words, "--elements", 1 << 12, "--megabytes", 1, "--rounds", 50, "--rtt", 4)
     tables = {"date", "machine", "train", "infer", "protocols", "networks", "micro", "roofline"}
-    assert tables == set(table) and len(table["protocols"]) == 6
+    assert tables == set(table) and len(table["protocols"]) == 7
     assert [row["net"] for row in table["roofline"]] == ["A"]
     layers = (784 * 128, 128 * 128, 128 * 10)  # the input needs no gradient
     expected = 4 * (3 * sum(layers) - layers[0])
