@@ -61,12 +61,22 @@ def _clear(insn: Insn) -> Iterator[tuple[Operand, Range, bool]]:
             continue
         base = args[operand.name]
         if isinstance(operand.extent, Strided):
-            steps = zip(args[operand.extent.shape], args[operand.extent.strides], strict=True)
+            steps = list(zip(args[operand.extent.shape], args[operand.extent.strides], strict=True))
             ends = [(n - 1) * step for n, step in steps if n]
             lo, hi = sum(min(e, 0) for e in ends), sum(max(e, 0) for e in ends)
-            yield operand, (base + lo, base + hi + 1), False
+            yield operand, (base + lo, base + hi + 1), _dense(steps)
         else:
             yield operand, (base, base + operand.elements(args)), True
+
+
+def _dense(steps: list[tuple[int, int]]) -> bool:
+    """Whether (size, stride) of dimensions cover all addresses between the first and the last."""
+    covered = 1
+    for step, n in sorted((abs(step), n) for n, step in steps if n != 1):
+        if step != covered or n == 0:
+            return False
+        covered *= n
+    return True
 
 
 class _Walk:

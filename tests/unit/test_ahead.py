@@ -32,6 +32,7 @@ def needs(code: str) -> bool:
         OPEN + 'saddc d=s64 a=s0 b=c0 n=8\npval a=c0 n=8 f=0 fmt="%d"\n',
         OPEN + "cfill d=c0 imm=1 n=8\n" + MULTIPLY,
         OPEN + "cadd d=c0 a=c8 b=c8 n=8\n" + MULTIPLY,
+        OPEN + "ccopy d=c0 a=c8 shape=[2,4] dstr=[1,2] sstr=[0,1]\n" + MULTIPLY,
         OPEN + "cadd d=c16 a=c0 b=c8 n=8\nsmulc d=s64 a=s0 b=c8 n=8\n",
         LOOP + "cfill d=c0 imm=1 n=8\n" + MULTIPLY + OPEN + "endloop\n",
     ],
@@ -55,6 +56,7 @@ def test_what_is_only_added_or_shown_does_not_matter(code: str) -> None:
         LOOP + MULTIPLY + OPEN + "endloop\n",
         LOOP + LOOP + MULTIPLY + "endloop\n" + OPEN + "endloop\n",
         OPEN + "if c=c32\ncfill d=c0 imm=1 n=8\nendif\n" + MULTIPLY,
+        OPEN + "ccopy d=c0 a=c8 shape=[2,3] dstr=[5,1] sstr=[0,1]\n" + MULTIPLY,
         OPEN + "ccopy d=c40 a=c0 shape=[2] dstr=[1] sstr=[1]\nsmulc d=s64 a=s0 b=c41 n=1\n",
     ],
 )
