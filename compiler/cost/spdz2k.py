@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from . import Cost, Setting, is_product, result_size
+from . import ONLINE, Cost, Setting, is_product, result_size
 from .additions import Addition, carry, sign, total, zero
 from .masked import Traffic
 from .rep3 import blocks
 
 PARTIES = 3
+PREPARES = True
+DEALERS = 1  # of these
 VERIFIED = True
 RING = "wide"
 LIMIT = 1 << 20  # values that may wait to be checked
@@ -65,8 +67,9 @@ def _reveal(t: Traffic, to: int | None, planes: int = 0) -> None:
 
 def _shuffle(t: Traffic, elements: int) -> None:
     """A masking for party 0, and a hop of each party; values and MACs, of 16 bytes each."""
-    for i in range(t.online if t.dealer else 0):
-        t.sent[t.online][i] += 32 * elements
+    with t.prepares():
+        for i in range(t.online if t.dealer else 0):
+            t.sent[t.online][i] += 32 * elements
     t.deal(MASK * (t.online + 1) * elements)
     for i in range(t.online):
         t.sent[i][0] += 32 * elements if i else 0
@@ -125,7 +128,7 @@ class Verification:
 
     def __init__(self, setting: Setting):
         self.setting = setting
-        self.online = setting.parties - (not setting.ahead)
+        self.online = setting.parties - (setting.phase != ONLINE)
         self.due = 0
 
     def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, bool]:
