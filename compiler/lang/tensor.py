@@ -399,7 +399,7 @@ def as_tensor(value: Any) -> Tensor:
         return value.read()
     try:
         array = np.asarray(value)
-    except ValueError:
+    except (ValueError, RuntimeError):  # lists of several lengths; another library's tensors
         array = np.empty(0, dtype=object)
     if array.dtype == bool:
         array = array.astype(np.int64)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import copy
 import importlib
 import inspect
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
@@ -20,6 +19,8 @@ import numpy as np
 
 from ..lang import Party, ProgramError, Variable, current, program, sfix
 from . import bridge_fx
+from .bridge_mirror import CONTAINERS, mirror
+from .containers import ModuleDict, ModuleList
 from .module import Module, Sequential
 
 Weights = Mapping[str, Any] | str | PathLike[str]
@@ -100,6 +101,10 @@ def _new_of_torch(module: Any, path: str, done: dict[Any, Module]) -> Module:
         return Sequential(
             {key: _of_torch(m, f"{path}.{key}", done) for key, m in module._modules.items()}
         )
+    if kind is torch().nn.ModuleList:
+        return ModuleList(_of_torch(m, f"{path}.{i}", done) for i, m in enumerate(module))
+    if kind is torch().nn.ModuleDict:
+        return ModuleDict({k: _of_torch(m, f"{path}.{k}", done) for k, m in module.items()})
     if kind.__module__.startswith("torch.nn.modules."):
         return _layer(module, path)
     return bridge_fx.Traced(module, path, lambda part, where: _of_torch(part, where, done))
@@ -221,7 +226,7 @@ def to_torch(
     Args:
         model: a module, or a function that makes one (outside of a program there is no other way).
             A module with a `forward` of its own becomes a PyTorch module with the same `forward`,
-            which may use operators, methods and sub-modules, but no function of the language.
+            which may use operators, methods, sub-modules, and functions that PyTorch has too.
         weights: an `.npz` file that a run wrote (`output("model", model)`), or arrays by name;
             None: PyTorch's own start.
         name: of the model among the outputs; keys are `name.key`, or `key` alone.
@@ -260,13 +265,11 @@ def _new_to_torch(module: Module, path: str, done: dict[Module, Any]) -> Any:
     if isinstance(module, bridge_fx.Traced):
         return copy.deepcopy(module.source)
     t, kind = torch(), type(module)
-    if kind is Sequential:
-        parts = ((key, _to_torch(m, f"{path}.{key}", done)) for key, m in module.named_children())
-        return t.nn.Sequential(OrderedDict(parts))
     theirs = getattr(t.nn, kind.__name__, None)
-    if kind.__module__.startswith(_HERE + ".") and theirs is not None:
+    ours = kind.__module__.startswith(_HERE + ".") and kind not in CONTAINERS
+    if ours and theirs is not None:
         return _torch_layer(module, theirs, path)
-    return _with_own_forward(module, path, done)
+    return mirror(module, path, lambda part, where: _to_torch(part, where, done))
 
 
 def _torch_layer(module: Module, theirs: Any, path: str) -> Any:
@@ -305,41 +308,6 @@ def _refuse_changed(module: Module, made: Any, option: str, path: str) -> None:
             f"{theirs!r}",
             hint=f"make a new layer with {option}={ours!r}",
         )
-
-
-def _with_own_forward(module: Module, path: str, done: dict[Module, Any]) -> Any:
-    """A PyTorch module whose `forward` is that of our class: Python code fits both sides."""
-    t, kind = torch(), type(module)
-
-    def forward(self: Any, *inputs: Any) -> Any:
-        try:
-            return kind.forward(self, *inputs)
-        except ProgramError as error:
-            raise ProgramError(
-                f"{path} ({kind.__name__}): its forward needs the language: {error.message}",
-                hint="use modules such as nn.ReLU(), operators and methods of tensors",
-            ) from None
-
-    methods = {
-        name: value
-        for cls in reversed(kind.__mro__[: kind.__mro__.index(Module)])
-        for name, value in vars(cls).items()
-        if inspect.isfunction(value) and not name.startswith("__")
-    }
-    made = type(kind.__name__, (t.nn.Module,), {**methods, "forward": forward})()
-    for key, value in vars(module).items():
-        if isinstance(value, Module):
-            setattr(made, key, _to_torch(value, f"{path}.{key}", done))
-        elif isinstance(value, list | tuple) and any(isinstance(m, Module) for m in value):
-            parts = [_to_torch(m, f"{path}.{key}.{i}", done) for i, m in enumerate(value)]
-            setattr(made, key, t.nn.ModuleList(parts))
-        elif isinstance(value, Variable) and key in module._buffers:
-            made.register_buffer(key, t.zeros(value.shape))
-        elif isinstance(value, Variable):
-            setattr(made, key, t.nn.Parameter(t.zeros(value.shape)))
-        elif not key.startswith("_") and key != "made_with":
-            setattr(made, key, value)
-    return made
 
 
 def _load(made: Any, weights: Weights, name: str) -> None:

@@ -196,6 +196,11 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Module | Variable]]:
             yield from _inside(f"{name}.{key}", part)
 
 
+def holds(value: Any) -> bool:
+    """Whether modules or variables are in a value."""
+    return next(_inside("", value), None) is not None
+
+
 class Identity(Module):
     """x. Arguments are accepted and ignored, as in PyTorch: it stands for any layer."""
 

@@ -13,7 +13,21 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sequester import Party, ProgramError, nn, output, program, sfix, sint
+import sequester
+from sequester import (
+    Party,
+    ProgramError,
+    concat,
+    nn,
+    output,
+    program,
+    relu,
+    sfix,
+    sigmoid,
+    sint,
+    softmax,
+    state,
+)
 from sequester.compiler.ir import reference
 from sequester.compiler.ir.graph import Config
 from sequester.compiler.nn import bridge_functions
@@ -642,3 +656,123 @@ def test_the_page_names_every_function_and_method() -> None:
     operators = {"iadd", "isub", "imul", "truediv", "floordiv", "getitem", "getattr"}
     wanted = (bridge_functions.FUNCTIONS.keys() | bridge_functions.METHODS.keys()) - operators
     assert set(re.findall(r"`(\w+)`", text)) == wanted
+
+
+# --- classes of one's own to PyTorch -------------------------------------------------------------
+
+
+def _halved(x: Any) -> Any:
+    return relu(x) * 0.5
+
+
+class Base(nn.Module):
+    slope = 0.25
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._offset = 2.0
+        self.first = nn.Linear(3, 3)
+
+    def forward(self, x: Any) -> Any:
+        return self.first(x) * self.slope + self._offset
+
+    @staticmethod
+    def twice(x: Any) -> Any:
+        return x * 2
+
+    @classmethod
+    def scaled(cls, x: Any) -> Any:
+        return x * cls.slope
+
+    @property
+    def offset(self) -> float:
+        return self._offset
+
+
+class Derived(Base):
+    """super(), class attributes, private values, static and class methods, functions, lists."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.parts = {"a": nn.Linear(3, 3), "b": [nn.Linear(3, 3), nn.Tanh()]}
+        self.scales = [state(0.5), state(1.5)]
+        self.more = nn.ModuleList([nn.Linear(3, 3)])
+        self.active = relu
+
+    def forward(self, x: Any) -> Any:
+        y = self.twice(super().forward(x)) + self.scaled(x) + self.offset
+        for layer in (self.parts["a"], *self.parts["b"], *self.more):
+            y = layer(y)
+        y = softmax(concat([self.active(y), _halved(x)], dim=1), axis=1)
+        return y * self.scales[0] + sequester.tanh(y) * self.scales[1]
+
+
+class Chain(nn.Sequential):
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Linear(width, width), relu, nn.Lambda(lambda x: sigmoid(x) + 1.0))
+
+
+class TwiceChain(Chain):
+    def forward(self, x: Any) -> Any:
+        return super().forward(super().forward(x))
+
+
+OWN = [Derived, lambda: Chain(3), lambda: nn.Sequential(TwiceChain(3), Derived(), relu)]
+
+
+@pytest.mark.parametrize("make", OWN)
+def test_classes_of_ones_own_go_to_torch(make: Callable[[], nn.Module]) -> None:
+    x = inputs((4, 3))
+    found = run(make, {(0, "x"): x}).outputs
+    theirs = nn.to_torch(make, found).double()
+    names = [k.removeprefix("model.") for k in found if k != "y"]
+    assert sorted(theirs.state_dict()) == sorted(names)
+    result = theirs(torch.from_numpy(x))
+    np.testing.assert_allclose(result.detach().numpy(), found["y"], atol=1e-5)
+    result.sum().backward()
+    assert all(p.grad is not None for p in theirs.parameters())
+
+
+class Own(nn.Module):
+    def __init__(self, function: Callable[..., Any], **held: Any) -> None:
+        self.function = function
+        vars(self).update(held)
+
+    def forward(self, x: Any) -> Any:
+        return self.function(x)
+
+
+class OfALayer(nn.Linear):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: OfALayer(2, 2), r"model\.0: a class derived from Linear"),
+        (lambda: Own(relu, constant=sfix(1.0)), r"model\.0\.constant is a tensor of the program"),
+        (lambda: Own(relu, parts=[nn.ReLU(), state(0.0)]), r"model\.0\.parts holds"),
+        (lambda: Own(relu, parts=[nn.ReLU(), None]), r"model\.0\.parts holds"),
+        (lambda: Own(relu, parts={1: nn.ReLU()}), r"model\.0\.parts holds"),
+        (lambda: Own(lambda x: nn.one_hot(x, 3)), r"model\.0 \(Own\): its forward needs"),
+        (lambda: Own(lambda x: x.reveal()), r"model\.0 \(Own\): .*reveal"),
+        (lambda: Own(lambda x: sfix(1.0) + x), r"model\.0 \(Own\): its forward needs"),
+    ],
+)
+def test_what_cannot_go_to_torch_is_told_with_its_path(make: Any, words: str) -> None:
+    with pytest.raises(ProgramError, match=words):
+        model = nn.to_torch(lambda: nn.Sequential(make()))
+        model(torch.ones(2, 2, requires_grad=True))
+
+
+def test_lists_of_modules_come_from_torch() -> None:
+    theirs = tnn.ModuleDict({"a": tnn.ModuleList([tnn.Linear(3, 3), tnn.ReLU()])})
+    made: list[Any] = []
+
+    @program
+    def main() -> None:
+        made.append(nn.from_torch(theirs))
+
+    main.trace(WIDE)
+    assert list(made[0].state_dict()) == list(theirs.state_dict())
+    assert str(made[0].to_torch()) == str(theirs)
