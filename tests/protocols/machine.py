@@ -162,7 +162,10 @@ class Script:
             for i in range(parties):
                 (folder / f"party-{i}").mkdir(exist_ok=True)
             command += ["--material", str(folder), *["--make"] * (phase == PREPARE)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        patience = 300 + self.top["s"] / 5000  # seconds
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=patience, check=False
+        )
         assert done.returncode == 0, done.stderr
         predicted = report(program, protocol, parties, phase=phase)
         sent = [[[0] * parties for _ in range(parties)] for _ in program.code]
@@ -196,15 +199,19 @@ def every_instruction(value: int, ring: int, *, opens: bool = True, parties: int
     same = np.full(ALIKE, value, dtype=object)
     x, y = s.secret(same), s.secret(same)
     d, k = s.reg("s", 3 * ALIKE), s.reg("s", ALIKE)
+    shape = f"M={ALIKE // 8} K=8 N=8 ta=0 tb=1"
     for m, mode in ((0, 0), (16, 0), (16, 1)):
         s.start(f"mul d={d} a={x} b={y} n={ALIKE} m={m} mode={mode}")
-        s.start(f"matmul d={d} a={x} b={y} M={ALIKE // 8} K=8 N=8 ta=0 tb=1 m={m} mode={mode}")
+        s.start(f"matmul d={d} a={x} b={y} {shape} m={m} mode={mode}")
+    s.start(f"mul_add d={d} a={x} b={y} n={ALIKE} m=16 mode=0 e={y}")
+    s.start(f"matmul_add d={d} a={x} b={y} {shape} m=0 mode=0 e={y}")
     for mode in (0, 1):
         s.start(f"trunc d={d} a={x} n={ALIKE} m=16 mode={mode}")
-    b, c = s.reg("b", ALIKE, 32), s.reg("c", ALIKE)
+    b, c, noise = s.reg("b", ALIKE, 32), s.reg("c", ALIKE), s.reg("b", ALIKE, 12)
     for name in ("ltz", "eqz", "a2b"):
         s.start(f"{name} d={b} a={x} n={ALIKE} bits=32")
-    s.start(f"and d={s.reg('b', ALIKE, 3)} a={b} b={b} p=3 n={ALIKE}")
+    s.start(f"and d={s.reg('b', ALIKE, 12)} a={b} b={b} p=12 n={ALIKE}")
+    s.start(f"randbit d={noise} p=12 n={ALIKE}")
     s.start(f"b2a d={d} a={b} p=3 n={ALIKE}")
     s.start(f"select d={d} b={b} a={x} n={ALIKE}")
     s.start(f"select_keep d={d} k={k} b={b} a={x} n={ALIKE}")
@@ -213,8 +220,23 @@ def every_instruction(value: int, ring: int, *, opens: bool = True, parties: int
     s.start(f"shuffle d={d} a={x} order={c} n={ALIKE} len=1")
     if opens:
         s.start(f"openb d={c} a={b} p=32 n={ALIKE}")
-        s.start(f"open d={c} a={x} n={ALIKE}")
-    s.output(x, ALIKE)
+        s.start(f"open d={c} a={d} n={ALIKE}")
+    s.output(d, ALIKE)
+    return s
+
+
+def convolutions(value: int, ring: int) -> Script:
+    """The other products, where all inputs are `value`."""
+    s = Script(ring)
+    x, w = (s.secret(np.full(n, value, dtype=object)) for n in (80 * 32, 64))
+    d = s.reg("s", 80 * 32)
+    sizes = "B=80 C=2 H=4 W=4 O=2 KH=3 KW=3 OH=4 OW=4 SH=1 SW=1 PH=1 PW=1"
+    for m, mode in ((0, 0), (16, 0), (16, 1)):
+        s.start(f"conv2d d={d} x={x} w={w} {sizes} m={m} mode={mode}")
+        s.start(f"conv2d_dx d={d} g={x} w={w} {sizes} m={m} mode={mode}")
+        s.start(f"conv2d_dw d={d} g={x} x={x} {sizes} m={m} mode={mode}")
+    s.start(f"conv2d_add d={d} x={x} w={w} {sizes} m=16 mode=0 e={x}")
+    s.output(d, 80 * 32)
     return s
 
 

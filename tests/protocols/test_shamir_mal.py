@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +13,7 @@ from sequester.compiler.isa.asm import assemble
 from sequester.compiler.isa.codec import encode
 
 from ..vm.runner import build, run
-from .machine import FIELD, Script, every_instruction, room, view
+from .machine import FIELD, Script, room
 
 
 @pytest.fixture(scope="module")
@@ -93,21 +92,3 @@ def test_what_masks_do_not_hide_is_refused(
     program.write_bytes(encode(assemble(text)))
     result = run(runner, program, protocol, 3)
     assert result.status != 0 and said in result.stderr
-
-
-@pytest.mark.parametrize(("protocol", "parties"), [("shamir", 3), ("shamir-mal", 3), ("shamir", 5)])
-@pytest.mark.parametrize("value", [0, -1])
-def test_messages_look_random(
-    protocol: str, parties: int, value: int, runner: Path, tmp_path: Path
-) -> None:
-    """Whatever the inputs are, every bit of the numbers and blocks of bits in every long message is
-    1 half the time, at 6 sigma, but for the top bit of a number."""
-    program, *options = every_instruction(value, FIELD).write(tmp_path)
-    for party in range(3):
-        messages = view(runner, [program, protocol, str(parties), *options], party)
-        long = [words[: len(words) // 2 * 2].reshape(-1, 16) for words in messages]
-        long = [numbers for numbers in long if len(numbers) >= 64]
-        assert len(long) > 30
-        for numbers in long:
-            off = np.unpackbits(numbers, axis=1).sum(axis=0) - len(numbers) / 2
-            assert (np.abs(np.delete(off, 120)) <= 6 * math.sqrt(len(numbers)) / 2).all(), len(long)
