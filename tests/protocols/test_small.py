@@ -1,9 +1,9 @@
 """Protocols in small domains, over the hidden randomness: every result, and every party's view.
 
 What a run enumerates and what it samples is said in runtime_c/tests/small_views.c, for inputs,
-products, gates and conversions of every protocol with an honest majority, and in rep3_small.c, for
-all of rep3, whose words are small there. Broken variants of the protocols, with a mask left out or
-used twice, must be found.
+products, gates, conversions and truncations of protocols with an honest majority, two corrupt
+parties of five among them, and in rep3_small.c, for all of rep3, whose words are small there.
+Broken variants of the protocols, with a mask left out or used twice, must be found.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
+from .machine import PARTIES
 
 RUNTIME = Path(__file__).resolve().parents[2] / "runtime_c"
 COMMON = ("tests/engine.c", "protocols/bilinear.c", "cpu.c", "par.c", "error.c")
@@ -117,7 +119,8 @@ def test_a_missing_mask_is_found(tmp_path: Path, name: str) -> None:
 
 # ---- every protocol with an honest majority ----
 
-SETTINGS = [("rep3", 3), ("rep3-mal", 3), ("rep4", 4), ("shamir", 3), ("shamir-mal", 3)]
+NAMES = ("rep3", "rep3-mal", "rep4", "shamir", "shamir-mal")
+SETTINGS = [(p, n) for p in NAMES for n in PARTIES[p] if n in (3, 5) or p == "rep4"]
 THOROUGH = 1 << 30  # executions: all of them
 INPUTS_MUL_AND = 5  # lines of a run, at least
 
@@ -160,42 +163,50 @@ def test_views_tell_nothing(protocol: str, parties: int, executions: int, views:
     assert len(done.stdout.splitlines()) >= INPUTS_MUL_AND
 
 
-# By protocol: the edit, and the source that is compiled anew.
-BROKEN: dict[str, tuple[str, Edit, str]] = {
+# Protocol, number of parties, and the edit.
+BROKEN: dict[str, tuple[str, int, Edit]] = {
     "cross terms for one party share a mask": (
         "rep4",
+        4,
         ("rep4_word.h", "purpose + 4 * x + y, e,", "purpose, e,"),
-        "rep4_words",
     ),
     "cross terms of gates share a mask": (
         "rep4",
+        4,
         ("rep4_adder.c", "job->purpose + 4 * x + y", "job->purpose"),
-        "rep4_adder",
     ),
     "a dealt bit and what it selects share a mask": (
         "rep4",
+        4,
         ("rep4_word.h", "REP4_DEAL_X, i, h.w", "REP4_DEAL, i, h.w"),
-        "rep4_words",
     ),
+    "both masks of what is truncated are one": ("rep4", 4, ("rep4_word.h", "REP4_M3", "REP4_M2")),
+    "what wraps is masked as the quotient is": ("rep4", 4, ("rep4_word.h", "REP4_RHO,", "REP4_T,")),
     "products have no mask": (
         "rep3-mal",
+        3,
         ("mal_words.c", "x1[i] * y0[i] + next[i] - prev[i]", "x1[i] * y0[i]"),
-        "mal_words",
     ),
     "both parts of a product with a dealt word share a mask": (
         "rep3-mal",
+        3,
         ("mal_words.c", "MAL_THIRD + 2 + p->number", "MAL_THIRD + p->number"),
-        "mal_words",
     ),
+    "carries share a mask": ("rep3-mal", 3, ("mal_bits.c", "MAL_CARRY + j", "MAL_CARRY + 63")),
     "products are masked by degree t": (
         "shamir",
+        3,
         ("shamir_share.c", "extract(s, &p[i], p[i].dealt2)", "extract(s, &p[i], p[i].dealt)"),
-        "shamir_share",
     ),
     "both degrees of a mask are drawn alike": (
         "shamir-mal",
+        3,
         ("shamir_share.c", "(uint32_t)(i - x->item) << 4 | which", "(uint32_t)(i - x->item) << 4"),
-        "shamir_share",
+    ),
+    "all kings have one mask": (
+        "shamir",
+        5,
+        ("shamir_share.c", "s->table[p->type].power[q][k]", "s->table[p->type].power[0][k]"),
     ),
 }
 QUICK = "products are masked by degree t"
@@ -205,10 +216,12 @@ QUICK = "products are masked by degree t"
     "name", [pytest.param(n, marks=() if n == QUICK else pytest.mark.slow) for n in BROKEN]
 )
 def test_a_broken_variant_is_found(name: str, objects: dict[str, Path], tmp_path: Path) -> None:
-    protocol, edit, source = BROKEN[name]
-    root = mutated(tmp_path, edit)
+    protocol, parties, edit = BROKEN[name]
+    root, source = mutated(tmp_path, edit), Path(edit[0]).stem
+    if edit[0] == "rep4_word.h":  # which is compiled there
+        source = "rep4_words"
     changed = compile_object(root, Path("protocols") / f"{source}.c", tmp_path)
     program = link([*({**objects, source: changed}).values()], tmp_path / "small_views")
-    done = run(program, protocol, 4 if protocol == "rep4" else 3, 1, 4000)
+    done = run(program, protocol, parties, 1, 4000)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "a telling view" in done.stdout, done.stdout
