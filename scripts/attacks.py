@@ -6,7 +6,7 @@ what it changed, in a program that uses every instruction; what the others then 
 Under a malicious protocol nothing may be WRONG, HANG or CRASH; under a semi-honest one much is
 WRONG, which shows that the attacks are real. With --save what is found goes to
 docs/results/attacks-PROTOCOL-BITS.json, after every 20 attacks too; with --resume the run goes on
-from that file, at the commit and with the seed that it names.
+from that file, at the commit and with the seed that it names. --out says another folder.
 """
 
 from __future__ import annotations
@@ -41,8 +41,14 @@ from reproduction.tables import commit  # noqa: E402
 @click.option("--seed", type=int, default=1, show_default=True)
 @click.option("--workers", type=int, default=4, show_default=True, help="Runs side by side.")
 @click.option("--minutes", type=float, help="Begin no attack after so many.")
-@click.option("--save", is_flag=True, help="Write docs/results/attacks-PROTOCOL-BITS.json.")
+@click.option("--save", is_flag=True, help="Write attacks-PROTOCOL-BITS.json.")
 @click.option("--resume", is_flag=True, help="Go on from that file, and write it.")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=ROOT / "docs" / "results",
+    help="The folder of that file; docs/results if not given.",
+)
 def main(
     protocol: str,
     parties: int,
@@ -53,11 +59,12 @@ def main(
     minutes: float | None,
     save: bool,
     resume: bool,
+    out: Path,
 ) -> None:
     """Attack a protocol, and count what happens."""
     parties = parties or PARTIES[protocol][0]
     bits = int(ring or RINGS[protocol][0])
-    path = ROOT / "docs" / "results" / f"attacks-{protocol}-{bits}.json"
+    path = out / f"attacks-{protocol}-{bits}.json"
     result: dict[str, Any] = {
         "protocol": protocol,
         "parties": parties,
@@ -129,7 +136,7 @@ def as_text(result: dict[str, Any], before: Report, report: Report) -> str:
 
 
 def write(path: Path, result: dict[str, Any], before: Report, report: Report) -> None:
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text(as_text(result, before, report) + "\n")
     fresh.replace(path)
