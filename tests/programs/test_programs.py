@@ -1,14 +1,15 @@
-"""Every program of programs/, small: the NumPy reference, `emulate`, and `rep3` between processes.
+"""Every program of programs/, small: the NumPy reference, `emulate`, protocols between processes.
 
-Under nearest rounding the three agree bit for bit, prints included; under probabilistic rounding
-`rep3` stays close to the training on real numbers. Predicted costs equal the measured ones.
+Under nearest rounding all agree bit for bit, prints included; under probabilistic rounding `rep3`
+stays close to the training on real numbers. Predicted costs equal the measured ones. What takes
+long under a protocol is run with --slow.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -148,7 +149,7 @@ CASES = [
     Case("mnist_two_digits", lambda: digits(48, 8), check_two_digits, ("--batch", "16", "--save")),
 ]
 
-FIELD_CASES = [*CASES[:4], *(case for case in CASES if case.name == "mnist_strided")]
+SHORT = {case.name for case in CASES[:4]} | {"mnist_strided"}
 
 # Variants: what is drawn secretly is another thing at each executor, so the two are not compared.
 VARIANTS = [
@@ -204,25 +205,49 @@ def make(
     return source.compile_file(ROOT / "programs" / f"{case.name}.py", flags, protocol)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
-def test_executors_agree(case: Case, tmp_path: Path) -> None:
-    inputs = write_inputs(case, tmp_path)
-    made = make(case, inputs, "nearest")
+def check_agreement(case: Case, folder: Path, protocols: Sequence[str], ring: str = "64") -> None:
+    """The protocols make what the reference makes, at the costs that were predicted; the program
+    is compiled for the first one that is not the emulation."""
+    inputs = write_inputs(case, folder)
+    real = [protocol for protocol in protocols if protocol != "emulate"]
+    made = make(case, inputs, "nearest", real[0], ring)
     arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
     expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
     case.check(expected.lines)
-    for protocol in ("emulate", "rep3", "dealer"):
-        lines, outputs = run(tmp_path, case.name, made, inputs, protocol)
+    for protocol in protocols:
+        lines, outputs = run(folder, case.name, made, inputs, protocol)
         assert lines == expected.lines, protocol
         assert set(outputs) == set(expected.outputs)
         for name, array in outputs.items():
             np.testing.assert_array_equal(array, expected.outputs[name], f"{protocol} {name}")
-    for protocol in ("rep3", "dealer"):
-        table = source.summary(tmp_path / protocol)
+    for protocol in real:
+        table = source.summary(folder / protocol)
         measured, predicted = table["measured"], table["predicted"]
         assert predicted["exact"]
         assert measured["rounds"] == predicted["rounds"]
         assert measured["sent_bytes"] == predicted["sent_bytes"]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+def test_executors_agree(case: Case, tmp_path: Path) -> None:
+    check_agreement(case, tmp_path, ("emulate", "rep3", "dealer"))
+
+
+def slow_but(quick: set[str]) -> list[Any]:
+    """All cases, of which those of other names are slow."""
+    return [
+        pytest.param(case, marks=() if case.name in quick else pytest.mark.slow) for case in CASES
+    ]
+
+
+@pytest.mark.parametrize("case", slow_but(SHORT | {"mnist_dense"}), ids=lambda c: c.name)
+def test_verified_rings_agree(case: Case, tmp_path: Path) -> None:
+    check_agreement(case, tmp_path, ("rep3-mal", "rep4"))
+
+
+@pytest.mark.parametrize("case", slow_but(SHORT), ids=lambda c: c.name)
+def test_executors_agree_in_the_field(case: Case, tmp_path: Path) -> None:
+    check_agreement(case, tmp_path, ("emulate", "shamir", "shamir-mal"), "field")
 
 
 TWO_PARTIES = {"linear_regression", "mnist_dense", "mnist_two_conv"}
@@ -230,36 +255,7 @@ TWO_PARTIES = {"linear_regression", "mnist_dense", "mnist_two_conv"}
 
 @pytest.mark.parametrize("case", [c for c in CASES if c.name in TWO_PARTIES], ids=lambda c: c.name)
 def test_two_parties_agree_with_the_reference(case: Case, tmp_path: Path) -> None:
-    inputs = write_inputs(case, tmp_path)
-    made = make(case, inputs, "nearest", "semi2k")
-    arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
-    expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
-    lines, outputs = run(tmp_path, case.name, made, inputs, "semi2k")
-    assert lines == expected.lines
-    for name, array in outputs.items():
-        np.testing.assert_array_equal(array, expected.outputs[name], name)
-    table = source.summary(tmp_path / "semi2k")
-    measured, predicted = table["measured"], table["predicted"]
-    assert predicted["exact"] and measured["rounds"] == predicted["rounds"]
-    assert measured["sent_bytes"] == predicted["sent_bytes"]
-
-
-@pytest.mark.parametrize("case", FIELD_CASES, ids=lambda c: c.name)
-def test_executors_agree_in_the_field(case: Case, tmp_path: Path) -> None:
-    inputs = write_inputs(case, tmp_path)
-    made = make(case, inputs, "nearest", "shamir", "field")
-    arrays = {key: found.read() for key, found in data.parse_inputs(inputs).items()}
-    expected = reference.run(made.graph, arrays, public_seed=runs.public_seed(5))
-    case.check(expected.lines)
-    for protocol in ("emulate", "shamir", "shamir-mal"):
-        lines, outputs = run(tmp_path, case.name, made, inputs, protocol)
-        assert lines == expected.lines, protocol
-        for name, array in outputs.items():
-            np.testing.assert_array_equal(array, expected.outputs[name], f"{protocol} {name}")
-    for protocol in ("shamir", "shamir-mal"):
-        table = source.summary(tmp_path / protocol)
-        assert table["measured"]["rounds"] == table["predicted"]["rounds"]
-        assert table["measured"]["sent_bytes"] == table["predicted"]["sent_bytes"]
+    check_agreement(case, tmp_path, ("semi2k",))
 
 
 @pytest.mark.parametrize("case", VARIANTS, ids=lambda c: c.name)
