@@ -29,6 +29,11 @@ SIZED = [(s, n) for s in SETTINGS for n in SIZES if s in FEW or n in (1, 65)]
 Check = Callable[[Words], None]
 
 
+def least(protocol: str) -> tuple[int, int]:
+    """Its default number of parties, and its smallest domain."""
+    return PARTIES[protocol][0], RINGS[protocol][0]
+
+
 @pytest.fixture(scope="session")
 def runner() -> Path:
     return build_runner("test")
@@ -291,6 +296,53 @@ def test_what_is_prepared(setting: Setting, n: int, runner: Path, tmp_path: Path
 @pytest.mark.slow
 def test_several_chunks(part: Any, setting: Setting, runner: Path, tmp_path: Path) -> None:
     conform(setting, 100_003, runner, tmp_path, [part])
+
+
+def large_product(case: Case) -> None:
+    n, d = case.n, case.script.reg("s", case.n)
+    code = f"mul d={d} a={case.sx} b={case.sy} n={n}"
+    case.rounding("mul", code, d, n, case.x * case.y, 16, 1)
+    case.rounding("trunc", f"trunc d={d} a={case.swide} n={n}", d, n, case.wide, 16, 0)
+
+
+def large_matrix(case: Case) -> None:
+    """The outer product of two vectors, which has as many elements as others."""
+    side = math.isqrt(case.n)
+    x, y = (random_words(case.rng, side, 24, case.ring) for _ in range(2))
+    a, b, d = case.script.secret(x), case.script.secret(y), case.script.reg("s", case.n)
+    code = f"matmul d={d} a={a} b={b} M={side} K=1 N={side} ta=0 tb=0"
+    case.rounding("matmul", code, d, case.n, np.outer(x, y).ravel(), 16, 1)
+
+
+def large_selection(case: Case) -> None:
+    n, s = case.n, case.script
+    b, d = s.reg("b", n), s.reg("s", n)
+    s.start(f"ltz d={b} a={case.sfull} n={n} bits=32")
+    negative = case.full >> 31 & 1
+    case.equal("ltz", s.output_bits(b, 1, n), negative)
+    s.start(f"select d={d} b={b} a={case.swide} n={n}")
+    case.equal("select", s.output(d, n), case.wide * negative)
+
+
+def large_bits(case: Case) -> None:
+    n, s = case.n, case.script
+    low, words, c = s.reg("b", n, 3), s.reg("s", 3 * n), s.reg("c", n)
+    s.start(f"a2b d={low} a={case.sfull} n={n} bits=3")
+    s.start(f"b2a d={words} a={low} p=3 n={n}")
+    planes = np.concatenate([case.full >> i & 1 for i in range(3)])
+    case.equal("b2a", s.output(words, 3 * n), planes)
+    s.start(f"open d={c} a={case.sfull} n={n}")
+    case.equal("open", s.output_clear(c, n), case.full)
+
+
+LARGE = [large_product, large_matrix, large_selection, large_bits, Case.shuffles]
+
+
+@pytest.mark.parametrize("setting", [s for s in SETTINGS if s[1:] == least(s[0])], ids=str)
+@pytest.mark.parametrize("part", LARGE)
+@pytest.mark.slow
+def test_a_million_elements(part: Any, setting: Setting, runner: Path, tmp_path: Path) -> None:
+    conform(setting, 1_000_000, runner, tmp_path, [part])
 
 
 @pytest.mark.parametrize("setting", FEW, ids=str)
