@@ -12,6 +12,7 @@ import pytest
 
 from .conftest import ROOT, environment
 
+PAGES = ["docs/journey.md", "docs/debugging.md", "docs/data.md", "docs/from_pytorch.md"]
 BLOCK = re.compile(r"^```(sh|python|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -19,10 +20,13 @@ def words(text: str) -> str:
     return " ".join(text.split())
 
 
-@pytest.mark.parametrize("page", ["docs/journey.md", "docs/debugging.md", "docs/data.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_page(page: str, tmp_path: Path) -> None:
+    if page == "docs/from_pytorch.md":
+        pytest.importorskip("torch")
     shutil.copytree(ROOT / "programs", tmp_path / "programs", ignore=shutil.ignore_patterns("data"))
     sequester = f'sequester() {{ "{sys.executable}" -m sequester "$@"; }}\nset -e\n'
+    sequester += f'python() {{ "{sys.executable}" "$@"; }}\n'
     said, of = "", ""
     blocks = BLOCK.findall((ROOT / page).read_text())
     assert blocks

@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -254,3 +255,20 @@ def test_a_tensor_shows_itself_to_debuggers() -> None:
 
     traced(main, X)
     assert str(found[0]) == f"{found[0]}" == "<sfix [2, 3]>"
+
+
+def test_the_page_has_the_table() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "from_pytorch.md").read_text("utf-8")
+    shown = [row.strip("|").split(" | ") for row in page.splitlines() if row.startswith("| ")][1:]
+    found = [(" ".join(re.findall(r"`(\w+)`", row[1])), row[2].strip()) for row in shown]
+    assert found == [row for rows in HINTS.values() for row in rows.items()]
+
+
+def test_the_pages_training_loop_runs() -> None:
+    page = (Path(__file__).resolve().parents[2] / "docs" / "from_pytorch.md").read_text("utf-8")
+    code = re.findall(r"^```python\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)[1]
+    names: dict[str, Any] = {}
+    exec(compile(code, "from_pytorch.md", "exec"), names)
+    shapes = {(0, "train.x"): (32, 4), (0, "train.y"): (32,)}
+    ops = {node.op for node in names["main"].trace(shapes=shapes).walk()}
+    assert {"grad", "cross_entropy", "print", "output"} <= ops
