@@ -245,7 +245,7 @@ static const ring_ops small_numbers = {.name = "small",
 /* ---- sharings ---- */
 
 enum { RESULT = 2, KEPT, OUT, SLOTS };
-static uint64_t buffer[PARTIES][SLOTS][SEQ_MAX_COMPONENTS][WORDS] __attribute__((aligned(64)));
+static uint64_t buffer[PARTIES][SLOTS][SEQ_NEAR_COMPONENTS][WORDS] __attribute__((aligned(64)));
 
 static unsigned input_base(unsigned i) {
     return OP->bit[i] ? 2 : OP->cut ? high_base() : base_of_words();
@@ -450,7 +450,7 @@ static void call(uint16_t op, const int64_t *arg, seq_reg reg[][SEQ_MAX_OPERANDS
 
 static void set_slot(seq_reg reg[][SEQ_MAX_OPERANDS], unsigned at, unsigned slot) {
     for (unsigned q = 0; at && q < parties; q++)
-        for (unsigned k = 0; k < SEQ_MAX_COMPONENTS; k++)
+        for (unsigned k = 0; k < SEQ_NEAR_COMPONENTS; k++)
             reg[q][at].c[k] = buffer[q][slot][k];
 }
 
