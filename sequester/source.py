@@ -129,7 +129,8 @@ def compile_file(path: Path, flags: Flags, protocol: str, *, explain: bool = Fal
         raise click.UsageError(str(e)) from None
     words = parse_options(program, flags.words)
     made = compile_graph(traced(path, program, config, shapes, words), options)
-    if config.field and (room := masking.widest(made.program)) < config.ring_bits:
+    # With less room products may need more roundings, and these again more of the masks.
+    while config.field and (room := masking.widest(made.program)) < config.ring_bits:
         config = dataclasses.replace(config, ring_bits=room)
         made = compile_graph(traced(path, program, config, shapes, words), options)
     show.debug(made, level)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from graph_strategies import Drawn, graphs
 from hypothesis import HealthCheck, assume, given, settings
 from interpreter import Machine
 
+from sequester import source
 from sequester.compiler.compile import Options, compile_graph
-from sequester.compiler.cost import Setting, cost_module
+from sequester.compiler.cost import Setting, cost_module, masking
 from sequester.compiler.cost.report import (
     by_instruction,
     by_line,
@@ -173,3 +176,14 @@ def test_emulation_is_free_and_unknown_protocols_are_named() -> None:
     assert report(program, "emulate").rounds == report(program, "emulate").busiest == 0
     with pytest.raises(ValueError, match="known are emulate, rep3"):
         report(program, "nonsense")
+
+
+def test_numbers_in_the_field_have_room_for_the_masks_that_they_need() -> None:
+    """With a smaller "ring" a step of this program opens 57 values rather than 54: at the first one
+    that the count allows it is beyond 2^27."""
+    path = Path(__file__).parents[2] / "programs" / "linear_regression.py"
+    shapes = ("0:x=50,3", "1:y=50")
+    flags = source.Flags(("--steps", "2400000"), (), shapes=shapes, ring="field")
+    program = source.compile_file(path, flags, "shamir").program
+    assert masking.masked_openings(program) > 1 << 27
+    assert program.meta.stat == 40 + 28 and program.meta.ring_bits == masking.widest(program) == 57
