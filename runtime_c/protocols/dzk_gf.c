@@ -134,6 +134,15 @@ static TARGET void halves_512(uint64_t g[2], const uint64_t *p, const uint64_t *
     g[1] = sum_of(acc[1]);
 }
 
+static TARGET void products_512(uint64_t *p, const uint64_t *q, size_t n) {
+    for (size_t i = 0; i < n; i += 8) {
+        const __mmask8 m = lanes(n - i);
+        const __m512i z =
+            mul8(_mm512_maskz_loadu_epi64(m, p + i), _mm512_maskz_loadu_epi64(m, q + i));
+        _mm512_mask_storeu_epi64(p + i, m, z);
+    }
+}
+
 static TARGET void bind_512(uint64_t *p, size_t half, uint64_t r) {
     const __m512i rv = _mm512_set1_epi64((long long)r);
     for (size_t i = 0; i < half; i += 8) {
@@ -214,6 +223,9 @@ static int fast(unsigned degree) {
     (void)degree;
     return 0;
 }
+static void products_512(uint64_t *p, const uint64_t *q, size_t n) {
+    (void)p, (void)q, (void)n;
+}
 static uint64_t inner_512(const uint64_t *p, const uint64_t *q, size_t n) {
     (void)p, (void)q, (void)n;
     return 0;
@@ -233,6 +245,15 @@ static void compress_512(uint64_t *d, const uint64_t *x, size_t words, const uin
 #endif
 
 /* ---- many elements ---- */
+
+void gf_products(unsigned degree, uint64_t *p, const uint64_t *q, size_t n) {
+    if (fast(degree)) {
+        products_512(p, q, n);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        p[i] = gf_mul(degree, p[i], q[i]);
+}
 
 uint64_t gf_inner(unsigned degree, const uint64_t *p, const uint64_t *q, size_t n) {
     if (fast(degree))

@@ -10,6 +10,8 @@
 const uint8_t *dzk_taps(unsigned degree, unsigned *count);
 
 uint64_t gf_mul(unsigned degree, uint64_t a, uint64_t b);
+/* p[i] *= q[i]. */
+void gf_products(unsigned degree, uint64_t *p, const uint64_t *q, size_t n);
 /* Sum of p[i] q[i]. */
 uint64_t gf_inner(unsigned degree, const uint64_t *p, const uint64_t *q, size_t n);
 /* g[0] and g[1] are the sums of p[i] q[i] and of (p[half + i] - p[i]) (q[half + i] - q[i]). */

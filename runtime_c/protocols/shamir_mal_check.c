@@ -259,35 +259,33 @@ static int reduce_numbers(seq_task *t, smal_check *s, const shamir_record *r, si
     return 0;
 }
 
-/* Elements of GF(16) in the larger field. */
-static void widen(uint64_t *d, const shamir_block *from, size_t blocks) {
-    uint64_t power[4] = {1, SHAMIR_ROOT};
-    for (unsigned k = 2; k < 4; k++)
-        power[k] = (uint64_t)shamir_mul(SHAMIR_EXT, power[k - 1], SHAMIR_ROOT);
-    for (size_t i = 0; i < blocks; i++)
-        for (unsigned b = 0; b < 64; b++) {
-            uint64_t sum = 0;
-            for (unsigned k = 0; k < 4; k++)
-                sum ^= power[k] & -(from[i].w[k] >> b & 1);
-            d[64 * i + b] = sum;
-        }
+/* Elements of GF(16) in the larger field: power[k] is what bit k stands for. */
+SHAMIR_KERNEL static void widen(uint64_t *restrict d, const shamir_block *restrict from,
+                                size_t blocks, const uint64_t power[4]) {
+    for (size_t i = 0; i < blocks; i++) {
+        const shamir_block at = from[i];
+        for (unsigned b = 0; b < 64; b++)
+            d[64 * i + b] = (power[0] & -(at.w[0] >> b & 1)) ^ (power[1] & -(at.w[1] >> b & 1)) ^
+                            (power[2] & -(at.w[2] >> b & 1)) ^ (power[3] & -(at.w[3] >> b & 1));
+    }
 }
 
 static void reduce_bits(const seq_task *t, const smal_check *s, side *d, const shamir_record *r,
                         size_t *at) {
     const uint64_t bits = (uint64_t)random_bits(t);
-    uint64_t weight[64 * 16], z[64 * 16];
+    uint64_t weight[64 * 16], z[64 * 16], power[4] = {1, SHAMIR_ROOT};
+    for (unsigned k = 2; k < 4; k++)
+        power[k] = (uint64_t)shamir_mul(SHAMIR_EXT, power[k - 1], SHAMIR_ROOT);
     for (size_t i = 0; i < r->n; i += 16) {
         const size_t blocks = r->n - i < 16 ? r->n - i : 16, n = 64 * blocks;
         uint64_t *x = (uint64_t *)d->x + *at, *y = (uint64_t *)d->y + *at;
         prg_words(&s->weights, BITS, *at, weight, n);
-        widen(x, (const shamir_block *)r->x + i, blocks);
-        widen(y, (const shamir_block *)r->y + i, blocks);
-        widen(z, (const shamir_block *)r->z + i, blocks);
+        widen(x, (const shamir_block *)r->x + i, blocks, power);
+        widen(y, (const shamir_block *)r->y + i, blocks, power);
+        widen(z, (const shamir_block *)r->z + i, blocks, power);
         for (size_t k = 0; k < n; k++)
             weight[k] &= bits;
-        for (size_t k = 0; k < n; k++)
-            x[k] = gf_mul(64, x[k], weight[k]);
+        gf_products(64, x, weight, n);
         d->z ^= gf_inner(64, weight, z, n);
         *at += n;
     }
