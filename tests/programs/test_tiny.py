@@ -3,6 +3,7 @@ every protocol: processes of their own, TLS, nothing dealt or prepared but by th
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -44,10 +45,11 @@ def small_digits(folder: Path) -> tuple[str, ...]:
 def test_trains_as_emulated(protocol: str, tmp_path: Path) -> None:
     (tmp_path / "tiny.py").write_text(TINY)
     inputs = small_digits(tmp_path)
-    ring = "field" if RINGS[protocol][0] == FIELD else "64"
-    flags = source.Flags((), inputs, rounding="nearest", ring=ring)
+    flags = source.Flags((), inputs, rounding="nearest")  # in the protocol's own ring or field
+    plain = replace(flags, ring="field" if RINGS[protocol][0] == FIELD else "64")
     made = source.compile_file(tmp_path / "tiny.py", flags, protocol)
-    emulated, _ = run(tmp_path, "tiny", made, inputs, "emulate")
+    same = source.compile_file(tmp_path / "tiny.py", plain, "emulate")
+    emulated, _ = run(tmp_path, "tiny", same, inputs, "emulate")
     lines, _ = run(tmp_path, "tiny", made, inputs, protocol)
     assert lines == emulated and len(lines) == EPOCHS
     losses = [numbers([line])[1] for line in lines]
