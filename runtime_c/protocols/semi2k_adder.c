@@ -436,7 +436,8 @@ static void table_items(void *arg, size_t begin, size_t end) {
 }
 
 void semi2k_adder_tables(seq_task *t, semi2k_adder *a, uint8_t *out) {
-    run(t, a, blocks_of(&a->plan), NULL, out, table_items);
+    if (a->half.send)
+        run(t, a, blocks_of(&a->plan), NULL, out, table_items);
 }
 
 /* ---- the receiver's forms ---- */
@@ -487,7 +488,8 @@ static void form_items(void *arg, size_t begin, size_t end) {
 }
 
 void semi2k_adder_forms(seq_task *t, semi2k_adder *a, const uint8_t *in, uint8_t *out) {
-    run(t, a, blocks_of(&a->plan), in, out, form_items);
+    if (a->half.take)
+        run(t, a, blocks_of(&a->plan), in, out, form_items);
 }
 
 /* ---- openings ---- */

@@ -54,6 +54,17 @@ static void die(const char *what, const char *detail) {
     exit(SEQ_ERR_CONFIG);
 }
 
+/* The name of material lies beside it, in FOLDER/id. */
+static void material_name(const arguments *a, uint8_t id[16], const char *mode) {
+    char path[4096];
+    (void)snprintf(path, sizeof path, "%s/id", a->material);
+    FILE *f = fopen(path, mode);
+    if (f == NULL || (mode[0] == 'r' ? fread(id, 1, 16, f) : fwrite(id, 1, 16, f)) != 16) {
+        die("no name of material", path);
+    }
+    (void)fclose(f);
+}
+
 static uint8_t *read_file(const char *path, size_t *length) {
     FILE *f = fopen(path, "rb");
     if (f == NULL || fseek(f, 0, SEEK_END) != 0) {
@@ -237,6 +248,11 @@ static void print_results(const arguments *a, const party *p, unsigned me) {
     if (a->counters) {
         print_counters(program, p->run, me);
     }
+    if (a->make) {
+        uint8_t id[16];
+        seq_run_material(p->run, id);
+        material_name(a, id, "wb");
+    }
     seq_run_totals(p->run, &t);
     uint64_t sent = 0, received = 0;
     for (unsigned q = 0; q < VM_PARTIES; q++) {
@@ -295,6 +311,9 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
     if (a->material != NULL) {
         o->material_folder = a->material;
         o->material_make = a->make;
+        if (!a->make) {
+            material_name(a, o->material_id, "rb");
+        }
         memset(o->material_key[o->me], (int)o->me + 1, sizeof o->material_key[o->me]);
         if (!a->make) {
             name_material(a, o->me, "rb", o->material_id);

@@ -14,6 +14,7 @@ import pytest
 from sequester.compiler.cost import PREPARE
 from sequester.compiler.cost.report import report
 from sequester.compiler.isa import codec
+from sequester.vm import data
 
 from .conftest import ROOT, Sequester, command, environment
 
@@ -37,6 +38,17 @@ from sequester import Party, output, program
 def squares():
     x = Party(0).input("x")
     output("squares", x * x)
+"""
+TINY = """
+from sequester import Parties, Party, nn, output, program
+
+@program
+def tiny():
+    train, test = Parties().dataset("train"), Parties().dataset("test")
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.ReLU(), nn.Linear(16, 10))
+    opt = nn.optimizer_named("sgd", model.parameters(), 0.5, 0.0)
+    nn.fit(model, train, opt, epochs=2, batch=32, classes=10, test=test, test_batch=32)
+    output("model", model, to=Party(0))
 """
 OPENED = """
 from sequester import Party, if_, print_, program
@@ -186,6 +198,30 @@ def test_three_parties_and_secret_orders(
     assert sorted(found["rows"]) == sorted(x) and (found["rows"] != x).any()
     np.testing.assert_allclose(found["sum"], (np.maximum(x, y) ** 2).sum(), atol=0.01)
     assert 10 < found["bits"] < 54
+
+
+def test_a_small_network_from_material(protocol: str, tmp_path: Path, sequester: Sequester) -> None:
+    """Digits of 8 by 8, a hidden layer: to nearest, the training is the emulation's bit for bit."""
+    for name, count in (("train", 128), ("test", 32)):
+        pictures, labels = data.sources(name, ROOT / "programs" / "data")
+        x = pictures.read()[:count, :, 2:26, 2:26].reshape(count, 1, 8, 3, 8, 3).mean((3, 5))
+        np.savez(tmp_path / f"{name}.npz", x=x, y=labels.read()[:count])
+    (tmp_path / "tiny.py").write_text(TINY)
+    words = ["--input", "0:train=train.npz", "--input", "1:test=test.npz"]
+    sequester("compile", "tiny.py", *words, "--rounding", "nearest", "-o", "tiny.sqb")
+    sequester("preprocess", "tiny.sqb", "--protocol", protocol, "--seed", 3, "--out", "d")
+    made = ["run", "tiny.sqb", "--protocol", protocol, "--preprocessing", "d", "--out", "a"]
+    table = json.loads(sequester(*made, *words, "--json").stdout.splitlines()[-1])
+    clear = ["run", "tiny.sqb", "--protocol", "emulate", "--insecure", "--seed", 3, "--out", "b"]
+    sequester(*clear, *words)
+    assert table["measured"]["sent_bytes"] == table["predicted"]["sent_bytes"]
+    assert table["measured"]["rounds"] == table["predicted"]["rounds"]
+    text = (tmp_path / "a" / "printed.txt").read_text()
+    assert "epoch 1" in text and text == (tmp_path / "b" / "printed.txt").read_text()
+    found, wanted = (dict(np.load(tmp_path / r / "party-0" / "outputs.npz")) for r in "ab")
+    assert found
+    for name, array in wanted.items():
+        np.testing.assert_array_equal(found[name], array)
 
 
 def test_what_depends_on_opened_values(protocol: str, tmp_path: Path, sequester: Sequester) -> None:
