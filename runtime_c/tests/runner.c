@@ -283,18 +283,6 @@ static void differ(seq_options *o, const char *what) {
     }
 }
 
-/* Keep the name of a party's material beside it, or read it. */
-static void name_material(const arguments *a, unsigned me, const char *mode, uint8_t id[16]) {
-    char path[4096];
-    (void)snprintf(path, sizeof path, "%s/party-%u/id", a->material, me);
-    FILE *f = fopen(path, mode);
-    const size_t done = f == NULL ? 0 : *mode == 'w' ? fwrite(id, 16, 1, f) : fread(id, 16, 1, f);
-    if (f == NULL || fclose(f) != 0 || done != 1) {
-        (void)fprintf(stderr, "%s cannot be used\n", path);
-        exit(1);
-    }
-}
-
 static void make_run(const arguments *a, party *p, seq_options *o) {
     if (a->differ != NULL && o->me + 1 == a->parties) {
         differ(o, a->differ);
@@ -315,9 +303,6 @@ static void make_run(const arguments *a, party *p, seq_options *o) {
             material_name(a, o->material_id, "rb");
         }
         memset(o->material_key[o->me], (int)o->me + 1, sizeof o->material_key[o->me]);
-        if (!a->make) {
-            name_material(a, o->me, "rb", o->material_id);
-        }
     }
     p->run = seq_run_new(p->program, o, &p->err);
     if (p->run == NULL) {
@@ -429,11 +414,6 @@ int main(int argc, char **argv) {
             (void)printf("made %u %s %u\n", i, tamper_made(a.tamper, i, k, &made), made);
         }
         print_results(&a, &parties[i], i);
-        if (a.make) {
-            uint8_t id[16];
-            seq_run_material(parties[i].run, id);
-            name_material(&a, i, "wb", id);
-        }
         seq_run_free(parties[i].run);
     }
     tamper_free(a.tamper);
