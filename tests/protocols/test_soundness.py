@@ -87,7 +87,7 @@ ERRORS = [
     # sums of which 63 + s bits are compared
     Error("rep4", product, 256, 1, f"0:product:1:3:{TOP}", 1),
     Error("rep4", gates, 256, 1, f"0:gates:1:0:{TOP}", 1),
-    Error("rep4", rows, 5, 1, f"0:hop:0:0:{TOP}", 1),
+    Error("rep4", rows, 5, 1, f"0:hop:1:0:{TOP}", 1),
     Error("rep4", opening, 5, 1, f"2:1:LAST:add:2:{TOP}", 1),
     # 2, 6, 1 and 4 halvings, and the random product behind them; weights
     Error("shamir-mal", product, 3, 2, "0:product:0:0:1", 1 + 2 + 1),
