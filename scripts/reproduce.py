@@ -160,7 +160,9 @@ def _write(what: str, work: Path, out: Path, note: str) -> None:
         row = tables.record(cell, start.parent) if cell.net in nets else None
         if row is not None:
             found.append(row)
-    found.sort(key=lambda r: (r["cell"]["net"], r["cell"]["protocol"] != "rep3",
+    planned = list(dict.fromkeys(cell.protocol for cell in PLANS[what]))
+    order = {protocol: i for i, protocol in enumerate(planned)}
+    found.sort(key=lambda r: (r["cell"]["net"], order.get(r["cell"]["protocol"], len(order)),
                               r["cell"]["optimizer"], r["cell"]["seed"]))  # fmt: skip
     if found:
         for path in tables.write(what, found, out, note):
