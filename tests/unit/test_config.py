@@ -77,8 +77,8 @@ def test_no_such_party(tmp_path: Path) -> None:
 
 
 def test_security_pinned() -> None:
-    weak = Protocol("emulate", "", "none (insecure)", 1, 1, (0, 1), (64,), True, True)
-    fair = Protocol("rep3", "", "semi-honest", 3, 3, (1, 2), (64,), False, False)
+    weak = Protocol("emulate", "", "none (insecure)", 1, 1, (0, 1), (64,), True, True, False, False)
+    fair = Protocol("rep3", "", "semi-honest", 3, 3, (1, 2), (64,), False, False, False, False)
     runs.check_security(fair, "semi-honest")
     for protocol, least in ((weak, "semi-honest"), (fair, "malicious")):
         with pytest.raises(ConfigError, match="key security asks for"):
