@@ -5,7 +5,9 @@ on standard input, events go as one JSON object a line to standard output:
 
     {"event": "progress", "phase", "seconds", "rounds", "bytes_sent", "loops": [[i, trips, line]…],
      "checkpoint", "resumed_from", "resumed_lines"}
-    {"event": "print", "line", "number"}    number: of lines before it in the whole run
+    {"event": "printed", "lines"}    once, as the program begins: what the run printed before the
+                                     checkpoint that it goes on from
+    {"event": "print", "line"}
     {"event": "error", "kind", "message", "party"}
 """
 
@@ -158,7 +160,7 @@ def _progress(emit: Emit) -> Emit:
     """Without what a program prints, which means nothing before the run."""
 
     def emit_progress(event: Event) -> None:
-        if event["event"] != "print":
+        if event["event"] not in ("print", "printed"):
             emit(event)
 
     return emit_progress
@@ -171,17 +173,17 @@ class _Watcher:
         self.run, self.emit = native_run, emit
         self.last: tuple[Any, ...] = ()
         self.time = 0.0
-        self.lines: int | None = None  # of the whole run; None: not running yet
+        self.begun = False
 
     def poll(self) -> None:
-        lines = self.run.prints()
-        progress = self.run.progress()  # after the lines: by now it knows how many came before
-        if self.lines is None and progress.phase >= 2:
-            self.lines = progress.resumed_lines
+        progress = self.run.progress()
+        lines = self.run.prints() if progress.phase >= 2 else []
+        if not self.begun and progress.phase >= 2:
+            self.begun, before = True, progress.resumed_lines
+            self.emit({"event": "printed", "lines": lines[:before]})
+            lines = lines[before:]
         for line in lines:
-            assert self.lines is not None
-            self.emit({"event": "print", "line": line, "number": self.lines})
-            self.lines += 1
+            self.emit({"event": "print", "line": line})
         now = time.monotonic()
         if (progress.phase, progress.loops) != self.last or now - self.time > 0.25:
             self.last, self.time = (progress.phase, progress.loops), now

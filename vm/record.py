@@ -18,8 +18,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from .errors import ConfigError
-
 _ROW = re.compile(r"([A-Za-z][\w ]*?) (-?\d+): (.+)")
 _ITEM = re.compile(r"([A-Za-z][\w ]*?) ([-+]?\d+(?:\.\d+)?(?:e[-+]?\d+)?)(?: %)?")
 _NUMBER = re.compile(r"\b\d")  # in a name without a place it would be another name each time
@@ -42,8 +40,9 @@ def parse(line: str) -> Row | None:
 class Record:
     """Keeps printed.txt, metrics.csv and curves.png of a run in its folder.
 
-    A run that is resumed goes on in the same files, from where the checkpoint was: lines printed
-    after it are printed again, and so are taken out first.
+    A run that is resumed goes on in the same files, from where the checkpoint was: they are made
+    anew of the lines that the checkpoint holds, as some may not have arrived here, and others
+    will be printed again.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,14 +51,12 @@ class Record:
         self.rows: list[Row] = []
         self.columns: list[str] = []
         self.printed: Counter[tuple[str, ...]] = Counter()  # names of lines that say no place
-        self.started = False
 
     def on_event(self, event: dict[str, Any]) -> None:
         """Take an event of one party (see `party.py`)."""
-        if event["event"] == "progress" and event["phase"] >= 2:
-            self._start(event["resumed_lines"])
+        if event["event"] == "printed":
+            self._start(event["lines"])
         elif event["event"] == "print":
-            self._start(event["number"])
             with self.lines.open("a", encoding="utf-8") as file:
                 file.write(event["line"] + "\n")
             self._take(event["line"])
@@ -69,20 +66,10 @@ class Record:
         if self.rows:
             plot(self.rows, self.folder / "curves.png")
 
-    def _start(self, kept: int) -> None:
-        if self.started:
-            return
-        self.started = True
-        before = []
-        if kept:
-            try:
-                before = self.lines.read_text(encoding="utf-8").splitlines()[:kept]
-            except OSError as e:
-                raise ConfigError(f"{self.lines}: cannot be read: {e.strerror}") from e
-        elif not self.lines.exists():
-            return
-        self.lines.write_text("".join(line + "\n" for line in before), encoding="utf-8")
+    def _start(self, before: list[str]) -> None:
         (self.folder / "metrics.csv").unlink(missing_ok=True)
+        if before or self.lines.exists():
+            self.lines.write_text("".join(line + "\n" for line in before), encoding="utf-8")
         for line in before:
             self._take(line)
 

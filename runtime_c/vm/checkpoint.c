@@ -26,7 +26,7 @@ typedef struct {
 
 /* The fixed part of the state. */
 typedef struct {
-    uint64_t pc, depth, instance, clock, streams, seeds, lines, line_length, instructions;
+    uint64_t pc, depth, instance, clock, streams, seeds, printed, line, instructions;
     uint64_t peak, run_ns, setup_ns, awaited_ns;
     uint64_t sent[VM_PARTIES], received[VM_PARTIES], wire[VM_PARTIES];
     vm_keys keys; /* second halves */
@@ -210,8 +210,8 @@ static fixed collect(const seq_vm *vm) {
     f.clock = vm->clock;
     f.streams = vm->stream_count;
     f.seeds = vm->seeds;
-    f.lines = vm->checkpoint.lines;
-    f.line_length = vm->line_length;
+    f.printed = vm->checkpoint.printed.length;
+    f.line = vm->line.length;
     f.instructions = vm->progress.instructions;
     f.peak = vm->peak;
     f.run_ns = vm_nanoseconds() - vm->began;
@@ -230,13 +230,21 @@ static fixed collect(const seq_vm *vm) {
     return f;
 }
 
+/* For n bytes to be read into; 0, or -1 if memory ran out. */
+static int make_room(vm_text *text, size_t n) {
+    text->at = realloc(text->at, n + 1);
+    text->length = text->at == NULL ? 0 : n;
+    text->capacity = text->at == NULL ? 0 : n + 1;
+    return text->at == NULL ? -1 : 0;
+}
+
 /* Take up what a file says; its numbers are checked, though only this party can have written them.
  */
 static seq_status distribute(seq_vm *vm, const fixed *f) {
     const seq_program *p = vm->program;
     if (f->pc >= p->instrs || p->instr[f->pc].op->code != SEQ_OP_CHECKPOINT ||
         f->depth > PROGRAM_MAX_DEPTH || f->streams > p->instrs || f->seeds > VM_SEEDS ||
-        f->line_length > ((uint64_t)1 << 20)) {
+        f->line > ((uint64_t)1 << 20)) {
         return seq_fail(&vm->error, SEQ_ERR_OURS, -1, "a checkpoint that no run can have written");
     }
     vm->pc = f->pc;
@@ -244,7 +252,6 @@ static seq_status distribute(seq_vm *vm, const fixed *f) {
     vm->instance = f->instance;
     vm->clock = f->clock;
     vm->seeds = f->seeds;
-    vm->checkpoint.lines = vm->checkpoint.resumed_lines = f->lines;
     vm->progress.instructions = f->instructions;
     vm->peak = f->peak > vm->peak ? f->peak : vm->peak;
     vm->resumed_ns = f->run_ns;
@@ -256,13 +263,11 @@ static seq_status distribute(seq_vm *vm, const fixed *f) {
     vm->checkpoint.keys = f->keys;
     free(vm->streams);
     vm->streams = calloc(f->streams + 1, sizeof *vm->streams);
-    vm->line = realloc(vm->line, f->line_length + 1);
-    if (vm->streams == NULL || vm->line == NULL) {
+    if (vm->streams == NULL || make_room(&vm->line, f->line) != 0 ||
+        make_room(&vm->checkpoint.printed, f->printed) != 0) {
         return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory to resume");
     }
     vm->stream_count = f->streams;
-    vm->line_length = f->line_length;
-    vm->line_capacity = f->line_length + 1;
     return SEQ_OK;
 }
 
@@ -290,7 +295,8 @@ static void move_state(pass *x) {
         move(x, vm->loop, vm->depth * sizeof *vm->loop);
         move(x, vm->streams, vm->stream_count * sizeof *vm->streams);
         move(x, vm->seed, vm->seeds * sizeof *vm->seed);
-        move(x, vm->line, vm->line_length);
+        move(x, vm->line.at, vm->line.length);
+        move(x, vm->checkpoint.printed.at, vm->checkpoint.printed.length);
         move(x, vm->counter, vm->program->instrs * sizeof *vm->counter);
         move_outputs(x);
         move_ranges(x, list_of(vm, vm->pc, SEQ_ARG_CHECKPOINT_moving), 1);
@@ -661,5 +667,6 @@ seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *k
         return vm->error.status;
     }
     copy_second_halves(keys, &k->keys);
-    return all_loaded(vm, timeout_s, number);
+    seq_status status = all_loaded(vm, timeout_s, number);
+    return status != SEQ_OK ? status : print_again(vm);
 }

@@ -13,6 +13,12 @@
 #define CHECKPOINT_KEY 32
 #define CHECKPOINT_START 16 /* bytes */
 
+/* Bytes that grow; not terminated. */
+typedef struct {
+    char *at;
+    size_t length, capacity;
+} vm_text;
+
 typedef struct {
     uint64_t pc, loop; /* of the instruction that wrote it, and its outermost loop */
     uint8_t start[CHECKPOINT_START];
@@ -33,7 +39,7 @@ typedef struct {
 
     /* what is the same after a resume */
     vm_keys keys;                    /* their second halves */
-    uint64_t lines;                  /* printed so far */
+    vm_text printed;                 /* if anything is saved: lines so far, with their newlines */
     uint64_t resumed_lines;          /* of them, before the checkpoint that was resumed from */
     uint64_t resumed_from;           /* 0: not resumed */
     uint64_t wire[NET_MAX_PARTIES];  /* sent before this start */

@@ -56,33 +56,37 @@ int format_valid(const char *fmt) {
     return format_parse(fmt, &f);
 }
 
-static seq_status append(seq_vm *vm, const char *text, size_t n) {
-    if (vm->line_length + n + 1 > LINE_LIMIT) {
-        n = LINE_LIMIT - 1 - vm->line_length;
-    }
-    if (vm->line_length + n + 1 > vm->line_capacity) {
-        size_t capacity = 2 * (vm->line_length + n + 1);
-        char *more = realloc(vm->line, capacity);
-        if (more == NULL) {
+static seq_status append(seq_vm *vm, vm_text *text, const char *more, size_t n) {
+    if (text->length + n > text->capacity) {
+        size_t capacity = 2 * (text->length + n);
+        char *at = realloc(text->at, capacity);
+        if (at == NULL) {
             return vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory to print");
         }
-        vm->line = more;
-        vm->line_capacity = capacity;
+        text->at = at;
+        text->capacity = capacity;
     }
-    memcpy(vm->line + vm->line_length, text, n);
-    vm->line_length += n;
+    memcpy(text->at + text->length, more, n);
+    text->length += n;
     return SEQ_OK;
 }
 
-static seq_status finish_line(seq_vm *vm) {
-    vm_line *l = malloc(sizeof *l + vm->line_length + 1);
+/* To the line that is being printed. */
+static seq_status append_line(seq_vm *vm, const char *text, size_t n) {
+    size_t room = LINE_LIMIT - 1 - vm->line.length;
+    n = n < room ? n : room;
+    return n == 0 ? SEQ_OK : append(vm, &vm->line, text, n);
+}
+
+/* A line for Python to take. */
+static seq_status enqueue(seq_vm *vm, const char *text, size_t n) {
+    vm_line *l = malloc(sizeof *l + n + 1);
     if (l == NULL) {
         return vm_error(vm, vm->pc, SEQ_ERR_MEMORY, -1, "no memory to print");
     }
     l->next = NULL;
-    memcpy(l->text, vm->line_length == 0 ? "" : vm->line, vm->line_length);
-    l->text[vm->line_length] = 0;
-    vm->line_length = 0;
+    memcpy(l->text, n == 0 ? "" : text, n);
+    l->text[n] = 0;
     (void)pthread_mutex_lock(&vm->lock);
     if (vm->lines == NULL) {
         vm->lines = l;
@@ -90,16 +94,39 @@ static seq_status finish_line(seq_vm *vm) {
         vm->lines_last->next = l;
     }
     vm->lines_last = l;
-    vm->checkpoint.lines++;
     (void)pthread_mutex_unlock(&vm->lock);
     return SEQ_OK;
+}
+
+static seq_status finish_line(seq_vm *vm) {
+    vm_text *line = &vm->line;
+    seq_status status = enqueue(vm, line->at, line->length);
+    if (status == SEQ_OK && vm->checkpoint.folder != NULL &&
+        (status = append(vm, line, "\n", 1)) == SEQ_OK) {
+        status = append(vm, &vm->checkpoint.printed, line->at, line->length);
+    }
+    line->length = 0;
+    return status;
+}
+
+seq_status print_again(seq_vm *vm) {
+    const vm_text *all = &vm->checkpoint.printed;
+    seq_status status = SEQ_OK;
+    for (size_t at = 0; status == SEQ_OK && at < all->length;) {
+        const char *end = memchr(all->at + at, '\n', all->length - at);
+        size_t n = end == NULL ? all->length - at : (size_t)(end - all->at) - at;
+        status = enqueue(vm, all->at + at, n);
+        vm->checkpoint.resumed_lines++;
+        at += n + 1;
+    }
+    return status;
 }
 
 seq_status print_text(seq_vm *vm, const char *text) {
     seq_status status = SEQ_OK;
     while (status == SEQ_OK && *text != 0) {
         size_t n = strcspn(text, "\n");
-        status = append(vm, text, n);
+        status = append_line(vm, text, n);
         text += n;
         if (status == SEQ_OK && *text == '\n') {
             status = finish_line(vm);
@@ -110,7 +137,7 @@ seq_status print_text(seq_vm *vm, const char *text) {
 }
 
 void print_end(seq_vm *vm) {
-    if (vm->line_length > 0) {
+    if (vm->line.length > 0) {
         (void)finish_line(vm);
     }
 }
@@ -168,15 +195,15 @@ seq_status print_values(seq_vm *vm, const void *words, size_t n, unsigned f, con
     if (!format_parse(fmt, &spec)) {
         return vm_error(vm, vm->pc, SEQ_ERR_OURS, -1, "a format that the loader let through");
     }
-    seq_status status = n == 1 ? SEQ_OK : append(vm, "[", 1);
-    for (size_t i = 0; i < n && status == SEQ_OK && vm->line_length + 1 < LINE_LIMIT; i++) {
+    seq_status status = n == 1 ? SEQ_OK : append_line(vm, "[", 1);
+    for (size_t i = 0; i < n && status == SEQ_OK && vm->line.length + 1 < LINE_LIMIT; i++) {
         int length = format_value(field, &spec, local_word(vm, words, i), vm->program->word, f);
-        status = i == 0 ? SEQ_OK : append(vm, " ", 1);
+        status = i == 0 ? SEQ_OK : append_line(vm, " ", 1);
         if (status == SEQ_OK) {
-            status = append(vm, field, (size_t)length < FIELD ? (size_t)length : FIELD - 1);
+            status = append_line(vm, field, (size_t)length < FIELD ? (size_t)length : FIELD - 1);
         }
     }
-    return n == 1 || status != SEQ_OK ? status : append(vm, "]", 1);
+    return n == 1 || status != SEQ_OK ? status : append_line(vm, "]", 1);
 }
 
 int print_take(seq_vm *vm, char *buf, size_t capacity) {
@@ -200,6 +227,6 @@ void print_destroy(seq_vm *vm) {
         vm->lines = l->next;
         free(l);
     }
-    free(vm->line);
-    vm->line = NULL;
+    free(vm->line.at);
+    free(vm->checkpoint.printed.at);
 }

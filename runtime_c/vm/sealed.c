@@ -15,7 +15,7 @@
 
 #include "../prg/prg.h"
 
-enum { VERSION = 1, SALT = 32, CHECK = 16, TAG = 16, MAX_HEADER = 1024, MAX_PATH = 4096 };
+enum { VERSION = 2, SALT = 32, CHECK = 16, TAG = 16, MAX_HEADER = 1024, MAX_PATH = 4096 };
 #define LAST ((uint32_t)1 << 31)
 
 typedef struct {

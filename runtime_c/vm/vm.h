@@ -129,8 +129,7 @@ struct seq_vm {
     uint64_t setup_ns;
 
     /* print.c; the queue under lock */
-    char *line; /* being printed */
-    size_t line_length, line_capacity;
+    vm_text line; /* being printed */
     vm_line *lines, *lines_last;
 
 #ifdef SEQ_TEST
@@ -211,6 +210,8 @@ void local_set_word(const seq_vm *vm, void *words, size_t i, __int128 v);
 seq_status print_text(seq_vm *vm, const char *text);
 seq_status print_values(seq_vm *vm, const void *words, size_t n, unsigned f, const char *fmt);
 void print_end(seq_vm *vm); /* finish a line that was begun */
+/* Resumed: what was printed before the checkpoint is there to take again. */
+seq_status print_again(seq_vm *vm);
 int print_take(seq_vm *vm, char *buf, size_t capacity);
 void print_destroy(seq_vm *vm);
 

@@ -63,6 +63,8 @@ def test_a_dealer_goes_on(tmp_path: Path) -> None:
 
 def test_a_resumed_run_leaves_what_a_run_leaves(run: Path, sequester: Sequester) -> None:
     held = kill_and_resume.checkpoints(run)
+    for name in ("printed.txt", "metrics.csv"):  # as if killed before any line arrived there
+        (run / name).unlink(missing_ok=True)
     done = sequester("run", "--resume", run)
     info = json.loads((run / "run.json").read_text())
     assert info["status"] == "finished" and len(info["resumed"]) == 1
@@ -234,17 +236,20 @@ def test_numbers_in_a_printed_line(line: str, row: dict[str, float] | None) -> N
     assert record.parse(line) == row
 
 
-def test_a_resumed_record_forgets_what_will_be_printed_again(tmp_path: Path) -> None:
-    def take(lines: list[str], first: int) -> None:
+def test_a_resumed_record_has_the_lines_before_the_checkpoint_and_those_after(
+    tmp_path: Path,
+) -> None:
+    def take(before: list[str], lines: list[str]) -> None:
         kept = record.Record(tmp_path)
-        kept.on_event({"event": "progress", "phase": 1, "resumed_lines": 0})
-        kept.on_event({"event": "progress", "phase": 2, "resumed_lines": first})
-        for i, line in enumerate(lines):
-            kept.on_event({"event": "print", "line": line, "number": first + i})
+        kept.on_event({"event": "progress", "phase": 1})
+        kept.on_event({"event": "printed", "lines": before})
+        for line in lines:
+            kept.on_event({"event": "print", "line": line})
         kept.close()
 
-    take(["hello", "epoch 0: loss 3.5", "epoch 1: loss 2.5", "epoch 2: loss 9.0"], 0)
-    take(["epoch 2: loss 2.0, accuracy 50.0 %"], 3)
+    lines = ["hello", "epoch 0: loss 3.5", "epoch 1: loss 2.5"]  # of which one never arrived
+    take([], [*lines[:2], "epoch 2: loss 9.0"])
+    take(lines, ["epoch 2: loss 2.0, accuracy 50.0 %"])
     printed = (tmp_path / "printed.txt").read_text().splitlines()
     assert printed[2:] == ["epoch 1: loss 2.5", "epoch 2: loss 2.0, accuracy 50.0 %"]
     table = (tmp_path / "metrics.csv").read_text().splitlines()
@@ -260,8 +265,9 @@ def test_batches_of_an_epoch_are_spread_over_it() -> None:
 
 def test_lines_that_say_no_place_are_counted(tmp_path: Path) -> None:
     kept = record.Record(tmp_path)
-    for i, line in enumerate(["loss 0.5", "hello", "loss 0.25", "accuracy 90 %"]):
-        kept.on_event({"event": "print", "line": line, "number": i})
+    kept.on_event({"event": "printed", "lines": []})
+    for line in ["loss 0.5", "hello", "loss 0.25", "accuracy 90 %"]:
+        kept.on_event({"event": "print", "line": line})
     kept.close()
     table = (tmp_path / "metrics.csv").read_text().splitlines()
     assert table == ["print,loss,accuracy", "1,0.5,", "2,0.25,", "1,,90"]

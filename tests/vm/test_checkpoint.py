@@ -196,8 +196,7 @@ def test_resumed_run_goes_on_from_every_checkpoint(
         again = whole.run(files, "--every", str(every), "--resume")
         assert again.status == 0, again.stderr
         assert again.outputs == first.outputs
-        lines = again.prints.get(0, [])
-        assert lines == first.prints[0][len(first.prints[0]) - len(lines) :]
+        assert again.prints == first.prints, "lines from before the checkpoint too"
     assert len(seen) > 6
 
 
