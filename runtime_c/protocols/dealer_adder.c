@@ -19,22 +19,11 @@ unsigned dealer_adder_openings(unsigned kind, unsigned bits) {
     return 1 + plan.levels;
 }
 
-/* Planes in the largest of what is opened at once, and of products of a block's bits. */
-static size_t widest(const rep3_plan *plan) {
-    rep3_gate gates[REP3_MAX_GATES];
-    size_t most = plan->forms > 1u << REP3_BLOCK ? plan->forms : 1u << REP3_BLOCK;
-    for (unsigned level = 0; level < plan->levels; level++) {
-        const unsigned count = rep3_plan_gates(plan, level, gates);
-        most = count > most ? count : most;
-    }
-    return most;
-}
-
 int dealer_adder_alloc(seq_task *t, dealer_adder *a) {
     const size_t plane = a->words * 8;
     a->in = task_scratch(t, a->plan.bits * plane + 8);
     a->mask = task_scratch(t, a->plan.forms * plane + 8);
-    const size_t most = widest(&a->plan);
+    const size_t most = rep3_plan_widest(&a->plan);
     a->value = task_scratch(t, a->plan.forms * plane + 8);
     a->opening.value = task_scratch(t, most * plane + 8);
     return a->in && a->mask && a->value && a->opening.value ? 0 : -1;

@@ -247,6 +247,8 @@ typedef struct {
 #define REP3_MAX_GATES (2 * REP3_MAX_BITS)
 /* The gates of a level, at most REP3_MAX_GATES; returns how many. */
 unsigned rep3_plan_gates(const rep3_plan *plan, unsigned level, rep3_gate *gates);
+/* Planes in the largest of its forms, the gates of a level, and the products of a block's bits. */
+size_t rep3_plan_widest(const rep3_plan *plan);
 
 /* Bits of block j, and the number of the product of its bits that `subset` has. */
 static inline unsigned rep3_block_size(const rep3_plan *plan, unsigned j) {

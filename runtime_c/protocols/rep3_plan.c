@@ -68,6 +68,16 @@ unsigned rep3_plan_gates(const rep3_plan *plan, unsigned level, rep3_gate *gates
     return count;
 }
 
+size_t rep3_plan_widest(const rep3_plan *plan) {
+    rep3_gate gates[REP3_MAX_GATES];
+    size_t most = plan->forms > 1u << REP3_BLOCK ? plan->forms : 1u << REP3_BLOCK;
+    for (unsigned level = 0; level < plan->levels; level++) {
+        const unsigned count = rep3_plan_gates(plan, level, gates);
+        most = count > most ? count : most;
+    }
+    return most;
+}
+
 unsigned rep3_plan_result(const rep3_plan *plan, unsigned i) {
     if (plan->kind == REP3_SUM)
         return plan->s[i];

@@ -25,19 +25,8 @@ size_t spdz2k_adder_values(unsigned kind, unsigned bits) {
     return planes * SPDZ2K_WORD_VALUES;
 }
 
-/* Planes in the largest of what is opened at once, and of products of a block's bits. */
-static size_t widest(const rep3_plan *plan) {
-    rep3_gate gates[REP3_MAX_GATES];
-    size_t most = plan->forms > 1u << REP3_BLOCK ? plan->forms : 1u << REP3_BLOCK;
-    for (unsigned level = 0; level < plan->levels; level++) {
-        const unsigned count = rep3_plan_gates(plan, level, gates);
-        most = count > most ? count : most;
-    }
-    return most;
-}
-
 int spdz2k_adder_alloc(seq_task *t, spdz2k_adder *a) {
-    const size_t most = widest(&a->plan) * a->words, forms = a->plan.forms * a->words;
+    const size_t most = rep3_plan_widest(&a->plan) * a->words, forms = a->plan.forms * a->words;
     a->in = task_scratch(t, a->plan.bits * a->words * 8 + 64);
     a->value = task_scratch(t, forms * 8 + 64);
     a->known = task_scratch(t, most * 8 + 64);
