@@ -28,6 +28,11 @@ class Loc:
     def __str__(self) -> str:
         return f"{self.file}:{self.line}"
 
+    @property
+    def place(self) -> str:
+        """The line, and the layer if there is one."""
+        return f"{self} ({self.scope})" if self.scope else str(self)
+
 
 _ids = itertools.count()
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from .graph import Block, Graph, Loc, Node
 from .numeric import Array, Field, Ring
+from .ops import OPS, Domain
 from .reference import Break, ExecutionError, Executor, Result, last_uses
 from .types import Type
 
@@ -86,19 +87,7 @@ class Overflow:
     limit: float
 
     def __str__(self) -> str:
-        layer = f" ({self.loc.scope})" if self.loc.scope else ""
-        return f"{self.loc}{layer}: {self.what} {self.reached:.6g} is not below {self.limit:g}"
-
-
-# What functions are defined for: of their last operand. Elsewhere they give some number.
-_DOMAINS: dict[str, tuple[str, Callable[[Array], Array]]] = {
-    "log": ("numbers above 0", lambda x: x > 0),
-    "log2": ("numbers above 0", lambda x: x > 0),
-    "sqrt": ("numbers not below 0", lambda x: x >= 0),
-    "rsqrt": ("numbers above 0", lambda x: x > 0),
-    "reciprocal": ("numbers other than 0", lambda x: x != 0),
-    "div": ("divisors other than 0", lambda x: x != 0),
-}
+        return f"{self.loc.place}: {self.what} {self.reached:.6g} is not below {self.limit:g}"
 
 
 @dataclass
@@ -114,9 +103,8 @@ class Fault:
     example: float
 
     def __str__(self) -> str:
-        layer = f" ({self.loc.scope})" if self.loc.scope else ""
         return (
-            f"{self.loc}{layer}: {self.op} wants {self.wants}, and met {self.count} of "
+            f"{self.loc.place}: {self.op} wants {self.wants}, and met {self.count} of "
             f"{self.elements} that are not, such as {self.example:.6g}"
         )
 
@@ -288,8 +276,9 @@ class Lockstep:
             raise ExecutionError(f"{node.loc}: {node.op}: {error}") from None
         if exact is None or real is None:
             return None
-        if node.op in _DOMAINS:
-            self._domain(node, *operands[-1])
+        domain = OPS[node.op].domain
+        if domain is not None:
+            self._domain(node, domain, *operands[-1])
         if node.t.bit and not node.inputs:
             real = exact  # coins
         t = node.t
@@ -298,14 +287,14 @@ class Lockstep:
             stats.take(self.exact.s.decode(exact, t.f), real)
         return exact, real
 
-    def _domain(self, node: Node, exact: Array, real: Array) -> None:
+    def _domain(self, node: Node, domain: Domain, exact: Array, real: Array) -> None:
         """Note numbers that a function is not defined for; those of the ring are as it has them."""
-        wants, inside = _DOMAINS[node.op]
+        inside = domain.inside
         on_ring = self.exact.s.decode(exact, node.inputs[-1].t.f)
         outside = ~(inside(real) & inside(on_ring)).ravel()
         if outside.any():
             example = float(np.where(inside(real), on_ring, real).ravel()[outside][0])
-            new = Fault(node.loc, node.op, wants, 0, 0, example)
+            new = Fault(node.loc, node.op, domain.wants, 0, 0, example)
             fault = self.faults.setdefault((node.loc, node.op), new)
             fault.count += int(outside.sum())
             fault.elements += outside.size

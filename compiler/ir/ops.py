@@ -47,6 +47,15 @@ def all_secret(node: Node) -> bool:
 
 
 @dataclass(frozen=True)
+class Domain:
+    """What a function is defined for: `wants` says it, `inside` tells it of each number of the last
+    operand. Elsewhere the function gives some number."""
+
+    wants: str
+    inside: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
 class OpDef:
     """One row.
 
@@ -64,6 +73,7 @@ class OpDef:
         composite: expanded by a lowering (`lang.lowering`) before code is generated.
         attrs: names of the attributes that a node must have.
         arity: number of operands; None: any.
+        domain: where a function is defined; None: everywhere.
     """
 
     name: str
@@ -77,6 +87,7 @@ class OpDef:
     composite: bool = False
     attrs: tuple[str, ...] = ()
     arity: int | None = 1
+    domain: Domain | None = None
 
 
 OPS: dict[str, OpDef] = {}
@@ -95,12 +106,13 @@ def op(
     mergeable: bool = True,
     composite: bool = False,
     arity: int | None = 1,
+    domain: Domain | None = None,
 ) -> None:
     """Add a row. `attrs` names the attributes a node must have, separated by blanks."""
     assert name not in OPS, name
     OPS[name] = OpDef(
         name, rule, numpy, gradient, interactive, effect, memory,
-        mergeable and not effect and not memory, composite, tuple(attrs.split()), arity,
+        mergeable and not effect and not memory, composite, tuple(attrs.split()), arity, domain,
     )  # fmt: skip
 
 
@@ -147,6 +159,6 @@ from . import (  # noqa: E402
 )
 
 __all__ = [
-    "OPS", "OpDef", "OpError", "infer", "op", "ops_arith", "ops_bits", "ops_clear",
+    "OPS", "Domain", "OpDef", "OpError", "infer", "op", "ops_arith", "ops_bits", "ops_clear",
     "ops_composite", "ops_effects", "ops_linear", "ops_norm", "ops_shape",
 ]  # fmt: skip

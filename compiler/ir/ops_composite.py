@@ -15,7 +15,7 @@ import numpy as np
 from . import special
 from .graph import Config, Node
 from .numeric import Array, Numbers, conv_size, windows
-from .ops import Attrs, GradientRule, TypeRule, need, need_arith, op
+from .ops import Attrs, Domain, GradientRule, TypeRule, need, need_arith, op
 from .types import Shape, Type, arith
 
 if TYPE_CHECKING:
@@ -364,6 +364,7 @@ def _composite(
     gradient: GradientRule | None,
     attrs: str = "",
     arity: int = 1,
+    domain: Domain | None = None,
 ) -> None:
     """A row whose NumPy meaning is `function(node, *reals)`."""
 
@@ -373,8 +374,13 @@ def _composite(
             return s.encode(np.asarray(function(n, *reals)), n.t.f)
 
     op(name, rule, numpy, gradient, attrs=attrs, arity=arity, composite=True,
-       interactive=lambda n: True)  # fmt: skip
+       interactive=lambda n: True, domain=domain)  # fmt: skip
 
+
+_ABOVE = Domain("numbers above 0", lambda x: x > 0)
+_ROOTS = Domain("numbers not below 0", lambda x: x >= 0)
+_FACTORS = Domain("numbers other than 0", lambda x: x != 0)
+_DIVISORS = Domain("divisors other than 0", lambda x: x != 0)
 
 _composite("relu", _any_unary, lambda n, x: np.where(x < 0, 0.0, x), _grad_relu)
 _composite("maximum", _pair, lambda n, a, b: np.maximum(a, b), _grad_maximum, arity=2)
@@ -392,12 +398,13 @@ _composite("max_pool2d_grad", _pool_grad, _max_pool2d_grad_value,
            _no_second_derivative, "kernel stride", arity=2)  # fmt: skip
 _composite("exp", _unary, lambda n, x: np.exp(x), _grad_exp)
 _composite("exp2", _unary, lambda n, x: np.exp2(x), _grad_exp2)
-_composite("log", _unary, lambda n, x: np.log(x), _grad_log)
-_composite("log2", _unary, lambda n, x: np.log2(x), _grad_log2)
-_composite("reciprocal", _unary, lambda n, x: 1.0 / x, _grad_reciprocal)
-_composite("div", _div, lambda n, a, b: a / b, _grad_div, arity=2)
-_composite("sqrt", _unary, lambda n, x: np.sqrt(x), _grad_sqrt)
-_composite("rsqrt", _rsqrt, lambda n, x: 1.0 / np.sqrt(x), _grad_rsqrt, "approximate")
+_composite("log", _unary, lambda n, x: np.log(x), _grad_log, domain=_ABOVE)
+_composite("log2", _unary, lambda n, x: np.log2(x), _grad_log2, domain=_ABOVE)
+_composite("reciprocal", _unary, lambda n, x: 1.0 / x, _grad_reciprocal, domain=_FACTORS)
+_composite("div", _div, lambda n, a, b: a / b, _grad_div, arity=2, domain=_DIVISORS)
+_composite("sqrt", _unary, lambda n, x: np.sqrt(x), _grad_sqrt, domain=_ROOTS)
+_composite("rsqrt", _rsqrt, lambda n, x: 1.0 / np.sqrt(x), _grad_rsqrt, "approximate",
+           domain=_ABOVE)  # fmt: skip
 _composite("sigmoid", _unary, lambda n, x: sigmoid(x), _grad_sigmoid)
 _composite("tanh", _unary, lambda n, x: np.tanh(x), _grad_tanh)
 _composite("softplus", _unary, lambda n, x: special.softplus(x), _grad_softplus)
