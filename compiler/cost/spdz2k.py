@@ -2,7 +2,7 @@
 
 Every number here is exact: rounds are those that the machines of `runtime_c/protocols/spdz2k*.c`
 declare, and bytes follow from sizes alone. docs/protocols/spdz2k.md counts the same. Checks before
-openings to all are apart (`Verification`), as they depend on what was opened before.
+openings are apart (`Verification`), as they depend on what was opened before.
 """
 
 from __future__ import annotations
@@ -66,7 +66,8 @@ def _reveal(t: Traffic, to: int | None, planes: int = 0) -> None:
 
 
 def _shuffle(t: Traffic, elements: int) -> None:
-    """A masking for party 0, and a hop of each party; values and MACs, of 16 bytes each."""
+    """A masking for party 0, and a hop of each party; values and MACs, of 16 bytes each, go to who
+    hops next, the low halves of values to all."""
     with t.prepares():
         for i in range(t.online if t.dealer else 0):
             t.sent[t.online][i] += 32 * elements
@@ -74,7 +75,7 @@ def _shuffle(t: Traffic, elements: int) -> None:
     for i in range(t.online):
         t.sent[i][0] += 32 * elements if i else 0
         for j in range(t.online):
-            size = (32 if j in (0, i + 1) else 8) + (0 if i else 8)
+            size = (32 if j == i + 1 else 8) + (0 if i else 8)
             t.sent[i][j] += size * elements if i != j else 0
     t.rounds += t.online + 1 if elements else 0
 
@@ -131,42 +132,37 @@ class Verification:
         self.online = setting.parties - (setting.phase != ONLINE)
         self.due = 0
 
-    def statements(self, name: str, args: Mapping[str, Any]) -> tuple[int, bool]:
-        """What one execution adds, for `step`: values; of an opening: those, and whether to all."""
+    def statements(self, name: str, args: Mapping[str, Any]) -> int:
+        """What one execution adds, for `step`: values; of an opening: those that it opens."""
         if name in ("open", "output", "openb", "outputb"):
-            return args["n"] * args.get("p", 1), args.get("party") is None
+            return int(args["n"] * args.get("p", 1))
         if name == "randbit":
-            return 0, False
+            return 0
         if name in _ADDER:
             addition = _ADDER[name](args["bits"])
             planes = addition.forms + addition.gates
-            return WORD_VALUES * planes * blocks(args["n"]), False
+            return WORD_VALUES * planes * blocks(args["n"])
         if name == "and":
-            return WORD_VALUES * args["p"] * blocks(args["n"]), False
+            return int(WORD_VALUES * args["p"] * blocks(args["n"]))
         if name == "input":
-            return args["n"], False
+            return int(args["n"])
         if name == "shuffle":
-            return (self.online + 1) * args["n"] * args["len"], False
+            return int((self.online + 1) * args["n"] * args["len"])
         if name.startswith("select"):
-            return args["n"], False
+            return int(args["n"])
         if name == "b2a":
-            return args["n"] * args["p"], False
+            return int(args["n"] * args["p"])
         n, m = result_size(name, args), args["m"]
         planes = 0
         if m and args["mode"]:
             addition = carry(m)
             planes = addition.forms + addition.gates
-        return (2 if m else 1) * n + WORD_VALUES * planes * blocks(n), False
+        return (2 if m else 1) * n + WORD_VALUES * planes * blocks(n)
 
-    def step(self, opening: bool, added: tuple[int, bool]) -> Cost | None:
+    def step(self, opening: bool, values: int) -> Cost | None:
         """An instruction begins: what is checked first, if anything."""
-        values, to_all = added
-        checks = self.due > 0 if opening and values and to_all else self.due > LIMIT
-        if opening:
-            self.due = 0 if values else self.due
-            checks = checks and to_all
-        else:
-            self.due = (0 if checks else self.due) + values
+        checks = values > 0 and self.due > 0 if opening else self.due > LIMIT
+        self.due = (0 if checks else self.due) + (0 if opening else values)
         if not checks:
             return None
         t = Traffic(self.setting, 1, True)

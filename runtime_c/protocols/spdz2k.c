@@ -8,13 +8,18 @@
 
 static seq_status spdz2k_check_program(unsigned ring_bits, unsigned k, unsigned f, unsigned stat,
                                        seq_error *err) {
-    (void)stat; /* s is 64 */
     if (ring_bits != SPDZ2K_BITS)
         return seq_fail(err, SEQ_ERR_PROGRAM, -1, "spdz2k computes mod 2^64, not 2^%u", ring_bits);
     if (k + f > SPDZ2K_BITS - 1 || f >= k)
         return seq_fail(err, SEQ_ERR_PROGRAM, -1,
                         "spdz2k needs f < k and k + f <= %u; the program has k = %u and f = %u",
                         SPDZ2K_BITS - 1, k, f);
+    if (stat > SPDZ2K_SOUND)
+        return seq_fail(
+            err, SEQ_ERR_PROGRAM, -1,
+            "spdz2k misses cheating with a probability of up to 2^-57.9; the program asks for "
+            "a statistical parameter of %u, above %u",
+            stat, SPDZ2K_SOUND);
     return SEQ_OK;
 }
 

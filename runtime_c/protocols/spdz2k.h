@@ -16,6 +16,7 @@
 #include "dealer.h"
 
 #define SPDZ2K_BITS 64            /* of numbers, and of alpha and a check's weights */
+#define SPDZ2K_SOUND 57           /* checks miss an error with 2^-57.9 */
 #define SPDZ2K_LIMIT (1ull << 20) /* values that wait; then they are checked */
 #define SPDZ2K_CHECK_ROUNDS 5
 /* Of a check by itself, which has the instance of the instruction before it: a number that none of
@@ -164,8 +165,10 @@ void spdz2k_clear(spdz2k_record **log); /* wipes it */
 /* A call will open so many values: counted alike everywhere. */
 void spdz2k_account(seq_vm *vm, const seq_call *call, size_t values);
 
-/* What is in the log is what the next check is of. */
-void spdz2k_take_log(spdz2k_state *s);
+/* What is in the log is what the next check is of; whether there is anything. When nothing is under
+ * way, before the first task of what comes next: tasks may be put off, and calls after it count for
+ * the check after that. */
+int spdz2k_take_log(spdz2k_state *s);
 /* The check, as a sub-machine, of what is in `checked`. */
 void spdz2k_start_check(seq_vm *vm, const seq_call *call);
 /* By itself: of everything so far. */

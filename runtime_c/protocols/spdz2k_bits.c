@@ -174,7 +174,8 @@ void spdz2k_start_reveal_bits(seq_vm *vm, const seq_call *call) {
                  0, reveal_step, sizeof(reveal_state));
 }
 
-/* ---- random bits: masks by themselves, the same after a resume ---- */
+/* ---- random bits: masks by themselves, which n - 1 parties do not know; the same after a resume
+ * ---- */
 
 static int randbit_step(seq_task *t) {
     dealer_deal *x = t->state;

@@ -315,7 +315,7 @@ static int conclude(seq_task *t, check_state *s) {
     if (low_bits(spdz2k_of(t), sum) != 0 || bit_sum != 0)
         return task_fail(t, SEQ_ERR_CHEAT, -1,
                          "cheating detected: a value that was opened does not fit its MAC");
-    return TASK_DONE;
+    return task_resumable(t, 1) ? TASK_ERROR : TASK_DONE;
 }
 
 static int check_step(seq_task *t) {
@@ -332,8 +332,8 @@ static int check_step(seq_task *t) {
         return tell_sums(t, s);
     case 3:
         return tell_sigma(t, s);
-    case 4:
-        return tell_opening(t, s);
+    case 4: /* a cheater's error and the sum of all sigmas tell it alpha, also if it goes away */
+        return task_resumable(t, 0) ? TASK_ERROR : tell_opening(t, s);
     default:
         return conclude(t, s);
     }
@@ -343,17 +343,17 @@ void spdz2k_start_check(seq_vm *vm, const seq_call *call) {
     task_create(vm, call, 0, 0, 0, check_step, sizeof(check_state));
 }
 
-void spdz2k_take_log(spdz2k_state *s) {
+int spdz2k_take_log(spdz2k_state *s) {
+    const int waits = s->due > 0 || s->log;
     s->checked = s->log;
     s->log = NULL;
     s->due = 0;
+    return waits;
 }
 
 void spdz2k_start_verify(seq_vm *vm, const seq_call *call) {
-    spdz2k_state *s = vm_env(vm)->protocol;
-    if (s->due == 0)
+    if (!spdz2k_take_log(vm_env(vm)->protocol))
         return;
-    spdz2k_take_log(s);
     seq_call own = *call;
     own.sub = SPDZ2K_ALONE;
     spdz2k_start_check(vm, &own);

@@ -235,16 +235,15 @@ static int reveal_step(seq_task *t) {
 /* Sub-machines of an opening. */
 enum { REVEAL = 1, CHECK_THIS, CHECK_BEFORE };
 
-/* What is revealed to all comes after a check of all before it; then it is checked itself. To one
- * it is masked, and one check does. begin: something waits. */
+/* What is revealed comes after a check of all before it, also to one: it knows its mask, and would
+ * see what its own error made of another's secret. Then it is checked itself. begin: something
+ * waits. */
 static int open_step(seq_task *t) {
-    const unsigned first = t->begin && spdz2k_receiver(t) < 0 ? CHECK_BEFORE : REVEAL;
     unsigned *next = t->state;
     seq_call sub = t->call;
     if (t->step_no == 0) {
-        spdz2k_take_log(spdz2k_of(t));
-        *next = first;
-        if (first == CHECK_BEFORE)
+        *next = t->begin ? CHECK_BEFORE : REVEAL;
+        if (t->begin)
             task_alone(t, SPDZ2K_CHECK_ROUNDS);
     }
     if (*next == 0)
@@ -255,7 +254,7 @@ static int open_step(seq_task *t) {
 }
 
 void spdz2k_start_open(seq_vm *vm, const seq_call *call) {
-    const spdz2k_state *s = vm_env(vm)->protocol;
+    spdz2k_state *s = vm_env(vm)->protocol;
     const size_t n = revealed_size(call);
     const size_t elements =
         (size_t)
@@ -286,5 +285,5 @@ void spdz2k_start_open(seq_vm *vm, const seq_call *call) {
         masked_opening_rounds(vm_env(vm), all ? MASKED_ALL : MASKED_ONLINE) + SPDZ2K_CHECK_ROUNDS;
     call_rounds(vm, call, n ? rounds : 0);
     if (n)
-        task_create(vm, &own, 0, s->due > 0, 0, open_step, sizeof(unsigned));
+        task_create(vm, &own, 0, (size_t)spdz2k_take_log(s), 0, open_step, sizeof(unsigned));
 }

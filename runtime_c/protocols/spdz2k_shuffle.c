@@ -90,21 +90,29 @@ static int shuffle_begin(seq_task *t, shuffle_state *s) {
     return masked_open(t, &s->opening);
 }
 
-/* That the values of a stage fit their masks and MACs is for the next check to find: party 0's
- * record has the masked MACs, and what masked values have above 64 bits. */
+/* Who puts the masked MACs of a stage into the log, and what its masked values have above 64 bits:
+ * who hops next, so that an honest party's order is put on nothing that it has not had checked. Of
+ * the last stage it is who hopped last. */
+static unsigned keeper(const seq_task *t, unsigned stage) {
+    const unsigned n = masked_of(t)->n;
+    return stage < n ? stage : n - 1;
+}
+
+/* That the values of a stage fit their masks and MACs is for the next check to find. */
 static int record_stage(seq_task *t, const shuffle_state *s, unsigned stage,
                         const spdz2k_word *value) {
     spdz2k_record *r = spdz2k_record_new(t, s->n, 1);
-    const unsigned first = t->env->me == 0;
+    const unsigned keeps = t->env->me == keeper(t, stage);
     if (!r)
         return -1;
     r->order[1] ^= t->step_no ^ stage; /* parties get it in different steps */
     memcpy(r->mac, s->macs + stage * s->n, s->n * sizeof *r->mac);
-    if (first)
+    if (keeps)
         t->env->ring->add(r->mac, r->mac, s->both + s->n, s->n);
+    vm_cheat(t->env, "stage", r->mac, s->n * sizeof *r->mac);
     for (size_t i = 0; i < s->n; i++) {
         r->value[i] = (uint64_t)value[i];
-        r->high[i] = first ? (uint64_t)(value[i] >> SPDZ2K_BITS) : 0;
+        r->high[i] = keeps ? (uint64_t)(value[i] >> SPDZ2K_BITS) : 0;
     }
     spdz2k_record_add(&spdz2k_of(t)->log, r);
     return 0;
@@ -112,14 +120,10 @@ static int record_stage(seq_task *t, const shuffle_state *s, unsigned stage,
 
 /* ---- hops ---- */
 
-/* Whether party j gets all of what a hop ends with: it has the next one, or keeps the records. */
-static int gets_all(unsigned j, unsigned hop) {
-    return j == 0 || j == hop + 1;
-}
-
-/* All parties know masked values mod 2^64, those of the first stage too. */
+/* All that a hop ends with goes to who hops next. All parties know masked values mod 2^64, those of
+ * the first stage too. */
 static size_t hop_bytes(const shuffle_state *s, unsigned j, unsigned hop) {
-    return s->n * ((gets_all(j, hop) ? 32u : 8u) + (hop == 0 ? 8u : 0u));
+    return s->n * ((j == hop + 1 ? 32u : 8u) + (hop == 0 ? 8u : 0u));
 }
 
 static int shuffle_hop(seq_task *t, shuffle_state *s) {
@@ -140,7 +144,7 @@ static int shuffle_hop(seq_task *t, shuffle_state *s) {
     t->env->ring->add(s->both, s->other, s->dealt, 2 * s->n);
     vm_cheat(t->env, "hop", s->both, 2 * s->n * sizeof *s->both);
     for (unsigned j = 0; j < n; j++) {
-        if (j != me && gets_all(j, me))
+        if (j == me + 1)
             memcpy(s->frame[j] + before, s->both, 2 * s->n * sizeof *s->both);
         else if (j != me)
             masked_to_wire(t->env, MASKED_RESIDUE, 8, s->frame[j] + before, s->both, s->n);
@@ -157,7 +161,7 @@ static int take_hop(seq_task *t, shuffle_state *s, unsigned hop) {
             return -1;
         in += s->n * 8;
     }
-    if (gets_all(t->env->me, hop))
+    if (t->env->me == hop + 1)
         memcpy(s->both, in, 2 * s->n * sizeof *s->both);
     else
         masked_from_wire(t->env, MASKED_RESIDUE, 8, s->both, in, s->n);

@@ -2,6 +2,8 @@
 #include "vm.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,8 +54,13 @@ static void state_path(const seq_vm *vm, uint64_t number, char out[PATH]) {
     (void)snprintf(out, PATH, "%s/state-%llu", vm->checkpoint.folder, (unsigned long long)number);
 }
 
+/* Marks beside the files, that these are not to be resumed from. */
 static void cheating_path(const seq_vm *vm, char out[PATH]) {
     (void)snprintf(out, PATH, "%s/cheating", vm->checkpoint.folder);
+}
+
+static void checking_path(const seq_vm *vm, char out[PATH]) {
+    (void)snprintf(out, PATH, "%s/checking", vm->checkpoint.folder);
 }
 
 static void still_path(const seq_vm *vm, const checkpoint_still *s, char out[PATH]) {
@@ -641,27 +648,59 @@ void checkpoint_spoil(const seq_vm *vm) {
     }
 }
 
-seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *keys) {
-    vm_checkpoint *k = &vm->checkpoint;
-    uint64_t number = 0;
-    char cheating[PATH];
-    cheating_path(vm, cheating);
-    if (name_start(vm, keys->common) != SEQ_OK) {
-        return vm->error.status;
-    }
-    if (!resume) {
-        copy_second_halves(&k->keys, keys);
-        if (k->folder != NULL) {
-            (void)unlink(cheating);
-        }
+seq_status checkpoint_resumable(seq_vm *vm, int yes) {
+    char path[PATH];
+    if (vm->checkpoint.folder == NULL) {
         return SEQ_OK;
     }
-    if (access(cheating, F_OK) == 0) {
+    checking_path(vm, path);
+    if (yes && unlink(path) == 0) {
+        return SEQ_OK;
+    }
+    int fd = yes ? -1 : open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1, "%.300s: cannot be %s: %s", path,
+                        yes ? "removed" : "made", strerror(errno));
+    }
+    (void)close(fd);
+    return SEQ_OK;
+}
+
+/* Marks of a start before this one: removed, or (a resume) an error. */
+static seq_status heed_marks(seq_vm *vm, int resume) {
+    char cheating[PATH], checking[PATH];
+    cheating_path(vm, cheating);
+    checking_path(vm, checking);
+    if (!resume && vm->checkpoint.folder != NULL) {
+        (void)unlink(cheating);
+        (void)unlink(checking);
+    }
+    if (resume && access(cheating, F_OK) == 0) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
                         "this run ended because cheating was detected, and is not resumed: every "
                         "start is another try for who cheats. Start it anew, or accept that and "
                         "remove %s",
                         cheating);
+    }
+    if (resume && access(checking, F_OK) == 0) {
+        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                        "this run ended within a check, and is not resumed: a party that made it "
+                        "end there can know the key of the MACs, which stays the same. Start it "
+                        "anew, or trust all parties and remove %s",
+                        checking);
+    }
+    return SEQ_OK;
+}
+
+seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *keys) {
+    vm_checkpoint *k = &vm->checkpoint;
+    uint64_t number = 0;
+    if (name_start(vm, keys->common) != SEQ_OK || heed_marks(vm, resume) != SEQ_OK) {
+        return vm->error.status;
+    }
+    if (!resume) {
+        copy_second_halves(&k->keys, keys);
+        return SEQ_OK;
     }
     if (agree(vm, timeout_s, &number) != SEQ_OK || load(vm, number) != SEQ_OK) {
         return vm->error.status;

@@ -53,6 +53,8 @@ seq_status checkpoint_begin(seq_vm *vm, int resume, double timeout_s, vm_keys *k
 /* The instruction. Local, except that a party waits until all have the checkpoint before this one:
  * thus there always is one that all have. Errors are in vm->error. */
 void checkpoint_pass(seq_vm *vm);
+/* Whether the run may be resumed: a mark in the folder says if not. */
+seq_status checkpoint_resumable(seq_vm *vm, int yes);
 /* The run ends because a party cheated: what is in the folder is not to be resumed. */
 void checkpoint_spoil(const seq_vm *vm);
 

@@ -493,6 +493,10 @@ void task_create(seq_vm *vm, const seq_call *call, uint32_t chunk, size_t begin,
     }
 }
 
+int task_resumable(seq_task *t, int yes) {
+    return checkpoint_resumable(t->vm, yes) == SEQ_OK ? 0 : -1;
+}
+
 void task_call(seq_task *t, seq_call *call, uint16_t sub) {
     seq_vm *vm = t->vm;
     vm_call *c = calloc(1, sizeof *c);

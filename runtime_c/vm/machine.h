@@ -138,6 +138,10 @@ void task_known(const void *p, size_t bytes);
 /* For the first step of a task that is alone: the round clock advances by as many rounds at once,
  * which are counted for its instruction. */
 void task_alone(seq_task *t, unsigned rounds);
+/* Whether the run may be resumed if it ends now. A protocol says no before it sends what would help
+ * a cheater in another start from the same checkpoints, and yes when it knows that it does not; a
+ * process that is killed leaves what was said last. 0, or -1 (an error is set). */
+int task_resumable(seq_task *t, int yes);
 /* Fail with a message; returns TASK_ERROR. */
 int task_fail(seq_task *t, seq_status status, int party, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));

@@ -67,7 +67,7 @@ def test_attacks(computing: int, runner: Path, tmp_path: Path) -> None:
     assert report.outcomes["detected"] > 10, report.outcomes
 
 
-KINDS = ["opening", "mac", "planes", "planemac", "hop", "check", "share", "bits"]
+KINDS = ["opening", "mac", "planes", "planemac", "hop", "stage", "check", "share", "bits"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,6 +102,24 @@ def test_errors_that_cancel_in_a_shuffle_are_errors(
         assert found or result.outputs == {(0, p): [41] for p in range(3)}
 
 
+@pytest.mark.parametrize("bits", [False, True])
+def test_who_gets_an_output_sees_it_after_a_check(bits: bool, runner: Path, tmp_path: Path) -> None:
+    """An error of the receiver's is found before anything is opened to it."""
+    s = Script(WIDE, owners=2)
+    a, b = (s.secret(np.arange(65, dtype=object) + i) for i in range(2))
+    d, bit = s.reg("s", 65), s.reg("b", 65)
+    s.start(f"mul d={d} a={a} b={b} n=65 m=0 mode=0")
+    if bits:
+        s.start(f"ltz d={bit} a={d} n=65 bits=31")
+        s.output_bits(bit, 1, 65, to="0")
+    else:
+        s.output(d, 65, to="0")
+    path, *options = s.write(tmp_path)
+    result = run(runner, Path(path), PROTOCOL, 3, *options, "--cheat", "0:opening:0:6:1")
+    assert "cheating detected" in result.stderr
+    assert (0, 0) not in result.outputs
+
+
 def test_a_check_by_itself(runner: Path, tmp_path: Path) -> None:
     """Before the third product, when more than 2^20 values wait; the dealer is far ahead."""
     n = (1 << 19) + 1
@@ -113,6 +131,46 @@ def test_a_check_by_itself(runner: Path, tmp_path: Path) -> None:
     out = s.output(d, n)
     done = s.run(runner, tmp_path, PROTOCOL)
     assert (done.outputs[out] == x * x).all()
+    assert done.rounds == {done.predicted.rounds}
+
+
+def test_an_error_that_is_taken_away_after_a_hop_is_an_error(runner: Path, tmp_path: Path) -> None:
+    """Party 0 adds to the masked MAC that party 1 gets, and takes that away behind party 1's order:
+    of one row, whose place it need not guess."""
+    s = Script(WIDE)
+    a, d, order = s.secret(np.array([41], dtype=object)), s.reg("s", 1), s.reg("c", 1)
+    s.code += [f"cfill d={order} imm=5 n=1"]
+    s.start(f"shuffle d={d} a={a} order={order} n=1 len=1")
+    s.output(d, 1, to="all")
+    target = Target(runner, tmp_path, PROTOCOL, 3, WIDE, s, trusted=2)
+    assert target.made[0, "stage"] == 3
+    for frame in range(3, target.frames[0, 1]):  # one of them is the hop's
+        attack = Attack(0, (f"0:1:{frame}:add:3:5",), (f"0:stage:2:0:{2**64 - 5}",))
+        outcome, said = target.outcome(attack)
+        assert outcome in ("detected", "told", "ended"), (frame, outcome, said)
+
+
+def test_what_checks_cannot_give_is_refused(runner: Path, tmp_path: Path) -> None:
+    s = Script(WIDE, stat=58)
+    s.output(s.secret(np.array([41], dtype=object)), 1)
+    path, *options = s.write(tmp_path)
+    result = run(runner, Path(path), PROTOCOL, 3, *options)
+    assert "a statistical parameter of 58, above 57" in result.stderr and not result.outputs
+
+
+def test_what_begins_beside_an_opening_is_checked(runner: Path, tmp_path: Path) -> None:
+    """Of the next opening. The first one is put off where much waits to leave: at the dealer."""
+    n = 1 << 15
+    s = Script(WIDE, handles=2)
+    x = np.arange(n).astype(object)
+    a, c, d, bits = s.secret(x), s.reg("c", 1), s.reg("s", 64), s.reg("b", n, 32)
+    s.start(f"a2b d={bits} a={a} n={n} bits=32")
+    s.code += [f"open h=0 d={c} a={a} n=1", f"mul h=1 d={d} a={a} b={a} n=64 m=0 mode=0"]
+    s.code += ["join h=0", "join h=1"]
+    s.start(f"open d={c} a={d} n=1")
+    s.output_clear(c, 1)
+    done = s.run(runner, tmp_path, PROTOCOL)
+    assert done.outputs[0] == 0
     assert done.rounds == {done.predicted.rounds}
 
 

@@ -88,6 +88,7 @@ class Result:
     prints: dict[int, list[str]] = field(default_factory=dict)
     totals: dict[int, dict[str, int]] = field(default_factory=dict)
     traces: dict[int, str] = field(default_factory=dict)
+    frames: dict[tuple[int, int], int] = field(default_factory=dict)  # sent, from and to
 
 
 def _parse(result: Result, line: str) -> None:
@@ -97,6 +98,8 @@ def _parse(result: Result, line: str) -> None:
         result.prints.setdefault(int(m[1]), []).append(m[2])
     elif m := re.fullmatch(r"trace (\d+): (\w+)", line):
         result.traces[int(m[1])] = m[2]
+    elif m := re.fullmatch(r"frames (\d+) (\d+) (\d+)", line):
+        result.frames[int(m[1]), int(m[2])] = int(m[3])
     elif m := re.fullmatch(r"total (\d+): (.*)", line):
         words = m[2].split()
         result.totals[int(m[1])] = dict(zip(words[::2], map(int, words[1::2]), strict=True))

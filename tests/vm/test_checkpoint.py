@@ -389,3 +389,27 @@ def test_checkpoint_outside_of_a_loop() -> None:
 
     with pytest.raises(ProgramError, match="outside of a loop"):
         main.trace(Config())
+
+
+def test_a_run_that_ends_within_a_check_is_not_resumed(make: Make, tmp_path: Path) -> None:
+    """Where who made it end can know alpha: before it has answered what tells that."""
+    whole = make("spdz2k-dealt", 3, WIDE)
+
+    def left() -> Path:
+        files = tmp_path / str(len(list(tmp_path.iterdir())))
+        shutil.copytree(whole.files, files)
+        (files / "0" / f"state-{whole.numbers()[0]}").unlink()  # some of the program is left to do
+        return files
+
+    seen = whole.resume(left(), "--tamper", "0:0:0:drop").frames  # nobody sends to itself
+    for lacks, refuses in ((1, True), (3, False)):
+        files = left()
+        # The last frames are the sums, the commitment and the opening of the last check.
+        cut = ("--tamper", f"1:0:{seen[1, 0] - lacks}:drop", "--timeout", "3")
+        assert whole.resume(files, *cut).status == PEER
+        assert (files / "0" / "checking").exists() == refuses
+        again = whole.resume(files)
+        if refuses:
+            refused(again, "ended within a check", "remove", "checking")
+        else:
+            assert again.outputs == whole.whole.outputs, again.stderr
