@@ -39,11 +39,11 @@ def default_key(run: Path, party: int) -> Path:
     return run / f"party-{party}" / "checkpoint.key"
 
 
-def key(path: Path, *, make: bool) -> bytes:
+def key(path: Path, *, make: bool, of: str = "checkpoints") -> bytes:
     """The 32 bytes in a key file, 64 hexadecimal digits; a new file, mode 0600, if there is none.
 
     Raises ConfigError for a file that others may read, that holds something else, or that is not
-    there although `make` is False.
+    there although `make` is False; `of`: what it is the key of.
     """
     try:
         if make and not path.exists():
@@ -55,7 +55,7 @@ def key(path: Path, *, make: bool) -> bytes:
             new.unlink()
         mode, text = path.stat().st_mode, path.read_bytes()
     except OSError as e:
-        raise ConfigError(f"{path}: the key of checkpoints cannot be read: {e.strerror}") from e
+        raise ConfigError(f"{path}: the key of {of} cannot be read: {e.strerror}") from e
     if mode & 0o077:
         raise ConfigError(f"{path}: others than its owner may use this key; chmod 600 {path}")
     try:
@@ -63,7 +63,7 @@ def key(path: Path, *, make: bool) -> bytes:
     except ValueError:
         found = b""
     if len(found) != _KEY_BYTES:
-        raise ConfigError(f"{path}: no key of checkpoints: 64 hexadecimal digits are wanted")
+        raise ConfigError(f"{path}: no key of {of}: 64 hexadecimal digits are wanted")
     return found
 
 

@@ -2,9 +2,9 @@
 folder that serves one run.
 
 The folder holds preprocessing.json (for what it was made) and one folder a party, party-I, with
-`material`, sealed by the key beside it. A party gets its own folder and preprocessing.json, and
-nothing else. Files are made and read by runtime_c/vm/material.c; what is in them is never in
-Python's hands.
+`material`, sealed by the key beside it. A run leaves `material.used` in place of both. A party gets
+its own folder and preprocessing.json, and nothing else. Files are made and read by
+runtime_c/vm/material.c; what is in them is never in Python's hands.
 """
 
 from __future__ import annotations
@@ -33,9 +33,13 @@ class Material:
 
 
 def key(folder: Path, party: int, *, make: bool = False) -> bytes:
-    """The key of a party's material, or a new one. Raises ConfigError if it is not there, or not
-    well kept."""
-    return checkpoint.key(folder / f"party-{party}" / "material.key", make=make)
+    """The key of a party's material, or a new one. Zeros if a run has used the material, whose key
+    is then gone: the VM refuses it, so that the other parties hear why. Raises ConfigError if it is
+    not there, or not well kept."""
+    own = folder / f"party-{party}"
+    if (own / "material.used").exists():
+        return bytes(32)
+    return checkpoint.key(own / "material.key", make=make, of="material")
 
 
 def load(folder: Path) -> Material:

@@ -21,13 +21,13 @@ enum {
     SEMI2K_SECRET,            /* of the run: the secret key of encryptions */
     SEMI2K_TOP,               /* masks of top bits, of a rounding */
     SEMI2K_WIDE,              /* masks of what is rounded after it was opened masked */
+    SEMI2K_AND,               /* masks of `and` */
     SEMI2K_REQUEST = 0x100,   /* + party that encrypts */
     SEMI2K_REPLY = 0x200,     /* + 4 * party that asked; four streams */
     SEMI2K_ROOT = 0x300,      /* + 4 * hop + layer: roots of a shuffle's trees */
     SEMI2K_TRANSFER = 0x1000, /* and above: oblivious transfer and what uses it */
     SEMI2K_FORM = 0x20000,    /* masks of an addition's forms, */
-    SEMI2K_GATE = 0x80000,    /* + 1024 level + gate: and of its gates */
-    SEMI2K_AND                /* masks of `and` */
+    SEMI2K_GATE = 0x80000     /* + 1024 level + gate: and of its gates */
 };
 /* Streams of transfers, by purpose. */
 enum {

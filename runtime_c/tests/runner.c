@@ -2,8 +2,9 @@
  *
  *     runner FILE.sqb PROTOCOL PARTIES [--tcp] [--threads a,b,c] [--input IDX=FILE]... [--seed HEX]
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
- *            [--stop SECONDS] [--timeout SECONDS] [--checkpoints FOLDER] [--every N] [--resume]
- *            [--key PARTY] [--tamper RULE]... [--cheat RULE]... [--view PARTY] [--masks]
+ *            [--stop SECONDS] [--timeout SECONDS] [--connect SECONDS] [--checkpoints FOLDER]
+ *            [--every N] [--resume] [--key PARTY] [--material FOLDER [--make]] [--tamper RULE]...
+ *            [--cheat RULE]... [--view PARTY] [--masks]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -11,7 +12,8 @@
  * randomness, and in SEQ_TEST builds all other randomness too; --threads gives the threads of each
  * party. Prints, by party: printed lines, `output I party P: words` (signed decimal), totals, and
  * in SEQ_TEST builds a digest of everything that was sent. Checkpoints of party I go to FOLDER/I,
- * which exists, under a key of its own; --key gives one party another one. --tamper and --cheat:
+ * which exists, under a key of its own; --key gives one party another one. --material is used, or
+ * made, in FOLDER/party-I, which exist. --tamper and --cheat:
  * tamper.h; then `frames` says how many each party sent to each, `made` how often it made words of
  * each kind. --view prints what is sent to a party, as `view FROM: hexadecimal`; --masks: masks.h.
  * Exit status: the first seq_status that blames no peer, or any; `status P S` gives each party's.
@@ -37,7 +39,7 @@ typedef struct {
 
 typedef struct {
     const char *file, *last, *differ, *protocol;
-    double stop_s, timeout_s;
+    double stop_s, timeout_s, connect_s;
     unsigned parties, threads[VM_PARTIES];
     int tcp, checked, counters, resume, key, masks, make;
     const char *checkpoints, *material;
@@ -129,6 +131,8 @@ static arguments parse(int argc, char **argv) {
             a.stop_s = atof(next), i++;
         } else if (strcmp(argv[i], "--timeout") == 0) {
             a.timeout_s = atof(next), i++;
+        } else if (strcmp(argv[i], "--connect") == 0) {
+            a.connect_s = atof(next), i++;
         } else if (strcmp(argv[i], "--checked") == 0) {
             a.checked = atoi(next), i++;
         } else if (strcmp(argv[i], "--checkpoints") == 0) {
@@ -326,7 +330,7 @@ static void make_runs(const arguments *a, party *parties, void *hub) {
                      .channel = a->tcp ? NET_TCP : NET_MEMORY,
                      .hub = hub,
                      .timeout_s = a->timeout_s > 0 ? a->timeout_s : 60,
-                     .connect_timeout_s = 60,
+                     .connect_timeout_s = a->connect_s > 0 ? a->connect_s : 60,
                      .checked = a->checked};
     int fds[VM_PARTIES];
     memcpy(o.public_seed, a->seed, 16);

@@ -346,7 +346,7 @@ static seq_status agree_and_set_up(seq_run *run) {
     seq_status status = alone ? SEQ_OK : handshake(vm, &terms, &keys);
     vm->env.parties = parties;
     if (status == SEQ_OK && vm->material.folder != NULL) {
-        status = material_begin(vm, &keys);
+        status = material_begin(vm, run->options.connect_timeout_s, &keys);
     }
     if (status == SEQ_OK) {
         VM_SECRET(&keys, sizeof keys);

@@ -97,7 +97,7 @@ static seq_status foreign(seq_vm *vm, const char *path, const char *what) {
 static sealed *open_file(seq_vm *vm, const char *path, const char *kind, uint64_t number,
                          heading *h) {
     heading want = heading_of(vm, kind, number);
-    sealed *file = sealed_open(path, vm->checkpoint.key, h, sizeof *h, &vm->error);
+    sealed *file = sealed_open(path, "a checkpoint", vm->checkpoint.key, h, sizeof *h, &vm->error);
     if (file == NULL) {
         return NULL;
     }

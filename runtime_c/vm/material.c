@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #define MAX_PATH 4400
-enum { VERSION = 2 };
+enum { VERSION = 2, STEP_VERIFIED = 5, STEP_MARKED = 6 };
 
 /* In front of a file: read by its owner, and by nobody changed. */
 typedef struct {
@@ -22,6 +22,12 @@ typedef struct {
     uint64_t instance, bytes;
     uint32_t step, unused;
 } message_header;
+
+/* What parties tell each other before they use material. */
+typedef struct {
+    char said[16];
+    uint8_t id[MATERIAL_ID];
+} saying;
 
 struct material_record {
     material_record *next;
@@ -104,28 +110,69 @@ static seq_status make(seq_vm *vm, vm_keys *keys) {
     return status;
 }
 
-/* Leave a mark that outlives the machine before anything of the file is used. */
+static seq_status used_before(seq_vm *vm, const char *mark) {
+    return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                    "%.300s is there: this material was used by a run before, and serves no "
+                    "second one",
+                    mark);
+}
+
+/* What happened in the party's folder outlives the machine. */
+static int sync_folder(const seq_vm *vm) {
+    char path[MAX_PATH];
+    (void)snprintf(path, sizeof path, "%.4000s/party-%u", vm->material.folder, vm->env.me);
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int ok = folder >= 0 && fsync(folder) == 0;
+    if (folder >= 0) {
+        (void)close(folder);
+    }
+    return ok;
+}
+
 static seq_status mark(seq_vm *vm) {
     char path[MAX_PATH];
     path_of(vm, vm->env.me, ".used", path);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST) {
-        return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
-                        "%.300s is there: this material was used by a run before, and serves no "
-                        "second one",
-                        path);
+        return used_before(vm, path);
     }
     int ok = fd >= 0 && fsync(fd) == 0;
     ok &= fd >= 0 && close(fd) == 0;
-    (void)snprintf(path, sizeof path, "%.4000s/party-%u", vm->material.folder, vm->env.me);
-    int folder = ok ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-    ok &= folder >= 0 && fsync(folder) == 0;
-    if (folder >= 0) {
-        (void)close(folder);
+    return ok && sync_folder(vm)
+               ? SEQ_OK
+               : seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
+                          "%.300s: material cannot be marked as used: %s", path, strerror(errno));
+}
+
+/* Zeros over a file that may not be there, on the disk. */
+static int overwrite(const char *path) {
+    const uint8_t zeros[64] = {0};
+    int fd = open(path, O_WRONLY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) {
+        return errno == ENOENT;
     }
+    off_t left = lseek(fd, 0, SEEK_END);
+    int ok = left >= 0 && lseek(fd, 0, SEEK_SET) == 0;
+    while (ok && left > 0) {
+        ssize_t n = write(fd, zeros, left < (off_t)sizeof zeros ? (size_t)left : sizeof zeros);
+        ok = n > 0;
+        left -= n;
+    }
+    ok = ok && fsync(fd) == 0;
+    return close(fd) == 0 && ok;
+}
+
+/* Nobody opens the file again: it is open, and goes when that is closed. */
+static seq_status discard(seq_vm *vm) {
+    char path[MAX_PATH];
+    path_of(vm, vm->env.me, ".key", path); /* beside it, unless it is kept elsewhere */
+    int ok = overwrite(path) && (unlink(path) == 0 || errno == ENOENT);
+    path_of(vm, vm->env.me, "", path);
+    ok = ok && unlink(path) == 0 && sync_folder(vm);
     return ok ? SEQ_OK
               : seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
-                         "%.300s: material cannot be marked as used: %s", path, strerror(errno));
+                         "%.300s: material or its key cannot be removed: %s", path,
+                         strerror(errno));
 }
 
 /* Whether a file is for this run. */
@@ -161,21 +208,33 @@ static void take_keys(const seq_vm *vm, sealed *f, vm_keys *keys) {
     sealed_read(f, keys->common, sizeof keys->common);
 }
 
-/* Read all of a file, which ends as it was written or not at all. */
-static seq_status verify(seq_vm *vm, const char *path) {
+/* An error of the file, if it has one, is the run's. */
+static seq_status kept(seq_vm *vm, seq_status status, const sealed *f) {
+    return status == SEQ_OK ? SEQ_OK
+                            : seq_fail(&vm->error, status, -1, "%s", sealed_error(f)->message);
+}
+
+/* Open the file and read all of it, which ends as it was written or not at all; then begin anew. */
+static seq_status verify(seq_vm *vm) {
+    char path[MAX_PATH];
     material_header h;
     message_header m = {0};
     vm_keys skipped = {0};
     enum { PIECE = 1 << 16 };
-    sealed *f = sealed_open(path, vm->material.key[vm->env.me], &h, sizeof h, &vm->error);
+    path_of(vm, vm->env.me, ".used", path);
+    if (access(path, F_OK) == 0) {
+        return used_before(vm, path);
+    }
+    path_of(vm, vm->env.me, "", path);
+    sealed *f =
+        sealed_open(path, "material", vm->material.key[vm->env.me], &h, sizeof h, &vm->error);
+    vm->material.file[vm->env.me] = f;
+    if (f == NULL || fits(vm, path, &h) != SEQ_OK) {
+        return vm->error.status;
+    }
     uint8_t *piece = malloc(PIECE);
-    if (f == NULL || piece == NULL || fits(vm, path, &h) != SEQ_OK) {
-        if (f != NULL) {
-            sealed_abandon(f);
-        }
-        free(piece);
-        return piece == NULL ? seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory for material")
-                             : vm->error.status;
+    if (piece == NULL) {
+        return seq_fail(&vm->error, SEQ_ERR_MEMORY, -1, "no memory for material");
     }
     take_keys(vm, f, &skipped);
     while (m.instance != END.instance && sealed_error(f)->status == SEQ_OK) {
@@ -186,31 +245,58 @@ static seq_status verify(seq_vm *vm, const char *path) {
             left -= n;
         }
     }
+    vm->material.bytes = sealed_size(f);
     prg_wipe(&skipped, sizeof skipped);
     prg_wipe(piece, PIECE);
     free(piece);
-    return sealed_close(f, 0, &vm->error);
+    return kept(vm, sealed_rewind(f), f);
 }
 
-static seq_status use(seq_vm *vm, vm_keys *keys) {
-    char path[MAX_PATH];
-    path_of(vm, vm->env.me, "", path);
-    material_header h;
-    if (verify(vm, path) != SEQ_OK || mark(vm) != SEQ_OK) {
+/* Tell all parties that compute how far I am with my material, and hear the same of them. */
+static seq_status agree(seq_vm *vm, uint32_t step, double timeout_s) {
+    saying mine = {.said = "verified"}, theirs[VM_PARTIES] = {0};
+    if (step == STEP_MARKED) {
+        (void)snprintf(mine.said, sizeof mine.said, "marked as used");
+    }
+    memcpy(mine.id, vm->material.id, sizeof mine.id);
+    saying all[VM_PARTIES];
+    const unsigned parties = vm->env.parties;
+    for (unsigned p = 0; p < parties; p++) {
+        all[p] = mine;
+    }
+    vm->env.parties = online(vm);
+    seq_status status = exchange_send(vm, step, all, sizeof mine);
+    if (status == SEQ_OK) {
+        status = exchange_take(vm, step, theirs, sizeof mine, timeout_s);
+    }
+    vm->env.parties = parties;
+    for (unsigned p = 0; status == SEQ_OK && p < online(vm); p++) {
+        if (p != vm->env.me && memcmp(&theirs[p], &mine, sizeof mine) != 0) {
+            return seq_fail(&vm->error, SEQ_ERR_PEER, (int)p,
+                            "party %u does not say that its material, the same as here, is %s", p,
+                            mine.said);
+        }
+    }
+    return status;
+}
+
+static seq_status use(seq_vm *vm, double timeout_s, vm_keys *keys) {
+    if (verify(vm) != SEQ_OK) {
         return vm->error.status;
     }
-    sealed *f = sealed_open(path, vm->material.key[vm->env.me], &h, sizeof h, &vm->error);
-    if (f == NULL) {
+    /* A peer's file may take longer to read than mine. */
+    const double patience = timeout_s + (double)vm->material.bytes / (1 << 24);
+    if (agree(vm, STEP_VERIFIED, patience) != SEQ_OK || mark(vm) != SEQ_OK ||
+        discard(vm) != SEQ_OK || agree(vm, STEP_MARKED, timeout_s) != SEQ_OK) {
         return vm->error.status;
     }
-    vm->material.file[vm->env.me] = f;
+    sealed *f = vm->material.file[vm->env.me];
     take_keys(vm, f, keys);
-    const seq_error *e = sealed_error(f);
-    return e->status == SEQ_OK ? SEQ_OK : seq_fail(&vm->error, e->status, -1, "%s", e->message);
+    return kept(vm, sealed_error(f)->status, f);
 }
 
-seq_status material_begin(seq_vm *vm, void *keys) {
-    return vm->material.make ? make(vm, keys) : use(vm, keys);
+seq_status material_begin(seq_vm *vm, double timeout_s, void *keys) {
+    return vm->material.make ? make(vm, keys) : use(vm, timeout_s, keys);
 }
 
 void material_put(seq_vm *vm, unsigned party, net_tag tag, const uint8_t *payload, size_t bytes) {

@@ -28,6 +28,7 @@ typedef struct {
     uint8_t key[NET_MAX_PARTIES][SEALED_KEY]; /* by party; to use: mine only */
     uint8_t id[MATERIAL_ID];                  /* names what was made; the same at all parties */
     sealed *file[NET_MAX_PARTIES];            /* by receiver; to use: mine only */
+    uint64_t bytes;                           /* to use: of my file */
     material_record *early; /* records are used in about the order in which they were made */
 } vm_material;
 
@@ -35,9 +36,15 @@ struct seq_vm;
 
 /* Before a run, once the parties agree: open or begin the files. `keys` (of vm_keys): to make
  * material, a dealer's are drawn, other parties' are kept; to use it they become what the dealer
- * shares, pairs with it and the common key, or those that were kept. The file is marked as used
- * first, and refused if it was already. */
-seq_status material_begin(struct seq_vm *vm, void *keys);
+ * shares, pairs with it and the common key, or those that were kept.
+ *
+ * To use it, two exchanges. A party verifies its whole file, which no mark says was used, and tells
+ * the others; when all did, it leaves its mark on the disk, removes the file's name and the wiped
+ * key beside it, and tells the others; when all did, it goes on, with the file it has open. So
+ * nothing that depends on material is sent while a mark is missing, and one party's mark keeps all
+ * from using it again. A party that says anything else, or nothing within timeout_s and what its
+ * file may take to read, is named in the error. */
+seq_status material_begin(struct seq_vm *vm, double timeout_s, void *keys);
 /* The dealer's message to a party, or what I keep. Errors are kept in vm->error. */
 void material_put(struct seq_vm *vm, unsigned party, net_tag tag, const uint8_t *payload,
                   size_t bytes);

@@ -30,6 +30,7 @@ struct sealed {
     seq_error error;
     EVP_CIPHER_CTX *cipher;
     uint64_t index, size; /* of the next piece; of the file */
+    uint64_t first;       /* reading: where the first piece begins */
     int last;             /* reading: the piece in `plain` is the last one */
     size_t used, held;    /* bytes of `plain` taken (reading), and filled */
     uint8_t *plain, *coded;
@@ -250,23 +251,26 @@ sealed *sealed_create(const char *path, const uint8_t key[SEALED_KEY], const voi
     return opened(s, err);
 }
 
-sealed *sealed_open(const char *path, const uint8_t key[SEALED_KEY], void *header,
+sealed *sealed_open(const char *path, const char *what, const uint8_t key[SEALED_KEY], void *header,
                     size_t header_bytes, seq_error *err) {
     preamble p = {.version = 0};
     uint8_t check[32];
+    char other[60];
     sealed *s = make(path, 0, header_bytes, err);
     if (s == NULL) {
         return NULL;
     }
     get(s, (uint8_t *)&p, sizeof p);
     if (memcmp(p.magic, "SQTRSEAL", 8) != 0) {
-        (void)fail(s, "is not a checkpoint");
+        (void)snprintf(other, sizeof other, "is not %s", what);
+        (void)fail(s, other);
     } else if (p.version != VERSION || p.header_bytes != header_bytes) {
         (void)fail(s, "is of another format; the release that wrote it can read it");
     } else if (!mac(key, p.salt, SALT, check) || CRYPTO_memcmp(check, p.check, CHECK) != 0) {
         (void)fail(s, "was written with another key, or is damaged");
     }
     get(s, header, header_bytes);
+    s->first = s->size;
     if (s->error.status == SEQ_OK) {
         set_key(s, key, &p, header);
         read_piece(s); /* its tag vouches for the header */
@@ -321,19 +325,35 @@ void sealed_abandon(sealed *s) {
     destroy(s);
 }
 
-seq_status sealed_close(sealed *s, int rest, seq_error *err) {
+/* All of it was read, or there is an error. */
+static void finish_reading(sealed *s) {
     uint8_t more;
+    if (s->error.status == SEQ_OK && s->used == s->held && !s->last) {
+        read_piece(s);
+    }
+    if (s->error.status == SEQ_OK && (s->used != s->held || !s->last)) {
+        (void)fail(s, "does not fit the program: it is too long");
+    } else if (s->error.status == SEQ_OK && read(s->fd, &more, 1) != 0) {
+        (void)fail(s, "is damaged: something follows its end");
+    }
+}
+
+seq_status sealed_rewind(sealed *s) {
+    finish_reading(s);
+    if (s->error.status == SEQ_OK && lseek(s->fd, (off_t)s->first, SEEK_SET) < 0) {
+        (void)fail_system(s, "cannot be read again");
+    }
+    s->index = s->used = s->held = 0;
+    s->last = 0;
+    s->size = s->first;
+    return s->error.status;
+}
+
+seq_status sealed_close(sealed *s, int rest, seq_error *err) {
     if (s->writing) {
         finish_writing(s);
-    } else if (!rest && s->error.status == SEQ_OK) {
-        if (s->used == s->held && !s->last) {
-            read_piece(s);
-        }
-        if (s->error.status == SEQ_OK && (s->used != s->held || !s->last)) {
-            (void)fail(s, "does not fit the program: it is too long");
-        } else if (s->error.status == SEQ_OK && read(s->fd, &more, 1) != 0) {
-            (void)fail(s, "is damaged: something follows its end");
-        }
+    } else if (!rest) {
+        finish_reading(s);
     }
     seq_status status = s->error.status;
     if (status != SEQ_OK) {

@@ -26,8 +26,9 @@ typedef struct sealed sealed;
 /* Begin PATH anew. NULL with *err. */
 sealed *sealed_create(const char *path, const uint8_t key[SEALED_KEY], const void *header,
                       size_t header_bytes, seq_error *err);
-/* Open PATH; its header, of exactly this size, is read and verified. NULL with *err. */
-sealed *sealed_open(const char *path, const uint8_t key[SEALED_KEY], void *header,
+/* Open PATH; its header, of exactly this size, is read and verified. `what` it should be, for
+ * messages: "a checkpoint". NULL with *err. */
+sealed *sealed_open(const char *path, const char *what, const uint8_t key[SEALED_KEY], void *header,
                     size_t header_bytes, seq_error *err);
 void sealed_write(sealed *s, const void *bytes, size_t n);
 /* Zeros after an error. */
@@ -35,6 +36,9 @@ void sealed_read(sealed *s, void *bytes, size_t n);
 /* Writing: the file reaches the disk and gets its name, unless there was an error. Reading: an
  * error if anything is left of it, unless `rest`. Frees s; the first error is in *err. */
 seq_status sealed_close(sealed *s, int rest, seq_error *err);
+/* Reading: an error if anything is left of it; else begin anew behind the header, in the same open
+ * file, whatever has become of its name. Pieces are verified again as they are read. */
+seq_status sealed_rewind(sealed *s);
 /* The first error, or one with SEQ_OK. */
 const seq_error *sealed_error(const sealed *s);
 /* Close without a check; what was being written never gets its name. Frees s. */

@@ -224,8 +224,8 @@ typedef struct {
     double timeout_s;
 } handshake_terms;
 /* An exchange under instance 0, outside of the program: mine and theirs are an array by party.
- * Steps 0-2 and 8-15 are this file's, the others checkpoint.c's. timeout_s 0: as long as peers
- * live. */
+ * Steps 0-2 and 8-15 are this file's, 5 and 6 material.c's, the others checkpoint.c's. timeout_s 0:
+ * as long as peers live. */
 seq_status exchange_send(seq_vm *vm, uint32_t step, const void *mine, size_t bytes);
 seq_status exchange_take(seq_vm *vm, uint32_t step, void *theirs, size_t bytes, double timeout_s);
 /* Agree with all peers on everything. */

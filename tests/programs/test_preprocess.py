@@ -121,6 +121,13 @@ def test_a_run_from_material(home: Path, material: Path, sequester: Sequester) -
         np.testing.assert_array_equal(found[name], array)
     again = sequester(*arguments(home, material), "--out", "c", code=5)
     assert "was used by a run before" in again.stderr
+    own = material / "party-0"
+    assert not (own / "material").exists() and not (own / "material.key").exists()
+    shutil.rmtree(own)
+    shutil.copytree(home / "deal" / "party-0", own)
+    again = sequester(*arguments(home, material), "--out", "d", code=5)
+    assert "party 1" in again.stderr and "was used by a run before" in again.stderr
+    assert not (own / "material.used").exists()
 
 
 def test_what_is_made_was_predicted(protocol: str, material: Path) -> None:
