@@ -50,6 +50,11 @@ class Cell:
         return f"{self.net}-{self.optimizer}-{self.protocol}-{digest}"
 
     @property
+    def twin(self) -> Cell:
+        """What the same training in the clear depends on."""
+        return replace(self, protocol="", rounding="", ring=0)
+
+    @property
     def program(self) -> Path:
         return ROOT / "programs" / f"{PROGRAMS[self.net]}.py"
 

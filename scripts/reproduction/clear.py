@@ -1,4 +1,5 @@
-"""The same training in the clear: PyTorch in float32, from the same start, on the same batches.
+"""The same training in the clear: PyTorch in float32, from the same start, on the same batches. It
+is done once for all cells that differ in their protocol, rounding or ring.
 
 Initial weights and permutations are the program's own: both follow from its public seed. Dropout is
 not the same, since on shares nobody knows what is dropped.
@@ -6,7 +7,10 @@ not the same, since on shares nobody knows what is dropped.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import runpy
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,8 +31,8 @@ from .secret import Curve, Row, Tell
 
 
 def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -> None:
-    """Train the twin of a cell, from where an earlier try got to (`work`/clear.pt); its curve is
-    `work`/clear.jsonl, `work`/clear.json says that it is done."""
+    """Train the twin of a cell, from where an earlier try got to (`work`/clear.pt), or take that of
+    a cell beside it; its curve is `work`/clear.jsonl, `work`/clear.json says that it is done."""
     done = work / "clear.json"
     if done.exists():
         return
@@ -39,24 +43,53 @@ def train(cell: Cell, data_folder: Path, work: Path, threads: int, tell: Tell) -
     sets = {name: source.read() for (_, name), source in data.parse_inputs(specs).items()}
     train_x, test_x = (torch.from_numpy(sets[n]).float() for n in ("train.x", "test.x"))
     train_y, test_y = (torch.from_numpy(sets[n]) for n in ("train.y", "test.y"))
+    curve, saved = Curve(work / "clear.jsonl"), work / "clear.pt"
+    digest = _digest(cell, train_x, train_y, test_x, test_y)
+    if not _take(work, digest):
+        _train(cell, specs, ((train_x, train_y), (test_x, test_y)), curve, saved, tell)
+        info = {"torch": torch.__version__, "epochs": cell.epochs, "digest": digest}
+        write_json(done, info)
+    saved.unlink(missing_ok=True)
+
+
+def _digest(cell: Cell, *arrays: Any) -> str:
+    """Of what is trained, how, and on what."""
+    found = hashlib.sha256(repr(cell.twin).encode())
+    for array in arrays:
+        found.update(np.ascontiguousarray(array.numpy()))
+    return found.hexdigest()
+
+
+def _take(work: Path, digest: str) -> bool:
+    """Copy the finished training with this digest of another cell, if there is one."""
+    for done in sorted(work.parent.glob("*/clear.json")):
+        info = json.loads(done.read_text())
+        if info.get("digest") == digest:
+            shutil.copyfile(done.with_suffix(".jsonl"), work / "clear.jsonl")
+            write_json(work / done.name, info)
+            return True
+    return False
+
+
+def _train(
+    cell: Cell, specs: tuple[str, ...], sets: tuple[Any, Any], curve: Curve, saved: Path, tell: Tell
+) -> None:
+    """Train to the end; `sets`: pictures and labels to train on, and to test on."""
     model = start(cell, specs)
     optimizer = _optimizer(cell, model)
     rates = _schedule(cell, optimizer)
-    curve, saved = Curve(work / "clear.jsonl"), work / "clear.pt"
     before = _load(saved, model, optimizer, rates)
     for epoch, order in enumerate(permutations(cell, specs), 1):
         if epoch <= before:
             continue
         begin = time.monotonic()
-        loss = _epoch(cell, model, optimizer, train_x, train_y, torch.from_numpy(order))
+        loss = _epoch(cell, model, optimizer, *sets[0], torch.from_numpy(order))
         if rates is not None:
             rates.step()
-        accuracy = _accuracy(model, test_x, test_y)
+        accuracy = _accuracy(model, *sets[1])
         curve.add(Row(epoch, loss, accuracy, round(time.monotonic() - begin, 2)))
         _save(saved, epoch, model, optimizer, rates)
         tell(f"in the clear, epoch {epoch}: loss {loss:.4f}, accuracy {accuracy:.2f} %")
-    write_json(done, {"torch": torch.__version__, "epochs": len(curve.rows)})
-    saved.unlink(missing_ok=True)
 
 
 def _save(path: Path, epoch: int, *parts: Any) -> None:

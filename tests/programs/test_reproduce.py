@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from sequester.compiler.isa.program import FIELD
@@ -52,18 +54,33 @@ def test_goes_on_where_it_was_killed(tmp_path: Path) -> None:
     assert (tmp_path / "mnist.png").read_bytes()[:4] == b"\x89PNG"
 
 
+def train_twin(cell: cells.Cell, work: Path) -> str:
+    """The curve of a twin, but for the seconds it took."""
+    clear.train(cell, ROOT / "programs" / "data", work, 1, lambda line: None)
+    return re.sub(r'"seconds": [0-9.]+', "", (work / "clear.jsonl").read_text())
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The losses of the epochs that a twin was trained."""
+    found: list[float] = []
+    epoch = clear._epoch
+
+    def counted(*args: Any) -> float:
+        found.append(epoch(*args))
+        return found[-1]
+
+    monkeypatch.setattr(clear, "_epoch", counted)
+    return found
+
+
 def test_the_twin_goes_on_where_it_was_stopped(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, begun: list[float]
 ) -> None:
     """With the same numbers, the moments of Adam and the schedule included."""
     cell = next(c for c in cells.PLANS["mnist"] if c.optimizer == "amsgrad")
     cell = cells.quick(cell)
-
-    def train(work: Path) -> str:
-        clear.train(cell, ROOT / "programs" / "data", work, 1, lambda line: None)
-        return re.sub(r'"seconds": [0-9.]+', "", (work / "clear.jsonl").read_text())
-
-    undisturbed = train(tmp_path / "a")
+    undisturbed = train_twin(cell, tmp_path / "a" / "cell")
     save = clear._save
 
     def stop(*args: Any) -> None:
@@ -71,21 +88,34 @@ def test_the_twin_goes_on_where_it_was_stopped(
         raise KeyboardInterrupt
 
     monkeypatch.setattr(clear, "_save", stop)
+    work = tmp_path / "b" / "cell"
     with pytest.raises(KeyboardInterrupt):
-        train(tmp_path / "b")
-    assert (tmp_path / "b" / "clear.jsonl").read_text().count("\n") == 1
+        train_twin(cell, work)
+    assert (work / "clear.jsonl").read_text().count("\n") == 1
     monkeypatch.setattr(clear, "_save", save)
-    begun: list[float] = []
-    epoch = clear._epoch
-
-    def counted(*args: Any) -> float:
-        begun.append(epoch(*args))
-        return begun[-1]
-
-    monkeypatch.setattr(clear, "_epoch", counted)
-    assert train(tmp_path / "b") == undisturbed
+    begun.clear()
+    assert train_twin(cell, work) == undisturbed
     assert len(begun) == 1
-    assert not list((tmp_path / "b").glob("clear.pt"))
+    assert not list(work.glob("clear.pt"))
+
+
+def test_a_twin_is_trained_once_for_all_protocols(tmp_path: Path, begun: list[float]) -> None:
+    """And again for other settings, and for other data."""
+    first, second, third = (cells.quick(c) for c in cells.PLANS["protocols"][:3])
+    curve = train_twin(first, tmp_path / first.name)
+    assert len(begun) == 2
+    assert train_twin(second, tmp_path / second.name) == curve
+    assert len(begun) == 2
+    assert (tmp_path / second.name / "clear.json").exists()
+    slower = dataclasses.replace(second, lr=0.05)
+    assert train_twin(slower, tmp_path / slower.name) != curve
+    assert len(begun) == 4
+    (tmp_path / third.name).mkdir()
+    for name in ("train", "test"):
+        drawn = np.load(tmp_path / first.name / f"{name}.npz")
+        np.savez(tmp_path / third.name / f"{name}.npz", x=drawn["x"][::-1], y=drawn["y"][::-1])
+    assert train_twin(third, tmp_path / third.name) != curve
+    assert len(begun) == 6
 
 
 @pytest.mark.parametrize("protocol", ["rep4", "shamir"])
