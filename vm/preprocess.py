@@ -15,8 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sequester.compiler.isa import ahead, codec
-
 from . import launch, material, native, party, runs
 from .errors import ConfigError
 from .results import write_json
@@ -43,7 +41,6 @@ def make(
     row = native.protocol(protocol)
     if not (row.deals or row.prepares):
         raise ConfigError(f"{protocol} has nothing to be made before a run")
-    check(bytecode)
     try:
         folder.mkdir(parents=True)
     except OSError as e:
@@ -65,23 +62,10 @@ def make(
     return _describe(name, made, figures, time.monotonic() - began)
 
 
-def check(bytecode: bytes) -> None:
-    """Raise ConfigError if what would be made depends on opened values."""
-    code = codec.decode(bytecode)
-    at = ahead.needs_opened(code)
-    if at is not None:
-        where = code.lines[at]
-        raise ConfigError(
-            f"{code.strings[where.file]}:{where.line}: what is made before a run depends on an "
-            f"opened value here ({code.code[at].instr.name}); run it without --preprocessing"
-        )
-
-
 def make_own(job: party.Job, name: str, seed: int, emit: party.Emit) -> dict[str, Any]:
     """Make one party's material, the others making theirs elsewhere, in `job.material`."""
     folder = Path(job.material)
     bytecode = Path(job.program).read_bytes()
-    check(bytecode)
     own = folder / f"party-{job.me}"
     if own.exists():
         raise ConfigError(f"--prepare {folder}: holds material of party {job.me} already")

@@ -85,6 +85,9 @@ static seq_status check_protocol(seq_vm *vm, const seq_options *o) {
                                  : "%s has nothing to be made before a run",
                         protocol->name);
     }
+    if (o->material_folder != NULL && ahead_check(p, &vm->error) != SEQ_OK) {
+        return vm->error.status;
+    }
     if (p->field && !protocol->field) {
         return seq_fail(&vm->error, SEQ_ERR_CONFIG, -1,
                         "%s works in rings, and the program is compiled for the field 2^127 - 1: "

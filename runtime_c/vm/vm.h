@@ -215,6 +215,11 @@ seq_status print_again(seq_vm *vm);
 int print_take(seq_vm *vm, char *buf, size_t capacity);
 void print_destroy(seq_vm *vm);
 
+/* ---- ahead.c ---- */
+/* Whether nothing that is made before a run depends on an opened value; SEQ_ERR_CONFIG names the
+ * line of the first instruction that makes it so. */
+seq_status ahead_check(const seq_program *p, seq_error *err);
+
 /* ---- handshake.c ---- */
 typedef struct {
     const char *options;
