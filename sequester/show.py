@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -112,13 +111,9 @@ def inspected(table: dict[str, Any]) -> None:
         f"{ring}, k = {table['k']}, f = {table['f']}, {table['rounding']} "
         f"rounding; {table['instructions']:,} instructions"
     )
-    if table["masked"]:
-        each = table["statistical_bits"]
-        total = each - math.log2(table["masked"])
-        console.print(
-            f"{table['masked']:,} values are opened under masks, each to 2^-{each}: "
-            f"2^-{total:.0f} in all"
-        )
+    hidden = reports.masks(table)
+    if hidden:
+        console.print(hidden)
     inputs = _table("input", "party", "shape", title="Reads")
     for row in table["inputs"]:
         inputs.add_row(row["name"], str(row["party"]), "x".join(map(str, row["shape"])) or "one")

@@ -181,7 +181,6 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
     """What a program reads, opens and costs, as JSON values."""
     code = codec.decode(bytecode)
     costs = costs_of(code, protocol, None)
-    masked = code.meta.domain == FIELD and masking.hides(protocol)
     inputs = [
         {"party": row.party, "name": code.strings[row.name], "shape": row.shape, "f": row.f}
         for row in code.inputs
@@ -192,12 +191,10 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
         "k": code.meta.k,
         "f": code.meta.f,
         "rounding": ("probabilistic", "nearest")[code.meta.rounding],
-        "statistical_bits": code.meta.stat,
         "instructions": len(code.code),
         "inputs": inputs,
-        "masked": masking.masked_openings(code) if masked else 0,
         "openings": [dataclasses.asdict(row) for row in ledger.openings(code)],
-    }
+    } | _masks(code, protocol)
     if costs is not None:
         sent = [sum(row) for row in costs.sent]
         table["costs"] = {
@@ -205,6 +202,15 @@ def inspection(bytecode: bytes, protocol: str) -> dict[str, Any]:
         }  # fmt: skip
         table["phases"] = phases(code, protocol, costs.parties)
     return table
+
+
+def _masks(code: BytecodeProgram, protocol: str) -> dict[str, Any]:
+    """How many values a run opens, at most, under masks that hide statistically; bits of each."""
+    masked = code.meta.domain == FIELD and masking.hides(protocol)
+    return {
+        "masked": masking.masked_openings(code) if masked else 0,
+        "statistical_bits": code.meta.stat,
+    }
 
 
 def phases(program: BytecodeProgram, protocol: str, parties: int) -> dict[str, Any]:
@@ -231,7 +237,7 @@ def summary(folder: Path) -> dict[str, Any]:
     if costs is not None:
         sent = [[sum(row) for row in entry.sent] for entry in costs.entries]
         predicted = report.Prediction(costs.rounds, sent, costs.exact)
-    table = report.summary(run, predicted)
+    table = report.summary(run, predicted) | _masks(run.program, run.info["protocol"])
     if phase == ONLINE:
         table["preprocessing"] = report.preprocessing(run.info)
     return table

@@ -8,6 +8,7 @@ MB = 10^6. Parties' figures are joined as the busiest party's.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,6 +153,19 @@ def mb(count: int) -> str:
     return f"{count / 1e6:,.3f}" if count >= 1e5 else f"{count / 1e6:.6f}"
 
 
+def masks(table: dict[str, Any], starts: int = 1) -> str:
+    """What the openings under masks that hide statistically add up to in so many starts, each of
+    which may open all of them; "" if there are none."""
+    if not table["masked"]:
+        return ""
+    count, each = table["masked"], table["statistical_bits"]
+    total = each - math.log2(count * starts)
+    again = f" by {starts} starts" if starts > 1 else ""
+    return (
+        f"{count:,} values are opened under masks, each to 2^-{each}: 2^-{total:.0f} in all{again}"
+    )
+
+
 def render(table: dict[str, Any], console: Console, limit: int = 20) -> None:
     """Print a summary. Of lines and layers the `limit` costliest are shown."""
     _render_totals(table, console)
@@ -197,6 +211,9 @@ def _render_totals(table: dict[str, Any], console: Console) -> None:
         hidden = f"{measured['awaited_seconds']:.3f} ({measured['hidden_share']:.0%} hidden)"
         totals.add_row("  messages awaited", hidden, "")
     console.print(totals)
+    hidden = masks(table, 1 + len(info.get("resumed", [])))
+    if hidden:
+        console.print(hidden, highlight=False)
     before = table.get("preprocessing")
     if before:
         sent = " / ".join(mb(b) for b in before.get("sent_bytes", before.get("dealt_bytes", [])))

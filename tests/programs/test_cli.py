@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sequester.vm import report
+
 from .conftest import Sequester, environment
 
 SMALL = """\
@@ -28,6 +30,7 @@ def small(steps: int = 3, scale: float = 0.5, loud: bool = True):
     output("w", w, to=Party(0))
     output("positive", w > 0.5)
 """
+MASKS = ("masked", "statistical_bits")
 X, Y = np.arange(6.0), np.linspace(-1, 1, 6)
 INPUTS = ("--input", "0:x=x.npy", "--input", "1:y=y.npy")
 
@@ -132,6 +135,17 @@ def test_masks_are_counted_where_they_hide_statistically(small: Path, sequester:
         table = json.loads(sequester(*words, protocol, "--json").stdout)
         assert bool(table["masked"]) == said
         assert ("opened under masks" in sequester(*words, protocol).stdout) == said
+        sequester("run", "small.py", *INPUTS, "--protocol", protocol, "--out", protocol)
+        done = json.loads(sequester("report", protocol, "--json").stdout)
+        assert [done[x] for x in MASKS] == [table[x] for x in MASKS]
+        assert ("opened under masks" in sequester("report", protocol).stdout) == said
+
+
+def test_every_start_opens_masked_values_again() -> None:
+    table = {"masked": 1 << 10, "statistical_bits": 50}
+    assert report.masks(table).endswith("2^-40 in all")
+    assert report.masks(table, 4).endswith("2^-38 in all by 4 starts")
+    assert report.masks(table | {"masked": 0}, 4) == ""
 
 
 def test_compiled_file_runs_the_same(small: Path, sequester: Sequester) -> None:
