@@ -352,11 +352,16 @@ def test_machines_that_begin_later(setting: Setting, tmp_path: Path) -> None:
     execute(setting, 1000, build_runner("chunks"), tmp_path, PARTS)
 
 
+SLOW_ROUNDINGS = [("semi2k", 3, 64), ("semi2k", 5, 64), ("shamir-mal", 5, FIELD)]
+
+
 @pytest.mark.parametrize("setting", SETTINGS, ids=str)
 def test_probabilistic_rounding_is_unbiased(setting: Setting, runner: Path, tmp_path: Path) -> None:
-    """The mean of n roundings of one value is the exact quotient, at 5 sigma."""
+    """The mean of n roundings of one value is the exact quotient, at 5 sigma: one that is off by 8
+    passes once in 700 times. With p = 0.86, as for the first value, 8 sigma are 0.014 of a unit,
+    and 0.044 where a rounding is a sum of many numbers' bits, so that there are fewer."""
     protocol, parties, ring = setting
-    n, m = 40_000, 12
+    n, m = (4_000 if setting in SLOW_ROUNDINGS else 40_000), 12
     for v in (-123_457, 5, (1 << (room(ring) - 2)) - 1):
         script = Script(ring)
         a, d = script.secret(np.full(n, v, dtype=object)), script.reg("s", n)
