@@ -8,7 +8,12 @@
 #include <unistd.h>
 
 /* Scratch blocks come in four sizes per power of two and are kept for the next task that needs one:
- * a fresh block costs page faults, which would dominate many machines. */
+ * a fresh block costs page faults, which would dominate many machines. So many bytes are kept idle:
+ * what shuffles a data set would be most of a training's memory, for one use in an epoch. */
+#ifndef MEMORY_IDLE
+#define MEMORY_IDLE ((size_t)1 << 29)
+#endif
+
 struct vm_block {
     vm_block *next;
     unsigned class; /* capacity is class_bytes(class) */
@@ -47,6 +52,7 @@ void *memory_take(seq_vm *vm, size_t bytes) {
         vm_block *b = vm->free_blocks[i];
         if (b != NULL) {
             vm->free_blocks[i] = b->next;
+            vm->idle_bytes -= sizeof *b + class_bytes(i);
             return b + 1;
         }
     }
@@ -168,11 +174,31 @@ void memory_drop(seq_vm *vm, void *p, size_t bytes) {
     }
 }
 
+static void release(vm_block *b) {
+    uint8_t *at = (uint8_t *)(b + 1);
+    const size_t bytes = class_bytes(b->class);
+    size_t head, whole = whole_pages(at, bytes, &head);
+    if (whole > 0) {
+        prg_wipe(at, head);
+        wipe_written(at + head, whole);
+        at += head + whole;
+    }
+    prg_wipe(at, bytes - (size_t)(at - (uint8_t *)(b + 1)));
+    free(b);
+}
+
 void memory_give(seq_vm *vm, void *p) {
     if (p == NULL) {
         return;
     }
     vm_block *b = (vm_block *)p - 1;
+    const size_t bytes = sizeof *b + class_bytes(b->class);
+    if (vm->idle_bytes + bytes > MEMORY_IDLE) {
+        vm->pool_bytes -= bytes;
+        release(b);
+        return;
+    }
+    vm->idle_bytes += bytes;
     b->next = vm->free_blocks[b->class];
     vm->free_blocks[b->class] = b;
 }
@@ -309,15 +335,7 @@ void memory_destroy(seq_vm *vm) {
         while (vm->free_blocks[i] != NULL) {
             vm_block *b = vm->free_blocks[i];
             vm->free_blocks[i] = b->next;
-            uint8_t *at = (uint8_t *)(b + 1);
-            size_t head, whole = whole_pages(at, class_bytes(i), &head);
-            if (whole > 0) {
-                prg_wipe(at, head);
-                wipe_written(at + head, whole);
-                at += head + whole;
-            }
-            prg_wipe(at, class_bytes(i) - (size_t)(at - (uint8_t *)(b + 1)));
-            free(b);
+            release(b);
         }
     }
 }

@@ -87,7 +87,7 @@ struct seq_vm {
 
     /* memory.c */
     vm_block *free_blocks[VM_CLASSES];
-    uint64_t file_total, pool_bytes, peak;
+    uint64_t file_total, pool_bytes, idle_bytes, peak; /* idle: in free_blocks */
     uint64_t absent; /* of file_total: what inputs have not filled yet, or never will */
     uint64_t frames; /* peak of the channels' buffers */
 

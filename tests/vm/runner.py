@@ -28,7 +28,7 @@ _COMMON += ["-Wall", "-Wextra", "-Werror"]
 _SANITIZE = ["-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
 FLAVOURS = {
     "sanitize": _SANITIZE,
-    "toy": [*_SANITIZE, "-DMACHINE_SCRATCH=200"],
+    "toy": [*_SANITIZE, "-DMACHINE_SCRATCH=200", "-DMEMORY_IDLE=300"],
     "test": ["-O2"],
     "ctime": ["-O2", "-DSEQ_CTIME"],
     "chunks": [
@@ -37,6 +37,7 @@ FLAVOURS = {
         "-DMAL_CHUNK=1",
         "-DREP4_CHUNK=1",
         "-DMACHINE_SCRATCH=20000",
+        "-DMEMORY_IDLE=400000",
     ],
 }
 

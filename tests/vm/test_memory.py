@@ -127,6 +127,23 @@ def test_scratch_does_not_grow_with_vectors(start: str, tmp_path: Path) -> None:
     assert many < 2 * few + 100_000, (few, many)
 
 
+def test_few_blocks_are_kept_idle(tmp_path: Path) -> None:
+    """Planes of clear words, one block a vector, one after the other. A vector does not fit in
+    the blocks of those before; at most 400 kB of these are kept beside it."""
+
+    def peak(*blocks: int) -> int:
+        code = "\n".join(f"bset d=b0 a=c0 p=60 n={64 * n}" for n in blocks)
+        fill = f"cfill d=c0 imm=9 n={64 * 900}\nsfill d=s0 imm=1 n=200\n"
+        text = program(64, 0, fill + code, 20)
+        text = text.replace("b_size=64", "b_size=60000").replace("c_size=64", "c_size=60000")
+        result = execute(tmp_path, build("chunks"), text, np.zeros(35, np.int64))
+        return int(result.totals[0]["peak"])
+
+    alone = peak(900)
+    kept, bounded = peak(200, 900) - alone, peak(600, 700, 800, 900) - alone
+    assert 0 < kept < bounded < 400_000, (kept, bounded)  # all of them are 1.2 MB
+
+
 def test_nothing_is_taken_to_wipe_what_was_never_written(tmp_path: Path) -> None:
     """A party that stores no component of a data set does not get one when the run ends."""
     rows = 2**14
