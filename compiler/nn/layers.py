@@ -125,8 +125,9 @@ class Conv2d(Module):
 
 
 def one_hot(labels: Operators, classes: int) -> Tensor:
-    """Integer labels (n,) as rows of zeros and a one (n, classes), of integers. A label that is none of
-    0 ... classes - 1 gives a row of zeros: it is secret, so nobody is told.
+    """Integer labels (n,) as rows of zeros and a one (n, classes), of integers.
+
+    A label that is none of 0 ... classes - 1 gives a row of zeros: it is secret, so nobody is told.
 
     Costs an equality test an entry: for labels that are used often, do it once.
     """
