@@ -87,6 +87,27 @@ void ot_receive_rows(const ot_stream *s, uint32_t purpose, size_t first, const u
 void ot_send_rows(const ot_stream *s, uint32_t purpose, size_t first, const uint8_t *message,
                   size_t words, uint64_t *row);
 
+/* ---- that choices are the same in all trees (check.c), for receivers that may cheat ---- */
+
+/* Weighted sums of what a side has of some transfers: of the choices (the receiver), of each bit of
+ * the rows. What the receiver has it tells. */
+typedef struct {
+    uint64_t choice, column[OT_BITS];
+} ot_check;
+
+/* Add `words` words of transfers; transfer j's weight is word first + j of stream 0 of `weights`, a
+ * key that the sender draws when it has the receiver's messages of all of them. choice: NULL at the
+ * sender. */
+void ot_check_add(ot_check *x, const prg_key *weights, uint64_t first, const uint64_t *choice,
+                  const uint64_t *row, size_t words);
+/* Once, one word of transfers with random choices, used for nothing else: they hide the others, and
+ * the sums then tell the sender nothing. Their weights are fixed. */
+void ot_check_mask(ot_check *x, const uint64_t *choice, const uint64_t *row);
+/* The sender: whether what the receiver told fits. If not, it cheated; if so, it chose alike in all
+ * trees but those of which it has guessed all bits of Delta, with an error of at most 2^-64 for
+ * each pair of trees. Constant time but for the result. */
+int ot_check_fits(const ot_check *mine, const ot_seeds *seeds, const ot_check *theirs);
+
 /* Pads of 16 bytes: pad[2j], pad[2j + 1] of the choice c_j; of both. */
 void ot_receive_pads(const ot_stream *s, uint32_t purpose, size_t first, const uint64_t *choice,
                      size_t words, uint8_t *message, uint64_t *pad);

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from .kernels import LEVELS, Array, pointer
-from .transfers import Pair, bits_of, build
+from .transfers import Check, Pair, bits_of, build, key
 
 DEPTHS = (1, 2, 4, 5, 7, 8)
 WORDS = (1, 2, 63, 64, 65, 130)
@@ -182,3 +182,90 @@ def test_hostile_points(lib: Any, name: str) -> None:
     status, _, error = pair.meet(0, 2, points[0] + answer[POINT:])
     assert (status, error.party) == (3, 1) and b"its own point" in error.message
     pair.free()
+
+
+class Checked:
+    """Rows of one direction, and the sums of both sides. wrong: added to what the receiver tells
+    of tree `tree`, so that its choices there are others."""
+
+    def __init__(self, lib: Any, depth: int, words: int, wrong: Array | None = None, tree: int = 0):
+        self.lib, self.pair = lib, Pair(lib, depth).set_up()
+        self.send, self.receive = self.pair.stream(0, True), self.pair.stream(1, False)
+        self.weights = key(lib, 123)
+        self.choice, self.mask = random(words, 5), random(1, 6)
+        self.sums = Check(), Check()  # the sender's, the receiver's
+        self.rows: list[Array] = []
+        for purpose, choice in enumerate((self.choice, self.mask)):
+            n, message = len(choice), self.pair.message(1, len(choice))
+            v, q = np.zeros(128 * n, np.uint64), np.zeros(128 * n, np.uint64)
+            lib.ot_receive_rows(
+                ct.byref(self.receive), purpose, 0, pointer(choice), n, pointer(message), pointer(v)
+            )
+            if wrong is not None and purpose == 0:
+                message.reshape(-1, n)[tree] ^= wrong
+            lib.ot_send_rows(ct.byref(self.send), purpose, 0, pointer(message), n, pointer(q))
+            self.rows += [v, q]
+        for side, own in enumerate((None, self.choice)):
+            row, mask_row = self.rows[1 - side], self.rows[3 - side]
+            sums = ct.byref(self.sums[side])
+            for at in range(0, words, 3):  # in pieces
+                n = min(3, words - at)
+                part = row[128 * at : 128 * (at + n)].copy()
+                chosen = None if own is None else own[at : at + n].copy()
+                where = None if chosen is None else pointer(chosen)
+                lib.ot_check_add(sums, ct.byref(self.weights), 64 * at, where, pointer(part), n)
+            where = None if own is None else pointer(self.mask)
+            lib.ot_check_mask(sums, where, pointer(mask_row))
+
+    def fits(self) -> bool:
+        sums = map(ct.byref, self.sums)
+        return bool(self.lib.ot_check_fits(next(sums), self.send.seeds, next(sums)))
+
+    def weight(self, j: int) -> int:
+        out = np.zeros(1, np.uint64)
+        self.lib.prg_words(ct.byref(self.weights), 0, j, pointer(out), 1)
+        return int(out[0])
+
+
+@pytest.mark.parametrize("depth", [1, 7])
+@pytest.mark.parametrize("words", [1, 5, 64])
+def test_check_of_choices(lib: Any, depth: int, words: int) -> None:
+    """It passes; what is told are sums of the weights that random choices hide."""
+    honest = Checked(lib, depth, words)
+    assert honest.fits()
+    chosen = np.flatnonzero(bits_of(honest.choice))
+    told = int(honest.mask[0])
+    for j in chosen:
+        told ^= honest.weight(int(j))
+    assert told == honest.sums[1].choice
+    for field in ("choice", "column"):
+        other = Checked(lib, depth, words)
+        sums = other.sums[1]
+        if field == "choice":
+            sums.choice ^= 1 << 9
+        else:
+            sums.column[77] ^= 1
+        assert not other.fits()
+        other.pair.free()
+    honest.pair.free()
+
+
+@pytest.mark.parametrize("tree", [0, 1, 63])
+def test_another_choice_in_one_tree(lib: Any, tree: int) -> None:
+    """It passes for who has guessed both bits of Delta that the tree is for, for nobody else."""
+    words, j = 3, 70
+    wrong = np.zeros(words, np.uint64)
+    wrong[j // 64] = np.uint64(1 << j % 64)
+    cheat = Checked(lib, 2, words, wrong, tree)
+    delta = cheat.send.seeds.contents.delta
+    bits = [int(delta[b // 64]) >> b % 64 & 1 for b in (2 * tree, 2 * tree + 1)]
+    honest = list(cheat.sums[1].column)
+    passed = []
+    for guess in range(4):
+        for i in range(2):
+            error = cheat.weight(j) * (guess >> i & 1)
+            cheat.sums[1].column[2 * tree + i] = honest[2 * tree + i] ^ error
+        if cheat.fits():
+            passed.append(guess)
+    assert passed == [bits[0] | bits[1] << 1]
+    cheat.pair.free()

@@ -31,6 +31,10 @@ class Seeds(ct.Structure):
     _fields_ += [("delta", ct.c_uint64 * 2), ("leaf", P)]
 
 
+class Check(ct.Structure):
+    _fields_ = [("choice", ct.c_uint64), ("column", ct.c_uint64 * 128)]
+
+
 class Stream(ct.Structure):
     _fields_ = [("seeds", ct.POINTER(Seeds)), ("leaf", P), ("hash", Key), ("bits", P)]
 
@@ -48,6 +52,7 @@ def load(path: str) -> Any:
     lib = ct.CDLL(path)
     lib.bits_by_name.restype = lib.bits_select.restype = P
     lib.prg_init.argtypes = [P, ct.c_char_p]
+    lib.prg_words.argtypes = [P, ct.c_uint32, ct.c_uint64, P, N]
     lib.ot_pair_new.restype = P
     lib.ot_pair_new.argtypes = [U, P, U, U]
     lib.ot_pair_free.argtypes = [P]
@@ -58,6 +63,8 @@ def load(path: str) -> Any:
     lib.ot_stream_make.argtypes = [P, P, P, P, ct.c_uint64, ct.c_uint32, P]
     lib.ot_receive_rows.argtypes = [P, ct.c_uint32, N, P, N, P, P]
     lib.ot_send_rows.argtypes = [P, ct.c_uint32, N, P, N, P]
+    lib.ot_check_add.argtypes = [P, P, ct.c_uint64, P, P, N]
+    lib.ot_check_mask.argtypes = lib.ot_check_fits.argtypes = [P, P, P]
     lib.ot_receive_pads.argtypes = [P, ct.c_uint32, N, P, N, P, P]
     lib.ot_send_pads.argtypes = [P, ct.c_uint32, N, P, N, P, P]
     lib.ot_receive_block.argtypes = [P, U, U, ct.c_uint32, N, P, N, N, P, P]
