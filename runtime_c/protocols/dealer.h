@@ -109,10 +109,10 @@ void dealer_start_columns(seq_vm *vm, const seq_call *call, unsigned rounds, tas
 
 /* ---- starts ---- */
 
-void dealer_start_mul(seq_vm *vm, const seq_call *call);
 void dealer_start_bilinear(seq_vm *vm, const seq_call *call);
-/* trunc; as a sub-machine also: a.c[1] == NULL: c[0] is my summand (the dealer: the masks'). */
-void dealer_start_trunc(seq_vm *vm, const seq_call *call);
+/* trunc, mul, mul_add; trunc as a sub-machine also: a.c[1] == NULL: c[0] is my summand (the dealer:
+ * the masks'). */
+void dealer_start_round(seq_vm *vm, const seq_call *call);
 void dealer_start_choice(seq_vm *vm, const seq_call *call);  /* select*, b2a */
 void dealer_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
 void dealer_start_and(seq_vm *vm, const seq_call *call);

@@ -6,15 +6,14 @@
 
 /* ---- rounding, of a masked value or of summands that are masked first ---- */
 
-enum { MASKED, SUMMANDS, PRODUCT }; /* what is rounded */
-enum { MASKING, ADDING, LAST };     /* what is waited for */
+enum { MASKING, ADDING, LAST }; /* what is waited for */
 
 typedef struct {
     dealer_deal x;
     masked_part part;
-    unsigned m, nearest, source, phase;
-    seq_reg a, b, e, d; /* operands; e.c[0] NULL: nothing is added */
-    void *c;            /* the masked value; first my summand of it */
+    masked_rounding r;
+    unsigned phase;
+    void *c; /* the masked value; first my summand of it */
     void *top, *high, *t1, *t2;
     masked_opening opening;
     dealer_adder adder;
@@ -27,10 +26,10 @@ static unsigned residue_bytes(unsigned m) {
 /* Bytes of the dealer's message. */
 static size_t round_bytes(const seq_task *t, const round_state *s) {
     const size_t word = t->env->ring->word;
-    size_t bytes = s->source == MASKED ? 0 : s->part.count * word;
-    if (s->m)
+    size_t bytes = s->r.source == MASKED_REGISTER ? 0 : s->part.count * word;
+    if (s->r.m)
         bytes += s->part.count * (word + s->x.residue);
-    if (s->nearest)
+    if (s->r.nearest)
         bytes += s->part.count * word + dealer_adder_bytes(&s->adder);
     return bytes;
 }
@@ -42,9 +41,9 @@ static int round_alloc(seq_task *t, round_state *s) {
     s->t2 = task_scratch(t, bytes);
     if (!s->c || !s->t1 || !s->t2)
         return -1;
-    if (s->m && (!(s->top = task_scratch(t, bytes)) || !(s->high = task_scratch(t, bytes))))
+    if (s->r.m && (!(s->top = task_scratch(t, bytes)) || !(s->high = task_scratch(t, bytes))))
         return -1;
-    return s->nearest ? dealer_adder_alloc(t, &s->adder) : 0;
+    return s->r.nearest ? dealer_adder_alloc(t, &s->adder) : 0;
 }
 
 /* Elements of a component of a register. */
@@ -59,13 +58,13 @@ static void public_coin(const seq_task *t, const round_state *s, void *out) {
     prg_derive(&key, &masked_of(t)->common, t->call.instance, t->call.sub);
     prg_words(&key, MASKED_COIN, s->part.first * halves, out, s->part.count * halves);
     prg_wipe(&key, sizeof key);
-    t->env->ring->shr(out, out, t->env->ring_bits - s->m, s->part.count);
+    t->env->ring->shr(out, out, t->env->ring_bits - s->r.m, s->part.count);
 }
 
 /* The dealer's part of the carry that rounding to nearest takes away. */
 static void deal_carry(round_state *s, const seq_env *env, const void *r) {
     const unsigned width = 8 * (unsigned)env->ring->word;
-    env->bits->slice(s->adder.in, s->part.words, r, width, s->part.count, 0, s->m);
+    env->bits->slice(s->adder.in, s->part.words, r, width, s->part.count, 0, s->r.m);
     dealer_adder_deal(&s->x, &s->adder);
     env->bits->unslice(s->t1, width, dealer_adder_mask(&s->adder, 0), s->part.words, s->part.count,
                        0, 1);
@@ -77,58 +76,59 @@ static void deal_rounding(seq_task *t, round_state *s, const void *mask) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count, first = s->part.first;
     const unsigned bits = t->env->ring_bits;
-    void *result = at(t, s, &s->d, 1), *r = s->t2;
-    if (s->nearest)
+    void *result = at(t, s, &s->r.d, 1), *r = s->t2;
+    if (s->r.nearest)
         memset(r, 0, n * ring->word);
     else
         public_coin(t, s, r);
     ring->sub(r, r, mask, n);
     ring->shr(s->top, r, bits - 1, n);
     dealer_give(&s->x, MASKED_RESIDUE, DEALER_TOP, first, s->top, n);
-    ring->shr(s->high, r, s->m, n);
+    ring->shr(s->high, r, s->r.m, n);
     ring->muli(s->high, s->high, -1, n);
     masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, first, s->t1, n);
-    if (s->nearest) {
+    if (s->r.nearest) {
         memcpy(result, s->t1, n * ring->word);
         ring->sub(s->high, s->high, s->t1, n);
     } else {
-        masked_shl(t->env, s->t1, s->t1, bits - s->m, n);
+        masked_shl(t->env, s->t1, s->t1, bits - s->r.m, n);
         ring->add(result, s->high, s->t1, n);
     }
     dealer_give(&s->x, MASKED_WORD, DEALER_HIGH, first, s->high, n);
-    if (s->nearest)
+    if (s->r.nearest)
         deal_carry(s, t->env, r);
 }
 
 static int round_deal(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count, first = s->part.first;
-    const void *mask = at(t, s, &s->a, s->source == SUMMANDS ? 0 : 1);
-    if (s->source == PRODUCT)
-        ring->mul(s->c, mask, at(t, s, &s->b, 1), n);
+    const void *mask = at(t, s, &s->r.a, s->r.source == MASKED_SUMMANDS ? 0 : 1);
+    if (s->r.source == MASKED_PRODUCT)
+        ring->mul(s->c, mask, at(t, s, &s->r.b, 1), n);
     else
         memcpy(s->c, mask, n * ring->word);
-    if (s->source != MASKED) {
+    if (s->r.source != MASKED_REGISTER) {
         masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, s->t1, n);
         ring->sub(s->c, s->c, s->t1, n);
         dealer_give(&s->x, MASKED_WORD, DEALER_PRODUCT, first, s->c, n);
         memcpy(s->c, s->t1, n * ring->word);
     }
-    if (s->m)
+    if (s->r.m)
         deal_rounding(t, s, s->c);
     else
-        memcpy(at(t, s, &s->d, 1), s->c, n * ring->word);
+        memcpy(at(t, s, &s->r.d, 1), s->c, n * ring->word);
     return TASK_DONE;
 }
 
-static int round_begin(seq_task *t, round_state *s, size_t n) {
-    s->part = masked_elements(t, n);
-    s->x.residue = residue_bytes(s->m);
-    if (s->m > t->env->ring_bits - 2)
+static int round_begin(seq_task *t, round_state *s) {
+    s->r = masked_rounding_of(&t->call);
+    s->part = masked_elements(t, s->r.n);
+    s->x.residue = residue_bytes(s->r.m);
+    if (s->r.m > t->env->ring_bits - 2)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "dealer truncates by 1 to %u bits, not %u",
-                         t->env->ring_bits - 2, s->m);
-    if (s->nearest) {
-        rep3_plan_make(&s->adder.plan, REP3_CARRY, s->m);
+                         t->env->ring_bits - 2, s->r.m);
+    if (s->r.nearest) {
+        rep3_plan_make(&s->adder.plan, REP3_CARRY, s->r.m);
         s->adder.first = t->begin;
         s->adder.words = s->part.words;
     }
@@ -166,19 +166,19 @@ static int open_wrap(seq_task *t, round_state *s) {
     keep_top(t, s);
     masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, s->part.first, s->t1, n);
     ring->sub(s->top, s->top, s->t1, n);
-    masked_shl(t->env, s->t1, s->t1, t->env->ring_bits - s->m, n);
-    ring->add(at(t, s, &s->d, 1), s->high, s->t1, n);
+    masked_shl(t->env, s->t1, s->t1, t->env->ring_bits - s->r.m, n);
+    ring->add(at(t, s, &s->r.d, 1), s->high, s->t1, n);
     return open_words(t, s, LAST, MASKED_RESIDUE, s->top);
 }
 
 static int finish_wrap(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const unsigned bits = t->env->ring_bits;
-    void *d = at(t, s, &s->d, 0);
-    masked_shl(t->env, s->top, s->top, bits - s->m, s->part.count);
-    ring->shr(d, s->c, s->m, s->part.count);
+    void *d = at(t, s, &s->r.d, 0);
+    masked_shl(t->env, s->top, s->top, bits - s->r.m, s->part.count);
+    ring->shr(d, s->c, s->r.m, s->part.count);
     ring->add(d, d, s->top, s->part.count);
-    masked_sub_power(t->env, d, bits - 2 - s->m, s->part.count);
+    masked_sub_power(t->env, d, bits - 2 - s->r.m, s->part.count);
     return TASK_DONE;
 }
 
@@ -189,10 +189,10 @@ static int add_carry(seq_task *t, round_state *s) {
     const size_t n = s->part.count;
     masked_add_power(t->env, s->c, t->env->ring_bits - 2, n);
     memcpy(s->t1, s->c, n * ring->word);
-    masked_add_power(t->env, s->t1, s->m - 1, n);
+    masked_add_power(t->env, s->t1, s->r.m - 1, n);
     ring->muli(s->t1, s->t1, -1, n);
     ring->addi(s->t1, s->t1, -1, n);
-    t->env->bits->slice(s->adder.in, s->part.words, s->t1, 8 * (unsigned)ring->word, n, 0, s->m);
+    t->env->bits->slice(s->adder.in, s->part.words, s->t1, 8 * (unsigned)ring->word, n, 0, s->r.m);
     s->phase = ADDING;
     return dealer_adder_step(&s->x, &s->adder);
 }
@@ -203,18 +203,18 @@ static int open_nearest(seq_task *t, round_state *s) {
     const unsigned bits = t->env->ring_bits;
     const size_t n = s->part.count;
     keep_top(t, s);
-    masked_shl(t->env, s->top, s->top, bits - s->m, n);
+    masked_shl(t->env, s->top, s->top, bits - s->r.m, n);
     ring->add(s->high, s->high, s->top, n);
     t->env->bits->unslice(s->t1, 8 * (unsigned)ring->word, dealer_adder_value(&s->adder, 0),
                           s->part.words, n, 0, 1);
     if (t->env->me == 0) {
         ring->sub(s->high, s->high, s->t1, n);
-        ring->shr(s->t2, s->c, s->m, n);
+        ring->shr(s->t2, s->c, s->r.m, n);
         ring->add(s->high, s->high, s->t2, n);
-        masked_shl(t->env, s->t2, s->c, bits - s->m, n);
+        masked_shl(t->env, s->t2, s->c, bits - s->r.m, n);
         ring->shr(s->t2, s->t2, bits - 1, n);
         ring->add(s->high, s->high, s->t2, n);
-        masked_sub_power(t->env, s->high, bits - 2 - s->m, n);
+        masked_sub_power(t->env, s->high, bits - 2 - s->r.m, n);
     }
     ring->muli(s->t1, s->t1, 2, n);
     ring->addi(s->t1, s->t1, -1, n);
@@ -224,8 +224,8 @@ static int open_nearest(seq_task *t, round_state *s) {
 }
 
 static int finish_nearest(seq_task *t, round_state *s) {
-    memcpy(at(t, s, &s->d, 0), s->high, s->part.count * t->env->ring->word);
-    masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, s->part.first, at(t, s, &s->d, 1),
+    memcpy(at(t, s, &s->r.d, 0), s->high, s->part.count * t->env->ring->word);
+    masked_mask(&s->x.keys, MASKED_WORD, DEALER_WRAP, s->part.first, at(t, s, &s->r.d, 1),
                 s->part.count);
     return TASK_DONE;
 }
@@ -233,14 +233,14 @@ static int finish_nearest(seq_task *t, round_state *s) {
 /* c is the masked value. */
 static int round_masked(seq_task *t, round_state *s) {
     const size_t n = s->part.count, first = s->part.first;
-    if (!s->m) {
-        memcpy(at(t, s, &s->d, 0), s->c, n * t->env->ring->word);
-        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, at(t, s, &s->d, 1), n);
+    if (!s->r.m) {
+        memcpy(at(t, s, &s->r.d, 0), s->c, n * t->env->ring->word);
+        masked_mask(&s->x.keys, MASKED_WORD, DEALER_MASK, first, at(t, s, &s->r.d, 1), n);
         return TASK_DONE;
     }
     dealer_get(&s->x, MASKED_RESIDUE, DEALER_TOP, first, s->top, n);
     dealer_get(&s->x, MASKED_WORD, DEALER_HIGH, first, s->high, n);
-    return s->nearest ? add_carry(t, s) : open_wrap(t, s);
+    return s->r.nearest ? add_carry(t, s) : open_wrap(t, s);
 }
 
 /* My summand: of a product D_a M_b + M_a D_b, and D_a D_b at party 0, with what the dealer dealt.
@@ -249,29 +249,31 @@ static int open_summands(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count;
     dealer_get(&s->x, MASKED_WORD, DEALER_PRODUCT, s->part.first, s->c, n);
-    if (s->source == SUMMANDS) {
-        ring->add(s->c, s->c, at(t, s, &s->a, 0), n);
+    if (s->r.source == MASKED_SUMMANDS) {
+        ring->add(s->c, s->c, at(t, s, &s->r.a, 0), n);
         return open_words(t, s, MASKING, MASKED_WORD, s->c);
     }
-    const void *value = at(t, s, &s->a, 0), *other = at(t, s, &s->b, 0);
-    ring->muladd(s->c, value, at(t, s, &s->b, 1), n);
-    ring->muladd(s->c, at(t, s, &s->a, 1), other, n);
+    const void *value = at(t, s, &s->r.a, 0), *other = at(t, s, &s->r.b, 0);
+    ring->muladd(s->c, value, at(t, s, &s->r.b, 1), n);
+    ring->muladd(s->c, at(t, s, &s->r.a, 1), other, n);
     if (t->env->me == 0)
         ring->muladd(s->c, value, other, n);
-    for (unsigned k = t->env->me == 0 ? 0 : 1; s->e.c[0] && k < 2; k++)
-        ring->add(s->c, s->c, at(t, s, &s->e, k), n);
+    for (unsigned k = t->env->me == 0 ? 0 : 1; s->r.e.c[0] && k < 2; k++)
+        ring->add(s->c, s->c, at(t, s, &s->r.e, k), n);
     return open_words(t, s, MASKING, MASKED_WORD, s->c);
 }
 
-/* All steps but the first, at computing parties. */
+/* All steps but the first are those of computing parties. */
 static int round_step(seq_task *t) {
     round_state *s = t->state;
+    if (t->step_no == 0)
+        return round_begin(t, s);
     if (t->step_no == 1) {
         if (dealer_take(&s->x))
             return TASK_ERROR;
-        if (s->source != MASKED)
+        if (s->r.source != MASKED_REGISTER)
             return open_summands(t, s);
-        memcpy(s->c, at(t, s, &s->a, 0), s->part.count * t->env->ring->word);
+        memcpy(s->c, at(t, s, &s->r.a, 0), s->part.count * t->env->ring->word);
         return round_masked(t, s);
     }
     const int status =
@@ -279,7 +281,7 @@ static int round_step(seq_task *t) {
     if (status != TASK_DONE)
         return status;
     if (s->phase == LAST)
-        return s->nearest ? finish_nearest(t, s) : finish_wrap(t, s);
+        return s->r.nearest ? finish_nearest(t, s) : finish_wrap(t, s);
     return s->phase == MASKING ? round_masked(t, s) : open_nearest(t, s);
 }
 
@@ -293,50 +295,10 @@ static unsigned round_rounds(const seq_vm *vm, int64_t m, int64_t nearest, int s
     return openings * masked_rounds(vm);
 }
 
-static int trunc_step(seq_task *t) {
-    round_state *s = t->state;
-    if (t->step_no)
-        return round_step(t);
-    s->a = t->call.reg[SEQ_ARG_TRUNC_a];
-    s->d = t->call.reg[SEQ_ARG_TRUNC_d];
-    s->m = (unsigned)t->call.arg[SEQ_ARG_TRUNC_m];
-    s->nearest = s->m && t->call.arg[SEQ_ARG_TRUNC_mode];
-    s->source = s->a.c[1] ? MASKED : SUMMANDS;
-    return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_TRUNC_n]);
-}
-
-void dealer_start_trunc(seq_vm *vm, const seq_call *call) {
-    const int64_t *arg = call->arg;
-    masked_start(vm, call, (size_t)arg[SEQ_ARG_TRUNC_n],
-                 round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode], 0), trunc_step,
-                 sizeof(round_state));
-}
-
-/* Sums have one operand more than products, behind all others. */
-_Static_assert((int)SEQ_ARG_MUL_ADD_d == (int)SEQ_ARG_MUL_d &&
-                   (int)SEQ_ARG_MUL_ADD_mode == (int)SEQ_ARG_MUL_mode,
-               "operands of products and sums");
-
-static int mul_step(seq_task *t) {
-    round_state *s = t->state;
-    if (t->step_no)
-        return round_step(t);
-    s->a = t->call.reg[SEQ_ARG_MUL_a];
-    s->b = t->call.reg[SEQ_ARG_MUL_b];
-    s->d = t->call.reg[SEQ_ARG_MUL_d];
-    if (t->call.op == SEQ_OP_MUL_ADD)
-        s->e = t->call.reg[SEQ_ARG_MUL_ADD_e];
-    s->m = (unsigned)t->call.arg[SEQ_ARG_MUL_m];
-    s->nearest = s->m && t->call.arg[SEQ_ARG_MUL_mode];
-    s->source = PRODUCT;
-    return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_MUL_n]);
-}
-
-void dealer_start_mul(seq_vm *vm, const seq_call *call) {
-    const int64_t *arg = call->arg;
-    masked_start(vm, call, (size_t)arg[SEQ_ARG_MUL_n],
-                 round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode], 1), mul_step,
-                 sizeof(round_state));
+void dealer_start_round(seq_vm *vm, const seq_call *call) {
+    const masked_rounding r = masked_rounding_of(call);
+    masked_start(vm, call, r.n, round_rounds(vm, r.m, r.nearest, r.source != MASKED_REGISTER),
+                 round_step, sizeof(round_state));
 }
 
 /* ---- matmul and convolutions: a local product, then its rounding as a sub-machine ---- */
@@ -360,12 +322,7 @@ static int bilinear_step(seq_task *t) {
     const int sums = t->call.op >= SEQ_OP_MUL_ADD && !masked_dealer(t);
     for (unsigned k = t->env->me == 0 ? 0 : 1; sums && k < 2; k++)
         ring->add(z, z, t->call.reg[b.mode + 1].c[k], b.size);
-    seq_call sub = {.op = SEQ_OP_TRUNC};
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b.size;
-    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b.mode - 1];
-    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b.mode];
-    sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b.d];
-    sub.reg[SEQ_ARG_TRUNC_a].c[0] = z;
+    seq_call sub = masked_trunc_of(&t->call, b.mode, b.size, z, &t->call.reg[b.d]);
     task_call(t, &sub, 1);
     return TASK_WAIT;
 }

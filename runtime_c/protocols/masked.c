@@ -118,3 +118,45 @@ void masked_gate(const seq_task *t, uint64_t *d, const uint64_t *x, const uint64
     if (t->env->me == 0)
         bits->xorand(d, x, y, words);
 }
+
+/* ---- products and rounding ---- */
+
+/* Sums have one operand more than products, behind all others. */
+_Static_assert((int)SEQ_ARG_MUL_ADD_d == (int)SEQ_ARG_MUL_d &&
+                   (int)SEQ_ARG_MUL_ADD_mode == (int)SEQ_ARG_MUL_mode &&
+                   (int)SEQ_ARG_MUL_m == SEQ_ARG_MUL_mode - 1,
+               "operands of products and sums");
+
+masked_rounding masked_rounding_of(const seq_call *call) {
+    const seq_reg *reg = call->reg, none = {.apart = 0};
+    const int64_t *arg = call->arg;
+    const int trunc = call->op == SEQ_OP_TRUNC, sum = call->op == SEQ_OP_MUL_ADD;
+    const int64_t m = arg[trunc ? (int)SEQ_ARG_TRUNC_m : (int)SEQ_ARG_MUL_m];
+    const int64_t mode = arg[trunc ? (int)SEQ_ARG_TRUNC_mode : (int)SEQ_ARG_MUL_mode];
+    if (trunc)
+        return (masked_rounding){.source =
+                                     reg[SEQ_ARG_TRUNC_a].c[1] ? MASKED_REGISTER : MASKED_SUMMANDS,
+                                 .m = (unsigned)m,
+                                 .nearest = m && mode,
+                                 .n = (size_t)arg[SEQ_ARG_TRUNC_n],
+                                 .a = reg[SEQ_ARG_TRUNC_a],
+                                 .d = reg[SEQ_ARG_TRUNC_d]};
+    return (masked_rounding){.source = MASKED_PRODUCT,
+                             .m = (unsigned)m,
+                             .nearest = m && mode,
+                             .n = (size_t)arg[SEQ_ARG_MUL_n],
+                             .a = reg[SEQ_ARG_MUL_a],
+                             .b = reg[SEQ_ARG_MUL_b],
+                             .e = sum ? reg[SEQ_ARG_MUL_ADD_e] : none,
+                             .d = reg[SEQ_ARG_MUL_d]};
+}
+
+seq_call masked_trunc_of(const seq_call *call, unsigned mode, size_t n, void *z, const seq_reg *d) {
+    seq_call sub = {.op = SEQ_OP_TRUNC};
+    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)n;
+    sub.arg[SEQ_ARG_TRUNC_m] = call->arg[mode - 1];
+    sub.arg[SEQ_ARG_TRUNC_mode] = call->arg[mode];
+    sub.reg[SEQ_ARG_TRUNC_a].c[0] = z;
+    sub.reg[SEQ_ARG_TRUNC_d] = *d;
+    return sub;
+}

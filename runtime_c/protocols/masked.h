@@ -146,11 +146,30 @@ void *masked_at(const seq_env *env, void *reg, size_t first);
 void masked_gate(const seq_task *t, uint64_t *d, const uint64_t *x, const uint64_t *x_mask,
                  const uint64_t *y, const uint64_t *y_mask, size_t words);
 
+/* ---- products and rounding, as calls ask for them (masked.c) ---- */
+
+/* What is rounded: a register, summands that are masked first, a product of two registers. */
+enum { MASKED_REGISTER, MASKED_SUMMANDS, MASKED_PRODUCT };
+
+typedef struct {
+    unsigned source, m, nearest; /* by m bits; 0: only masked anew */
+    size_t n;
+    seq_reg a, b, e, d; /* b: of a product; e.c[0] NULL: nothing is added */
+} masked_rounding;
+
+/* Of trunc, whose operand is one of summands where a.c[1] is NULL, mul or mul_add. */
+masked_rounding masked_rounding_of(const seq_call *call);
+/* The trunc of n summands z into d, m and mode being the call's operands `mode` - 1 and `mode`. */
+seq_call masked_trunc_of(const seq_call *call, unsigned mode, size_t n, void *z, const seq_reg *d);
+
 /* ---- bits (masked_bits.c) ---- */
 
 /* The kind of addition on bits that ltz, eqz or a2b is (rep3.h); their operands are at the same
  * places. */
 unsigned masked_addition(unsigned op);
+/* Their operand on bits, at a dealer the mask, at others the masked value, of eqz (where all
+ * propagates mean zero) less one. -1 if memory ran out. */
+int masked_addend(seq_task *t, uint64_t *planes, size_t words, unsigned bits);
 
 /* What select, select_keep, select_kept and b2a ask for: b x of bits b and words x, or (b2a) one,
  * plane by plane. */

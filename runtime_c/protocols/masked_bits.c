@@ -15,6 +15,22 @@ unsigned masked_addition(unsigned op) {
     return op == SEQ_OP_LTZ ? REP3_SIGN : op == SEQ_OP_EQZ ? REP3_ZERO_TEST : REP3_SUM;
 }
 
+int masked_addend(seq_task *t, uint64_t *planes, size_t words, unsigned bits) {
+    const ring_ops *ring = t->env->ring;
+    const masked_part part = masked_elements(t, (size_t)t->call.arg[SEQ_ARG_LTZ_n]);
+    const void *x =
+        masked_at(t->env, t->call.reg[SEQ_ARG_LTZ_a].c[masked_dealer(t) ? 1 : 0], part.first);
+    if (!masked_dealer(t) && t->call.op == SEQ_OP_EQZ) {
+        void *less = task_scratch(t, part.count * ring->word + 64);
+        if (!less)
+            return -1;
+        ring->addi(less, x, -1, part.count);
+        x = less;
+    }
+    t->env->bits->slice(planes, words, x, 8 * (unsigned)ring->word, part.count, 0, bits);
+    return 0;
+}
+
 /* ---- (d + (1 - 2d) m)(D + M) for a bit d ^ m ---- */
 
 /* select_keep and select_kept have their operands at the same places. */

@@ -144,14 +144,10 @@ static int take(seq_task *t, mul_state *s) {
             take_from(t, s, j);
     task_keep(t, s->z, count * 8);
     own_summand(t, s);
-    const seq_reg *d = &t->call.reg[SEQ_ARG_MUL_d];
-    seq_call sub = {.op = SEQ_OP_TRUNC};
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)count;
-    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[SEQ_ARG_MUL_m];
-    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[SEQ_ARG_MUL_mode];
+    seq_reg d = {.apart = 0};
     for (unsigned k = 0; k < 2; k++)
-        sub.reg[SEQ_ARG_TRUNC_d].c[k] = masked_at(t->env, d->c[k], s->part.first);
-    sub.reg[SEQ_ARG_TRUNC_a].c[0] = s->z;
+        d.c[k] = masked_at(t->env, t->call.reg[SEQ_ARG_MUL_d].c[k], s->part.first);
+    seq_call sub = masked_trunc_of(&t->call, SEQ_ARG_MUL_mode, count, s->z, &d);
     task_call(t, &sub, (uint16_t)(t->chunk + 1));
     return TASK_WAIT;
 }

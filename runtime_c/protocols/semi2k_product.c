@@ -261,12 +261,7 @@ static int round_product(seq_task *t, product_state *p) {
         task_keep(t, p->z, b->size * t->env->ring->word);
     if (t->env->phase != SEQ_PREPARE && own_summand(t, p))
         return TASK_ERROR;
-    seq_call sub = {.op = SEQ_OP_TRUNC};
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b->size;
-    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b->mode - 1];
-    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b->mode];
-    sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b->d];
-    sub.reg[SEQ_ARG_TRUNC_a].c[0] = p->z;
+    seq_call sub = masked_trunc_of(&t->call, b->mode, b->size, p->z, &t->call.reg[b->d]);
     prg_wipe(&p->own, sizeof p->own);
     task_call(t, &sub, 1);
     return TASK_WAIT;

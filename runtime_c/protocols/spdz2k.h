@@ -210,11 +210,11 @@ void spdz2k_start_randbit(seq_vm *vm, const seq_call *call);
 void spdz2k_start_and(seq_vm *vm, const seq_call *call);
 void spdz2k_start_compare(seq_vm *vm, const seq_call *call); /* ltz, eqz, a2b */
 void spdz2k_start_choice(seq_vm *vm, const seq_call *call);  /* select*, b2a */
-void spdz2k_start_mul(seq_vm *vm, const seq_call *call);
 void spdz2k_start_bilinear(seq_vm *vm, const seq_call *call);
 void spdz2k_start_shuffle(seq_vm *vm, const seq_call *call);
-/* trunc; as a sub-machine also: a.c[1] NULL: c[0] and c[2] are my shares of what is opened, c[3]
- * (words) what is public of it; the dealer: c[0] the masks'. m = 0: only masked anew. */
-void spdz2k_start_trunc(seq_vm *vm, const seq_call *call);
+/* trunc, mul, mul_add; trunc as a sub-machine also: a.c[1] NULL: c[0] and c[2] are my shares of
+ * what is opened, c[3] (words) what is public of it; the dealer: c[0] the masks'. m = 0: only
+ * masked anew. */
+void spdz2k_start_round(seq_vm *vm, const seq_call *call);
 
 #endif

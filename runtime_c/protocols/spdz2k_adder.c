@@ -285,32 +285,20 @@ static int compare_store(const seq_task *t, const compare_state *s) {
     return TASK_DONE;
 }
 
-/* A is the mask; B the masked value, less one where all propagates mean zero. */
+/* A is the mask, B the masked value. */
 static int compare_begin(seq_task *t, compare_state *s) {
-    const size_t n = (size_t)t->call.arg[SEQ_ARG_LTZ_n], word = t->env->ring->word;
-    const masked_part part = masked_elements(t, n);
-    const unsigned online = !masked_dealer(t), bits = (unsigned)t->call.arg[SEQ_ARG_LTZ_bits];
-    const void *x = masked_at(t->env, t->call.reg[SEQ_ARG_LTZ_a].c[online ? 0 : 1], part.first);
+    const unsigned bits = (unsigned)t->call.arg[SEQ_ARG_LTZ_bits];
     if (bits > SPDZ2K_BITS)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "spdz2k compares numbers of 64 bits, not of %u",
                          bits);
     rep3_plan_make(&s->adder.plan, masked_addition(t->call.op), bits);
     s->adder.first = t->begin;
-    s->adder.words = part.words;
-    s->plane = bits_plane_words(n);
-    if (spdz2k_adder_alloc(t, &s->adder))
+    s->adder.words = t->end - t->begin;
+    s->plane = bits_plane_words((size_t)t->call.arg[SEQ_ARG_LTZ_n]);
+    if (spdz2k_adder_alloc(t, &s->adder) || masked_addend(t, s->adder.in, s->adder.words, bits) ||
+        dealer_begin(&s->x, t, spdz2k_adder_bytes(&s->adder)))
         return TASK_ERROR;
-    if (online && t->call.op == SEQ_OP_EQZ) {
-        void *less = task_scratch(t, part.count * word + 64);
-        if (!less)
-            return TASK_ERROR;
-        t->env->ring->addi(less, x, -1, part.count);
-        x = less;
-    }
-    t->env->bits->slice(s->adder.in, part.words, x, 8 * (unsigned)word, part.count, 0, bits);
-    if (dealer_begin(&s->x, t, spdz2k_adder_bytes(&s->adder)))
-        return TASK_ERROR;
-    if (online)
+    if (!masked_dealer(t))
         return TASK_WAIT;
     spdz2k_adder_deal(&s->x, &s->adder);
     return compare_store(t, s);

@@ -4,14 +4,14 @@
 
 #include "bilinear.h"
 
-enum { MASKED, SUMMANDS, PRODUCT }; /* what is opened: a register, shares, a product */
-enum { MASKING, ADDING, LAST };     /* what is waited for */
+enum { MASKING, ADDING, LAST }; /* what is waited for */
 
 typedef struct {
     dealer_deal x;
     masked_part part;
-    unsigned m, nearest, source, phase;
-    seq_reg a, b, e, d;    /* operands; e.c[0] NULL: nothing is added */
+    masked_rounding
+        r; /* summands: shares in a.c[0], their MACs in a.c[2], what is known in a.c[3] */
+    unsigned phase;
     spdz2k_shares z, mask; /* what is opened; fresh, or of what wraps */
     spdz2k_shares top, high;
     spdz2k_word *known; /* what is added to what was opened */
@@ -26,15 +26,15 @@ static spdz2k_word *at(const seq_task *t, const round_state *s, const seq_reg *r
 
 static int
 masks(const round_state *s) { /* whether the mask of what is opened is needed by itself */
-    return !s->m || s->source == MASKED;
+    return !s->r.m || s->r.source == MASKED_REGISTER;
 }
 
 /* Bytes of the dealer's message. */
 static size_t round_bytes(const round_state *s) {
-    const size_t numbers = (s->source != MASKED) + (s->m ? 2u : 0) + s->nearest;
-    const size_t fresh = (size_t)masks(s) + (s->m > 0);
+    const size_t numbers = (s->r.source != MASKED_REGISTER) + (s->r.m ? 2u : 0) + s->r.nearest;
+    const size_t fresh = (size_t)masks(s) + (s->r.m > 0);
     return s->part.count * (numbers * SPDZ2K_NUMBER_BYTES + fresh * SPDZ2K_MASK_BYTES) +
-           (s->nearest ? spdz2k_adder_bytes(&s->adder) : 0);
+           (s->r.nearest ? spdz2k_adder_bytes(&s->adder) : 0);
 }
 
 /* ---- the dealer ---- */
@@ -45,14 +45,14 @@ static void deal_rounding(round_state *s, const spdz2k_word *mask, spdz2k_word *
     for (size_t i = 0; i < n; i++) {
         const uint64_t r = 0 - (uint64_t)mask[i];
         s->top.value[i] = r >> (SPDZ2K_BITS - 1);
-        s->high.value[i] = 0 - (spdz2k_word)(r >> s->m);
+        s->high.value[i] = 0 - (spdz2k_word)(r >> s->r.m);
     }
     spdz2k_give(&s->x, SPDZ2K_TOP, first, s->top.value, n);
     spdz2k_give(&s->x, SPDZ2K_HIGH, first, s->high.value, n);
     spdz2k_mask(&s->x, -1, SPDZ2K_WRAP, first, s->mask, n);
     for (size_t i = 0; i < n; i++)
-        result[i] = s->nearest ? s->mask.value[i]
-                               : s->high.value[i] + (s->mask.value[i] << (SPDZ2K_BITS - s->m));
+        result[i] = s->r.nearest ? s->mask.value[i]
+                                 : s->high.value[i] + (s->mask.value[i] << (SPDZ2K_BITS - s->r.m));
 }
 
 /* The part of A = R mod 2^m in the carry that rounding to nearest takes away. */
@@ -60,7 +60,7 @@ static void deal_carry(const seq_task *t, round_state *s, const spdz2k_word *mas
     const size_t n = s->part.count, words = s->part.words;
     for (size_t i = 0; i < n; i++)
         s->top.value[i] = 0 - (uint64_t)mask[i];
-    t->env->bits->slice(s->adder.in, words, s->top.value, 128, n, 0, s->m);
+    t->env->bits->slice(s->adder.in, words, s->top.value, 128, n, 0, s->r.m);
     spdz2k_adder_deal(&s->x, &s->adder);
     const uint64_t *carry = s->adder.mask.value + spdz2k_adder_result(&s->adder, 0) * words;
     t->env->bits->unslice(s->top.value, 128, carry, words, n, 0, 1);
@@ -72,42 +72,43 @@ static int round_deal(seq_task *t, round_state *s) {
     const size_t n = s->part.count, first = s->part.first;
     spdz2k_word *product = s->z.value;
     masked_mask(&s->x.keys, MASKED_WORD, SPDZ2K_MASK, first, s->mask.value, n);
-    if (s->source == PRODUCT)
-        env->ring->mul(product, at(t, s, &s->a, 1), at(t, s, &s->b, 1), n);
-    else if (s->source == SUMMANDS)
-        memcpy(product, at(t, s, &s->a, 0), n * sizeof *product);
-    if (s->source != MASKED) {
+    if (s->r.source == MASKED_PRODUCT)
+        env->ring->mul(product, at(t, s, &s->r.a, 1), at(t, s, &s->r.b, 1), n);
+    else if (s->r.source == MASKED_SUMMANDS)
+        memcpy(product, at(t, s, &s->r.a, 0), n * sizeof *product);
+    if (s->r.source != MASKED_REGISTER) {
         env->ring->sub(product, product, s->mask.value, n);
         spdz2k_give(&s->x, SPDZ2K_NUMBER, first, product, n);
     }
     if (masks(s))
         spdz2k_mask(&s->x, -1, SPDZ2K_MASK, first, s->mask, n);
-    if (s->m) {
+    if (s->r.m) {
         memcpy(product, s->mask.value, n * sizeof *product);
-        deal_rounding(s, product, at(t, s, &s->d, 1));
-        if (s->nearest)
+        deal_rounding(s, product, at(t, s, &s->r.d, 1));
+        if (s->r.nearest)
             deal_carry(t, s, product);
     } else {
-        memcpy(at(t, s, &s->d, 1), s->mask.value, n * sizeof *product);
+        memcpy(at(t, s, &s->r.d, 1), s->mask.value, n * sizeof *product);
     }
     return TASK_DONE;
 }
 
 /* ---- the others ---- */
 
-static int round_begin(seq_task *t, round_state *s, size_t n) {
-    s->part = masked_elements(t, n);
-    n = s->part.count;
-    if (s->m > SPDZ2K_BITS - 2)
+static int round_begin(seq_task *t, round_state *s) {
+    s->r = masked_rounding_of(&t->call);
+    s->part = masked_elements(t, s->r.n);
+    const size_t n = s->part.count;
+    if (s->r.m > SPDZ2K_BITS - 2)
         return task_fail(t, SEQ_ERR_PROGRAM, -1, "spdz2k truncates by 1 to %u bits, not %u",
-                         SPDZ2K_BITS - 2, s->m);
+                         SPDZ2K_BITS - 2, s->r.m);
     s->known = task_scratch(t, n * sizeof *s->known + 64);
-    rep3_plan_make(&s->adder.plan, REP3_CARRY, s->m ? s->m : 1);
+    rep3_plan_make(&s->adder.plan, REP3_CARRY, s->r.m ? s->r.m : 1);
     s->adder.first = t->begin;
     s->adder.words = s->part.words;
-    if ((s->nearest && spdz2k_adder_alloc(t, &s->adder)) || !s->known ||
+    if ((s->r.nearest && spdz2k_adder_alloc(t, &s->adder)) || !s->known ||
         spdz2k_alloc(t, &s->z, n) || spdz2k_alloc(t, &s->mask, n) ||
-        (s->m && (spdz2k_alloc(t, &s->top, n) || spdz2k_alloc(t, &s->high, n))) ||
+        (s->r.m && (spdz2k_alloc(t, &s->top, n) || spdz2k_alloc(t, &s->high, n))) ||
         dealer_begin(&s->x, t, round_bytes(s)))
         return TASK_ERROR;
     return masked_dealer(t) ? round_deal(t, s) : TASK_WAIT;
@@ -123,41 +124,41 @@ static int open_shares(seq_task *t, round_state *s, unsigned phase, unsigned bit
 static void multiply(const seq_task *t, const round_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count;
-    const spdz2k_word *a = at(t, s, &s->a, 0), *b = at(t, s, &s->b, 0);
-    ring->muladd(s->z.value, a, at(t, s, &s->b, 1), n);
-    ring->muladd(s->z.value, at(t, s, &s->a, 1), b, n);
-    ring->muladd(s->z.mac, a, at(t, s, &s->b, 2), n);
-    ring->muladd(s->z.mac, at(t, s, &s->a, 2), b, n);
+    const spdz2k_word *a = at(t, s, &s->r.a, 0), *b = at(t, s, &s->r.b, 0);
+    ring->muladd(s->z.value, a, at(t, s, &s->r.b, 1), n);
+    ring->muladd(s->z.value, at(t, s, &s->r.a, 1), b, n);
+    ring->muladd(s->z.mac, a, at(t, s, &s->r.b, 2), n);
+    ring->muladd(s->z.mac, at(t, s, &s->r.a, 2), b, n);
     ring->mul(s->known, a, b, n);
-    if (!s->e.c[0])
+    if (!s->r.e.c[0])
         return;
-    ring->add(s->z.value, s->z.value, at(t, s, &s->e, 1), n);
-    ring->add(s->z.mac, s->z.mac, at(t, s, &s->e, 2), n);
-    ring->add(s->known, s->known, at(t, s, &s->e, 0), n);
+    ring->add(s->z.value, s->z.value, at(t, s, &s->r.e, 1), n);
+    ring->add(s->z.mac, s->z.mac, at(t, s, &s->r.e, 2), n);
+    ring->add(s->known, s->known, at(t, s, &s->r.e, 0), n);
 }
 
 /* The shares that are opened under a fresh mask. */
 static int open_masked(seq_task *t, round_state *s) {
     const ring_ops *ring = t->env->ring;
     const size_t n = s->part.count, first = s->part.first;
-    if (s->source != MASKED)
+    if (s->r.source != MASKED_REGISTER)
         spdz2k_get(&s->x, SPDZ2K_NUMBER, first, s->z, n);
     if (masks(s))
         spdz2k_mask(&s->x, -1, SPDZ2K_MASK, first, s->mask, n);
-    if (s->source == PRODUCT) {
+    if (s->r.source == MASKED_PRODUCT) {
         multiply(t, s);
-    } else if (s->source == SUMMANDS) {
-        ring->add(s->z.value, s->z.value, at(t, s, &s->a, 0), n);
-        ring->add(s->z.mac, s->z.mac, at(t, s, &s->a, 2), n);
-        memcpy(s->known, at(t, s, &s->a, 3), n * sizeof *s->known);
+    } else if (s->r.source == MASKED_SUMMANDS) {
+        ring->add(s->z.value, s->z.value, at(t, s, &s->r.a, 0), n);
+        ring->add(s->z.mac, s->z.mac, at(t, s, &s->r.a, 2), n);
+        memcpy(s->known, at(t, s, &s->r.a, 3), n * sizeof *s->known);
     } else {
-        ring->sub(s->z.value, at(t, s, &s->a, 1), s->mask.value, n);
-        ring->sub(s->z.mac, at(t, s, &s->a, 2), s->mask.mac, n);
-        memcpy(s->known, at(t, s, &s->a, 0), n * sizeof *s->known);
+        ring->sub(s->z.value, at(t, s, &s->r.a, 1), s->mask.value, n);
+        ring->sub(s->z.mac, at(t, s, &s->r.a, 2), s->mask.mac, n);
+        memcpy(s->known, at(t, s, &s->r.a, 0), n * sizeof *s->known);
     }
-    if (!s->m) {
-        memcpy(at(t, s, &s->d, 1), s->mask.value, n * sizeof *s->z.value);
-        memcpy(at(t, s, &s->d, 2), s->mask.mac, n * sizeof *s->z.value);
+    if (!s->r.m) {
+        memcpy(at(t, s, &s->r.d, 1), s->mask.value, n * sizeof *s->z.value);
+        memcpy(at(t, s, &s->r.d, 2), s->mask.mac, n * sizeof *s->z.value);
     }
     return open_shares(t, s, MASKING, SPDZ2K_BITS);
 }
@@ -165,21 +166,21 @@ static int open_masked(seq_task *t, round_state *s) {
 /* c = x + 2^62 + R; what wraps, 2^(64-m) ((1 - msb c) w - u), is opened. */
 static int open_wrap(seq_task *t, round_state *s) {
     const size_t n = s->part.count, first = s->part.first;
-    const unsigned shift = SPDZ2K_BITS - s->m;
+    const unsigned shift = SPDZ2K_BITS - s->r.m;
     spdz2k_get(&s->x, SPDZ2K_TOP, first, s->top, n);
     spdz2k_get(&s->x, SPDZ2K_HIGH, first, s->high, n);
     spdz2k_mask(&s->x, -1, SPDZ2K_WRAP, first, s->mask, n);
-    spdz2k_word *mask = at(t, s, &s->d, 1), *mac = at(t, s, &s->d, 2);
+    spdz2k_word *mask = at(t, s, &s->r.d, 1), *mac = at(t, s, &s->r.d, 2);
     for (size_t i = 0; i < n; i++) {
         const uint64_t c = (uint64_t)s->known[i] + ((uint64_t)1 << (SPDZ2K_BITS - 2));
         const uint64_t keep = 1 - (c >> (SPDZ2K_BITS - 1));
-        s->known[i] = (spdz2k_word)(c >> s->m) - ((spdz2k_word)1 << (SPDZ2K_BITS - 2 - s->m));
+        s->known[i] = (spdz2k_word)(c >> s->r.m) - ((spdz2k_word)1 << (SPDZ2K_BITS - 2 - s->r.m));
         s->z.value[i] = (keep * s->top.value[i] - s->mask.value[i]) << shift;
         s->z.mac[i] = (keep * s->top.mac[i] - s->mask.mac[i]) << shift;
         mask[i] = s->high.value[i] + (s->mask.value[i] << shift);
         mac[i] = s->high.mac[i] + (s->mask.mac[i] << shift);
     }
-    return open_shares(t, s, LAST, s->m);
+    return open_shares(t, s, LAST, s->r.m);
 }
 
 /* Nearest: whether c + 2^(m-1) mod 2^m is less than R mod 2^m, the carry of R and its complement.
@@ -191,9 +192,9 @@ static int add_carry(seq_task *t, round_state *s) {
     spdz2k_mask(&s->x, -1, SPDZ2K_WRAP, first, s->mask, n);
     for (size_t i = 0; i < n; i++) {
         s->known[i] = (uint64_t)s->known[i] + ((uint64_t)1 << (SPDZ2K_BITS - 2));
-        s->z.value[i] = ~(s->known[i] + ((spdz2k_word)1 << (s->m - 1)));
+        s->z.value[i] = ~(s->known[i] + ((spdz2k_word)1 << (s->r.m - 1)));
     }
-    t->env->bits->slice(s->adder.in, s->part.words, s->z.value, 128, n, 0, s->m);
+    t->env->bits->slice(s->adder.in, s->part.words, s->z.value, 128, n, 0, s->r.m);
     s->phase = ADDING;
     return spdz2k_adder_step(&s->x, &s->adder);
 }
@@ -201,7 +202,7 @@ static int add_carry(seq_task *t, round_state *s) {
 /* The rounded value less the carry v ^ mu, v known, under a fresh mask. */
 static int open_nearest(seq_task *t, round_state *s) {
     const size_t n = s->part.count, words = s->part.words;
-    const unsigned shift = SPDZ2K_BITS - s->m;
+    const unsigned shift = SPDZ2K_BITS - s->r.m;
     spdz2k_word *carry = task_scratch(t, n * sizeof *carry + 64);
     if (!carry)
         return TASK_ERROR;
@@ -215,18 +216,20 @@ static int open_nearest(seq_task *t, round_state *s) {
                         ((keep * s->top.value[i]) << shift) - s->mask.value[i];
         s->z.mac[i] = sign * s->z.mac[i] + s->high.mac[i] + ((keep * s->top.mac[i]) << shift) -
                       s->mask.mac[i];
-        s->known[i] = (spdz2k_word)(c >> s->m) + (c >> (s->m - 1) & 1) - carry[i] -
-                      ((spdz2k_word)1 << (SPDZ2K_BITS - 2 - s->m));
+        s->known[i] = (spdz2k_word)(c >> s->r.m) + (c >> (s->r.m - 1) & 1) - carry[i] -
+                      ((spdz2k_word)1 << (SPDZ2K_BITS - 2 - s->r.m));
     }
-    memcpy(at(t, s, &s->d, 1), s->mask.value, n * sizeof *s->known);
-    memcpy(at(t, s, &s->d, 2), s->mask.mac, n * sizeof *s->known);
+    memcpy(at(t, s, &s->r.d, 1), s->mask.value, n * sizeof *s->known);
+    memcpy(at(t, s, &s->r.d, 2), s->mask.mac, n * sizeof *s->known);
     return open_shares(t, s, LAST, SPDZ2K_BITS);
 }
 
-/* All steps but the first, at those who compute. */
+/* All steps but the first are of those who compute. */
 static int round_step(seq_task *t) {
     round_state *s = t->state;
     const size_t n = s->part.count;
+    if (t->step_no == 0)
+        return round_begin(t, s);
     if (t->step_no == 1)
         return dealer_take(&s->x) ? TASK_ERROR : open_masked(t, s);
     const int status =
@@ -236,9 +239,9 @@ static int round_step(seq_task *t) {
     if (s->phase == ADDING)
         return open_nearest(t, s);
     t->env->ring->add(s->known, s->known, s->z.value, n);
-    if (s->m && s->phase == MASKING)
-        return s->nearest ? add_carry(t, s) : open_wrap(t, s);
-    memcpy(at(t, s, &s->d, 0), s->known, n * sizeof *s->known);
+    if (s->r.m && s->phase == MASKING)
+        return s->r.nearest ? add_carry(t, s) : open_wrap(t, s);
+    memcpy(at(t, s, &s->r.d, 0), s->known, n * sizeof *s->known);
     return TASK_DONE;
 }
 
@@ -257,47 +260,10 @@ static void account_rounding(seq_vm *vm, const seq_call *call, size_t n, int64_t
     spdz2k_account(vm, call, (m ? 2 : 1) * n + carry * ((n + 63) / 64));
 }
 
-static int trunc_step(seq_task *t) {
-    round_state *s = t->state;
-    if (t->step_no)
-        return round_step(t);
-    s->a = t->call.reg[SEQ_ARG_TRUNC_a];
-    s->d = t->call.reg[SEQ_ARG_TRUNC_d];
-    s->m = (unsigned)t->call.arg[SEQ_ARG_TRUNC_m];
-    s->nearest = s->m && t->call.arg[SEQ_ARG_TRUNC_mode];
-    s->source = s->a.c[1] ? MASKED : SUMMANDS;
-    return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_TRUNC_n]);
-}
-
-void spdz2k_start_trunc(seq_vm *vm, const seq_call *call) {
-    const int64_t *arg = call->arg;
-    const size_t n = (size_t)arg[SEQ_ARG_TRUNC_n];
-    account_rounding(vm, call, n, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]);
-    masked_start(vm, call, n, round_rounds(vm, arg[SEQ_ARG_TRUNC_m], arg[SEQ_ARG_TRUNC_mode]),
-                 trunc_step, sizeof(round_state));
-}
-
-static int mul_step(seq_task *t) {
-    round_state *s = t->state;
-    if (t->step_no)
-        return round_step(t);
-    s->a = t->call.reg[SEQ_ARG_MUL_a];
-    s->b = t->call.reg[SEQ_ARG_MUL_b];
-    s->d = t->call.reg[SEQ_ARG_MUL_d];
-    if (t->call.op == SEQ_OP_MUL_ADD)
-        s->e = t->call.reg[SEQ_ARG_MUL_ADD_e];
-    s->m = (unsigned)t->call.arg[SEQ_ARG_MUL_m];
-    s->nearest = s->m && t->call.arg[SEQ_ARG_MUL_mode];
-    s->source = PRODUCT;
-    return round_begin(t, s, (size_t)t->call.arg[SEQ_ARG_MUL_n]);
-}
-
-void spdz2k_start_mul(seq_vm *vm, const seq_call *call) {
-    const int64_t *arg = call->arg;
-    const size_t n = (size_t)arg[SEQ_ARG_MUL_n];
-    account_rounding(vm, call, n, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode]);
-    masked_start(vm, call, n, round_rounds(vm, arg[SEQ_ARG_MUL_m], arg[SEQ_ARG_MUL_mode]), mul_step,
-                 sizeof(round_state));
+void spdz2k_start_round(seq_vm *vm, const seq_call *call) {
+    const masked_rounding r = masked_rounding_of(call);
+    account_rounding(vm, call, r.n, r.m, r.nearest);
+    masked_start(vm, call, r.n, round_rounds(vm, r.m, r.nearest), round_step, sizeof(round_state));
 }
 
 /* ---- matmul and convolutions: local products, then their opening as a sub-machine ---- */
@@ -310,7 +276,6 @@ static int bilinear_step(seq_task *t) {
     const seq_reg *x = &t->call.reg[b.x], *y = &t->call.reg[b.y];
     const size_t bytes = b.size * sizeof(spdz2k_word);
     const unsigned parts = masked_dealer(t) ? 1 : 3;
-    seq_call sub = {.op = SEQ_OP_TRUNC};
     spdz2k_word *z[3]; /* shares, MACs, what is known */
     for (unsigned k = 0; k < parts; k++)
         if (!(z[k] = task_scratch(t, bytes + 64)))
@@ -326,14 +291,10 @@ static int bilinear_step(seq_task *t) {
         b.f(t, 0, b.slices, z[2], &(ring_term){x->c[0], y->c[0]}, 1);
         for (unsigned k = 0; t->call.op >= SEQ_OP_MUL_ADD && k < 3; k++)
             t->env->ring->add(z[(k + 2) % 3], z[(k + 2) % 3], e->c[k], b.size);
-        sub.reg[SEQ_ARG_TRUNC_a].c[2] = z[1];
-        sub.reg[SEQ_ARG_TRUNC_a].c[3] = z[2];
     }
-    sub.reg[SEQ_ARG_TRUNC_a].c[0] = z[0];
-    sub.reg[SEQ_ARG_TRUNC_d] = t->call.reg[b.d];
-    sub.arg[SEQ_ARG_TRUNC_n] = (int64_t)b.size;
-    sub.arg[SEQ_ARG_TRUNC_m] = t->call.arg[b.mode - 1];
-    sub.arg[SEQ_ARG_TRUNC_mode] = t->call.arg[b.mode];
+    seq_call sub = masked_trunc_of(&t->call, b.mode, b.size, z[0], &t->call.reg[b.d]);
+    for (unsigned k = 1; k < parts; k++)
+        sub.reg[SEQ_ARG_TRUNC_a].c[k + 1] = z[k];
     task_call(t, &sub, 1);
     return TASK_WAIT;
 }
