@@ -26,12 +26,13 @@ void ot_stream_make(ot_stream *s, const ot_seeds *seeds, void *room, const prg_k
 }
 
 /* The leaves of a tree as the digits of a counter: `node[l]` holds the last two sums of 2^l leaves.
- * On output v[b] for each bit b, and u. */
-static void sum_tree(const ot_stream *s, const prg_key *leaf, unsigned depth, uint32_t purpose,
-                     size_t first, size_t n, plane *v, uint64_t *u) {
+ * On output v[b] for each bit b, and u, without the first leaf where that lacks. */
+static void sum_tree(const ot_stream *s, const prg_key *leaf, unsigned depth, int lacks,
+                     uint32_t purpose, size_t first, size_t n, plane *v, uint64_t *u) {
     plane node[OT_MAX_DEPTH + 1][2];
     memset(v, 0, depth * sizeof *v);
-    for (unsigned x = 0; x < 1u << depth; x++) {
+    memset(node[0], 0, sizeof node[0]);
+    for (unsigned x = lacks ? 1 : 0; x < 1u << depth; x++) {
         prg_words(&leaf[x], purpose, first, node[0][x & 1], n);
         for (unsigned l = 0; l < depth && (x >> l & 1); l++) {
             s->bits->xor_(v[l], v[l], node[l][1], n);
@@ -50,7 +51,7 @@ static void piece_rows(const ot_stream *s, uint32_t purpose, size_t first, size_
     const prg_key *leaf = s->leaf;
     plane v[OT_BITS], u, in;
     for (unsigned t = 0, at = 0; t < seeds->trees; at += seeds->depth[t], t++) {
-        sum_tree(s, leaf, seeds->depth[t], purpose, first, n, v + at, u);
+        sum_tree(s, leaf, seeds->depth[t], choice == NULL, purpose, first, n, v + at, u);
         leaf += (size_t)1 << seeds->depth[t];
         if (choice) {
             s->bits->xor_(u, u, choice, n);

@@ -13,8 +13,8 @@
 #define PLACES ((size_t)1 << 21)
 #define NOBODY 0xFF
 
-enum { TASKS, STEPS, TWICE, WAYS };
-static const char *const way_name[WAYS] = {"tasks", "steps", "twice"};
+enum { TASKS, STEPS, TWICE, SETUP, WAYS };
+static const char *const way_name[WAYS] = {"tasks", "steps", "twice", "setup"};
 
 typedef struct {
     uint64_t key[2], index, task;
@@ -25,7 +25,7 @@ typedef struct {
 static word *table; /* a hash table */
 static size_t count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static unsigned holders;
+static unsigned holders, part, parts;
 static _Thread_local unsigned holder; /* from 1 */
 
 static uint64_t mix(uint64_t x) {
@@ -47,7 +47,7 @@ static void note(word *w, uint64_t task, unsigned me, uint8_t step) {
     if (w->task != task) {
         w->again[TASKS] = 1;
     } else if (w->step[me] == step) {
-        w->again[TWICE] = 1;
+        w->again[task == 0 ? SETUP : TWICE] = 1;
     } else if (w->step[me] != NOBODY) {
         w->again[STEPS] = 1;
     }
@@ -62,6 +62,9 @@ static uint64_t draw(void *arg, const prg_key *key, uint32_t purpose, uint64_t i
     const uint64_t value = mix(mix(mix(k[0]) ^ k[1]) ^ mix(index) ^ (uint64_t)purpose << 32);
     const uint64_t task =
         t == NULL ? 0 : mix(t->call.instance << 16 | t->call.sub) ^ mix(t->chunk + 1);
+    if (mix(value) % parts != part) {
+        return value;
+    }
     (void)pthread_mutex_lock(&lock);
     holder = holder == 0 ? ++holders : holder;
     word *w = find(k, purpose, index, value);
@@ -79,7 +82,9 @@ static uint64_t draw(void *arg, const prg_key *key, uint32_t purpose, uint64_t i
     return value;
 }
 
-void masks_begin(void) {
+void masks_begin(unsigned counted, unsigned of) {
+    part = counted;
+    parts = of;
     table = calloc(PLACES, sizeof *table);
     if (table == NULL) {
         (void)fprintf(stderr, "masks: no memory\n");
@@ -108,7 +113,8 @@ void masks_end(void) {
     prg_set_script(NULL, NULL);
     (void)printf("masks %zu\n", count);
     for (size_t i = 0; i < PLACES; i++) {
-        if (table[i].again[TASKS] || table[i].again[STEPS] || table[i].again[TWICE]) {
+        const uint8_t *again = table[i].again;
+        if (again[TASKS] || again[STEPS] || again[TWICE] || again[SETUP]) {
             print_purpose(table[i].purpose);
         }
     }

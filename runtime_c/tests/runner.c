@@ -4,7 +4,7 @@
  *            [--checked 0|1] [--counters] [--last FILE.sqb] [--differ run-id|public-seed|options]
  *            [--stop SECONDS] [--timeout SECONDS] [--connect SECONDS] [--checkpoints FOLDER]
  *            [--every N] [--resume] [--key PARTY] [--material FOLDER [--make]] [--tamper RULE]...
- *            [--cheat RULE]... [--view PARTY] [--masks]
+ *            [--cheat RULE]... [--view PARTY] [--masks PART/PARTS]
  *
  *     runner --load FILE...       only load, and print `accepted` or why each is refused
  *
@@ -41,9 +41,10 @@ typedef struct {
     const char *file, *last, *differ, *protocol;
     double stop_s, timeout_s, connect_s;
     unsigned parties, threads[VM_PARTIES];
-    int tcp, checked, counters, resume, key, masks, make;
+    int tcp, checked, counters, resume, key, make;
     const char *checkpoints, *material;
     uint64_t every;
+    unsigned part, parts; /* of masks; 0: none */
     const char *input[64];
     unsigned inputs;
     uint8_t seed[16];
@@ -114,7 +115,10 @@ static arguments parse(int argc, char **argv) {
         if (strcmp(argv[i], "--tcp") == 0) {
             a.tcp = 1;
         } else if (strcmp(argv[i], "--masks") == 0) {
-            a.masks = 1;
+            if (sscanf(next, "%u/%u", &a.part, &a.parts) != 2 || a.part >= a.parts) {
+                die("no part of masks", next);
+            }
+            i++;
         } else if (strcmp(argv[i], "--counters") == 0) {
             a.counters = 1;
         } else if (strcmp(argv[i], "--threads") == 0) {
@@ -385,8 +389,8 @@ int main(int argc, char **argv) {
         parties[i].program = last != NULL && i + 1 == a.parties ? last : program;
     }
     make_runs(&a, parties, hub);
-    if (a.masks) {
-        masks_begin();
+    if (a.parts > 0) {
+        masks_begin(a.part, a.parts);
     }
     for (unsigned i = 0; i < a.parties; i++) {
         if (pthread_create(&thread[i], NULL, execute, &parties[i]) != 0) {
@@ -401,7 +405,7 @@ int main(int argc, char **argv) {
     for (unsigned i = 0; i < a.parties; i++) {
         (void)pthread_join(thread[i], NULL);
     }
-    if (a.masks) {
+    if (a.parts > 0) {
         masks_end();
     }
     for (unsigned i = 0; i < a.parties; i++) {

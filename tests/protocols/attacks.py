@@ -27,9 +27,9 @@ PATIENCE = 5  # seconds of silence after which parties give a run up
 OUTCOMES = ("detected", "told", "ended", "right", "WRONG", "HANG", "CRASH")
 
 
-def program(ring: int) -> Script:
+def program(ring: int, parties: int = 3) -> Script:
     """Every interactive instruction; each party gets an output, all get some."""
-    s, bits = Script(ring), room(ring)
+    s, bits = Script(ring, owners=min(parties, 3)), room(ring)
     rng = np.random.default_rng(7)
     x, y = (_words(rng, N, bits // 2 - 2, ring) for _ in range(2))
     a, b, e = s.secret(x), s.secret(y), s.secret(_words(rng, N, bits - 4, ring))
@@ -38,7 +38,7 @@ def program(ring: int) -> Script:
     bit, low, c = s.reg("b", N), s.reg("b", N, 6), s.reg("c", N)
     s.start(f"ltz d={bit} a={a} n={N} bits={bits // 2}")
     s.start(f"select d={d} b={bit} a={b} n={N}")
-    s.output(d, N, to="2")
+    s.output(d, N, to=str(s.owners - 1))
     s.start(f"select_keep d={d} k={k} b={bit} a={a} n={N}")
     s.start(f"select_kept d={d} k={k} b={bit} a={b} n={N}")
     s.output(d, N, to="all")
@@ -75,7 +75,7 @@ def _products(s: Script, a: str, b: str, e: str, d: str) -> None:
     s.start(f"mul_add d={d} a={a} b={b} n={N} m=0 mode=0 e={e}")
     s.output(d, N, to="1")
     s.start(f"trunc d={d} a={e} n={N} m=9 mode=1")
-    s.output(d, N, to="2")
+    s.output(d, N, to=str(s.owners - 1))
     s.start(f"matmul d={d} a={a} b={b} M=13 K=20 N=13 ta=0 tb=1 m=16 mode=1")
     s.start(f"matmul_add d={d} a={a} b={b} M=13 K=20 N=13 ta=0 tb=1 m=16 mode=1 e={e}")
     s.output(d, 169, to="0")
