@@ -183,7 +183,7 @@ def test_random_attacks(
     protocol: str, parties: int, ring: int, runner: Path, tmp_path: Path
 ) -> None:
     count = 60 if parties <= 4 else 16  # which take longer
-    report = Target(runner, tmp_path, protocol, parties, ring).run(count, seed=ring, workers=2)
+    report = Target(runner, tmp_path, protocol, parties, ring).run(count, seed=ring, workers=4)
     assert not report.bad, report.bad[:5]
     assert report.outcomes["detected"] > count // 4, report.outcomes
 

@@ -133,7 +133,7 @@ def test_an_error_passes_as_often_as_it_should(
         assert out != right
         return out is not None
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(4) as pool:  # most of a run is waiting
         count = sum(pool.map(passes, range(runs)))
     p = 1 - (1 - 2**-stat) ** error.chances
     assert abs(count - runs * p) <= 5 * math.sqrt(runs * p * (1 - p)), (count, runs * p)
