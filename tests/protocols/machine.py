@@ -7,6 +7,7 @@ every instruction, what it sent and the rounds it took, beside what the cost rul
 from __future__ import annotations
 
 import subprocess
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -245,11 +246,18 @@ def view(
 ) -> Iterator[np.ndarray]:
     """Every message to a party as `size` bytes a row, but for those of the handshake."""
     command = [str(runner), *words, "--view", str(party)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
     greetings: dict[str, int] = defaultdict(int)
-    for line in done.stdout.splitlines():
-        if line.startswith("view "):
-            _, sender, data = line.split(" ")
-            greetings[sender] += 1
-            if greetings[sender] > handshake:
-                yield np.frombuffer(bytes.fromhex(data), np.uint8).reshape(-1, size)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        stop = threading.Timer(300, process.kill)
+        stop.start()
+        try:
+            assert process.stdout is not None
+            for line in process.stdout:  # one at a time: all together may be gigabytes
+                if line.startswith("view "):
+                    _, sender, data = line.split(" ")
+                    greetings[sender] += 1
+                    if greetings[sender] > handshake:
+                        yield np.frombuffer(bytes.fromhex(data), np.uint8).reshape(-1, size)
+        finally:
+            stop.cancel()
+    assert process.returncode == 0
