@@ -1,10 +1,13 @@
 #ifndef SEQ_OT_BASE_H
 #define SEQ_OT_BASE_H
-/* OT_BITS random transfers of 16 bytes by [ChouOrlandi2015] over P-256: the sender publishes A =
- * aG, the receiver R_i = x_i G + c_i A; pads are hashes of a R_i and a (R_i - A), of which x_i A is
- * one. Every hash takes in the number, A and R_i, so that pads of a batch are unrelated. Against
- * parties that follow the protocol this is as hard as computational Diffie-Hellman in the random
- * oracle model; what it lacks against others (extraction of choices, uniform pads) is not used.
+/* OT_BITS random transfers of 16 bytes by [MasnyRindal2019], endemic oblivious transfer over P-256:
+ * the sender publishes A_i = a_i G, the receiver r_0 and r_1, of which one is random and the other,
+ * r_c, x_i G - H_c(r_(1-c)), with H a hash to points. Pads are hashes of a_i (r_b + H_b(r_(1-b))),
+ * of which the receiver can make the one that is x_i A_i. The hash that a receiver asks for last
+ * tells its choice to a simulator; a party that deviates can choose its own pads and nothing else,
+ * if the computational Diffie-Hellman problem is hard, in the random oracle model. Every hash takes
+ * in both parties, the transfer's number and (of pads) all that was sent, so that those of a batch
+ * are unrelated, as [McQuoidRosulekRoy2021] asks; no number serves two of them.
  *
  * P-256 and not ristretto255, because OpenSSL is linked already and libsodium would be one more
  * package that every user has to have. Its order is prime: any point on the curve will do. Products
@@ -15,8 +18,9 @@
 
 #include "../error.h"
 #include "../prg/prg.h"
+#include "ot.h"
 
-enum { BASE_POINT = 33 }; /* bytes of a compressed point */
+enum { BASE_POINT = 33, BASE_ANSWER = 2 * BASE_POINT }; /* bytes of a compressed point, of two */
 
 typedef struct base_sender base_sender;
 typedef struct base_receiver base_receiver;
@@ -25,15 +29,13 @@ typedef struct base_receiver base_receiver;
  * memory, or OpenSSL. */
 base_sender *base_sender_new(const prg_key *key, uint32_t purpose, const uint32_t who[2]);
 base_receiver *base_receiver_new(const prg_key *key, uint32_t purpose, const uint32_t who[2]);
-void base_sender_point(const base_sender *s, uint8_t point[BASE_POINT]); /* A */
+void base_sender_points(const base_sender *s, uint8_t *points); /* all A_i */
 void base_sender_free(base_sender *s);
 void base_receiver_free(base_receiver *r);
 
-/* choice[i]: 0 or 1. Writes n points and the pads. SEQ_ERR_PEER: not a point of the curve. */
-seq_status base_receive(base_receiver *r, const uint8_t *choice, size_t n,
-                        const uint8_t point[BASE_POINT], uint8_t *points, uint8_t (*pad)[16],
-                        seq_error *err);
-seq_status base_send(base_sender *s, size_t n, const uint8_t *points, uint8_t (*pad)[2][16],
-                     seq_error *err);
+/* choice[i]: 0 or 1. Writes the answers and the pads. SEQ_ERR_PEER: not a point of the curve. */
+seq_status base_receive(base_receiver *r, const uint8_t *choice, const uint8_t *points,
+                        uint8_t *answers, uint8_t (*pad)[16], seq_error *err);
+seq_status base_send(base_sender *s, const uint8_t *answers, uint8_t (*pad)[2][16], seq_error *err);
 
 #endif

@@ -1,10 +1,10 @@
 #ifndef SEQ_OT_H
 #define SEQ_OT_H
-/* Oblivious transfer of two parties, semi-honest: base transfers over a curve (base.c), trees of
- * seeds made from them once (seeds.c), and from the trees as many transfers as wanted (extend.c):
- * SoftSpoken [Roy2022], whose vectors over small fields GF(2^k) cost 128 / k bits a transfer and
- * 2^k / k blocks of AES for 128 / 128 of one; the hash is [Guo2020]'s for tweaks, a fixed
- * permutation under a key that is another for every task.
+/* Oblivious transfer of two parties: base transfers over a curve (base.c), trees of seeds made from
+ * them once (seeds.c), both against parties that deviate too, and from the trees as many transfers
+ * as wanted (extend.c): SoftSpoken [Roy2022], whose vectors over small fields GF(2^k) cost 128 / k
+ * bits a transfer and 2^k / k blocks of AES for 128 / 128 of one; the hash is [Guo2020]'s for
+ * tweaks, a fixed permutation under a key that is another for every task.
  *
  * For transfer j with choice bit c_j the sender has a row Q_j of 128 bits and the receiver
  * V_j = Q_j + c_j Delta, Delta the sender's alone. So of the pads H(j, Q_j) and H(j, Q_j + Delta)
@@ -48,7 +48,8 @@ ot_pair *ot_pair_new(unsigned depth, const prg_key *own, unsigned me, unsigned p
 void ot_pair_free(ot_pair *pair); /* wiped; NULL is nothing */
 size_t ot_pair_bytes(unsigned exchange);
 /* Take what came in the exchange before this (NULL at first), and write what goes out in it (at the
- * end, exchange OT_EXCHANGES, NULL). What no honest peer sends is SEQ_ERR_PEER. */
+ * end, exchange OT_EXCHANGES, NULL). What no honest peer sends is SEQ_ERR_PEER, or
+ * SEQ_ERR_CHEAT: then who sent it has learned at most a guess about Delta. */
 seq_status ot_pair_meet(ot_pair *pair, unsigned exchange, const uint8_t *theirs, uint8_t *mine,
                         seq_error *err);
 /* After the last exchange. */

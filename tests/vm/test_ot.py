@@ -4,6 +4,8 @@ sent and what a pad hides looks uniform; hostile points are refused."""
 from __future__ import annotations
 
 import ctypes as ct
+import hashlib
+import struct
 from typing import Any
 
 import numpy as np
@@ -169,19 +171,73 @@ def square(x: int) -> bool:
 def test_hostile_points(lib: Any, name: str) -> None:
     pair = Pair(lib, 4)
     points = [pair.meet(i, 0, None)[1] for i in range(2)]
-    bad, says = hostile(points[1])[name]
+    bad, says = hostile(points[1][:POINT])[name]
     if name == "off the curve":
         while square(int.from_bytes(bad[1:], "big")):
             bad = bad[:-1] + bytes([bad[-1] + 1])
-    status, _, error = pair.meet(0, 1, bad)
+    status, _, error = pair.meet(0, 1, put(points[1], 9, bad))
     assert (status, error.party) == (3, 1) and says in error.message
     status, answer, _ = pair.meet(1, 1, points[0])
     assert status == 0
-    status, _, error = pair.meet(0, 2, answer[: 5 * POINT] + bad + answer[6 * POINT :])
-    assert (status, error.party) == (3, 1) and says in error.message
-    status, _, error = pair.meet(0, 2, points[0] + answer[POINT:])
-    assert (status, error.party) == (3, 1) and b"its own point" in error.message
+    for place in (4, 5):  # a transfer's r_0 and r_1
+        status, _, error = pair.meet(0, 2, put(answer, place, bad))
+        assert (status, error.party) == (3, 1) and says in error.message
     pair.free()
+
+
+def put(points: bytes, i: int, point: bytes) -> bytes:
+    return points[: POINT * i] + point + points[POINT * (i + 1) :]
+
+
+def hashed(number: int, c: int, r: bytes) -> bytes:
+    """H_c(r) of a transfer from party 0, who extends as the receiver, to party 1."""
+    for tries in range(256):
+        x, sign = (
+            hashlib.sha256(
+                f"sequester base {name}".encode().ljust(32, b"\0")
+                + struct.pack("<III", 1, 0, number)
+                + r
+                + bytes([c, tries])
+            ).digest()
+            for name in ("point", "sign")
+        )
+        if square(int.from_bytes(x, "big")):
+            return bytes([2 | sign[0] & 1]) + x
+    raise AssertionError("a hash in two is a point")
+
+
+@pytest.mark.parametrize("c", [0, 1])
+def test_points_that_cancel(lib: Any, c: int) -> None:
+    """r_c = -H_c(r_(1-c)): the pad of c would be no point's."""
+    pair, number = Pair(lib, 4), 3
+    points = [pair.meet(i, 0, None)[1] for i in range(2)]
+    _, answer, _ = pair.meet(1, 1, points[0])
+    at = 2 * number + 1 - c
+    point = hashed(number, c, answer[POINT * at : POINT * (at + 1)])
+    minus = bytes([point[0] ^ 1]) + point[1:]
+    status, _, error = pair.meet(0, 2, put(answer, 2 * number + c, minus))
+    assert (status, error.party) == (3, 1) and b"points that cancel" in error.message
+    pair.free()
+
+
+def test_trees_that_are_not_well_formed(lib: Any) -> None:
+    """A wrong sum shows iff the other side reads it: who sends it has guessed a bit of Delta, or is
+    caught. A wrong digest always shows."""
+    digests = 128 * 32
+    for place in (*range(0, digests, 197), digests + 5, digests + 8 * 32 + 1, 2 * digests + 1):
+        pair = Pair(lib, 4)
+        came: Any = (None, None)
+        for exchange in range(3):
+            came = [pair.meet(i, exchange, came[i])[1] for i in range(2)][::-1]
+        wrong = came[0][:place] + bytes([came[0][place] ^ 4]) + came[0][place + 1 :]
+        status, _, error = pair.meet(0, 3, wrong)
+        delta, (base, side) = pair.seeds(0, True).contents.delta, divmod(place // 16, 2)
+        unread = place < digests and side == int(delta[base // 64]) >> base % 64 & 1
+        unused = digests + 32 * 32 <= place < 2 * digests  # there are 32 trees
+        assert not unused and status == (0 if unread else 7)
+        if not unread:
+            assert error.party == 1 and b"not well-formed" in error.message
+        pair.free()
 
 
 class Checked:
