@@ -42,9 +42,10 @@ typedef struct {
 typedef struct ot_pair ot_pair;
 enum { OT_EXCHANGES = 3 };
 
-/* depth: 1 .. OT_MAX_DEPTH, of the trees (the last may be lower). own: a key of mine alone. NULL if
- * memory ran out. */
-ot_pair *ot_pair_new(unsigned depth, const prg_key *own, unsigned me, unsigned peer);
+/* depth: 1 .. OT_MAX_DEPTH, of the trees (the last may be lower). own: a key of mine alone. delta:
+ * mine, the same for all peers; NULL: one for this pair, from own. NULL if memory ran out. */
+ot_pair *ot_pair_new(unsigned depth, const prg_key *own, const uint64_t delta[2], unsigned me,
+                     unsigned peer);
 void ot_pair_free(ot_pair *pair); /* wiped; NULL is nothing */
 size_t ot_pair_bytes(unsigned exchange);
 /* Take what came in the exchange before this (NULL at first), and write what goes out in it (at the

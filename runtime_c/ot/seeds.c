@@ -53,14 +53,18 @@ static void seeds_free(ot_seeds *s) {
     free(s->leaf);
 }
 
-ot_pair *ot_pair_new(unsigned depth, const prg_key *own, unsigned me, unsigned peer) {
+ot_pair *ot_pair_new(unsigned depth, const prg_key *own, const uint64_t delta[2], unsigned me,
+                     unsigned peer) {
     ot_pair *p = calloc(1, sizeof *p);
     if (p == NULL)
         return NULL;
     const uint32_t out[2] = {me, peer}, in[2] = {peer, me}; /* who extends as the sender, to whom */
     p->peer = peer;
     prg_derive(&p->key, own, SETUP | peer, 0);
-    prg_words(&p->key, DELTA, 0, p->send.delta, 2);
+    if (delta)
+        memcpy(p->send.delta, delta, sizeof p->send.delta);
+    else
+        prg_words(&p->key, DELTA, 0, p->send.delta, 2);
     p->base_receiver = base_receiver_new(&p->key, RECEIVER, out);
     p->base_sender = base_sender_new(&p->key, SENDER, in);
     if (seeds_new(&p->send, depth, 1) || seeds_new(&p->receive, depth, 0) || !p->base_receiver ||

@@ -36,7 +36,8 @@ static seq_status semi2k_setup(const seq_env *env, const seq_keys *keys, void **
     lattice_make_key(&s->key, &m->mask[env->me], SEMI2K_SECRET);
     *state = s;
     for (unsigned j = 0; j < m->n; j++)
-        if (j != env->me && !(s->ot[j] = ot_pair_new(SEMI2K_DEPTH, &m->mask[env->me], env->me, j)))
+        if (j != env->me &&
+            !(s->ot[j] = ot_pair_new(SEMI2K_DEPTH, &m->mask[env->me], NULL, env->me, j)))
             return seq_fail(err, SEQ_ERR_MEMORY, -1, "no memory for the transfers of semi2k");
     return SEQ_OK;
 }

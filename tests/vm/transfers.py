@@ -39,10 +39,10 @@ class Stream(ct.Structure):
     _fields_ = [("seeds", ct.POINTER(Seeds)), ("leaf", P), ("hash", Key), ("bits", P)]
 
 
-def build(directory: Path) -> Any:
-    """Compile it; the loaded library."""
+def build(directory: Path, *more: Path) -> Any:
+    """Compile it, and other sources; the loaded library."""
     out = directory / "ot.so"
-    sources = [RUNTIME / "cpu.c", RUNTIME / "error.c"]
+    sources = [RUNTIME / "cpu.c", RUNTIME / "error.c", *more]
     sources += [f for room in ("bits", "prg", "ot") for f in sorted((RUNTIME / room).glob("*.c"))]
     subprocess.run(["gcc", *FLAGS, "-o", str(out), *map(str, sources), "-lcrypto"], check=True)
     return load(str(out))
@@ -54,7 +54,7 @@ def load(path: str) -> Any:
     lib.prg_init.argtypes = [P, ct.c_char_p]
     lib.prg_words.argtypes = [P, ct.c_uint32, ct.c_uint64, P, N]
     lib.ot_pair_new.restype = P
-    lib.ot_pair_new.argtypes = [U, P, U, U]
+    lib.ot_pair_new.argtypes = [U, P, P, U, U]
     lib.ot_pair_free.argtypes = [P]
     lib.ot_pair_bytes.restype = N
     lib.ot_pair_meet.argtypes = [P, U, P, P, P]
@@ -81,10 +81,13 @@ def key(lib: Any, seed: int) -> Key:
 class Pair:
     """Two parties after their setup."""
 
-    def __init__(self, lib: Any, depth: int, seed: int = 1) -> None:
+    def __init__(
+        self, lib: Any, depth: int, seed: int = 1, deltas: tuple[Array, Array] | None = None
+    ) -> None:
         self.lib = lib
         own = [key(lib, 2 * seed), key(lib, 2 * seed + 1)]
-        self.made = [lib.ot_pair_new(depth, ct.byref(own[i]), i, 1 - i) for i in range(2)]
+        given = [None if deltas is None else pointer(d) for d in deltas or (None, None)]
+        self.made = [lib.ot_pair_new(depth, ct.byref(own[i]), given[i], i, 1 - i) for i in range(2)]
         assert all(self.made)
         self.sent: list[list[bytes]] = [[], []]
 
