@@ -1,4 +1,4 @@
-/* That a receiver chose alike in all trees: the check of [Roy2022], section 4.2, over GF(2^64).
+/* That a receiver chose alike in all trees: the check of [Roy2022], over GF(2^64).
  *
  * Who sends another word of choices for one tree than for the others makes rows Q_j = V_j + c_j
  * Delta with choices c^(tau) that differ by tree. Both sides add up their rows by weights that the

@@ -21,7 +21,7 @@ typedef uint64_t sums[OT_BITS][2][2];
 /* And what shows that trees are well-formed: of every tree the sum of its leaves' digests, and one
  * digest of all leaves' digests. Who lacks a leaf gets its digest from the sum. Trees are so the
  * same whichever leaf is lacking, or the check fails for some of them: a maker of others learns a
- * guess of Delta right, or ends the run. [Roy2022], section 6; [BoyleCouteau2019]. */
+ * guess of Delta right, or ends the run. [BoyleCouteau2019]. */
 enum { DIGEST = 32 };
 typedef struct {
     sums sum;
