@@ -43,7 +43,8 @@ def test_messages_look_random(
     tmp_path: Path,
 ) -> None:
     """Every bit of the numbers, or of the words of bits, in every long message to every party is 1
-    half the time, at 6 sigma; but for the top bit of an element of the field."""
+    half the time, at 7 sigma (of some millions of bits one exceeds 6 in one run of a hundred); but
+    for the top bit of an element of the field."""
     program, *options = script(value, ring).write(tmp_path)
     size = 16 if ring == FIELD else 8
     skipped = [120] if ring == FIELD else []
@@ -58,5 +59,5 @@ def test_messages_look_random(
             long += 1
             off = np.unpackbits(words, axis=1).sum(axis=0) - len(words) / 2
             off = np.abs(np.delete(off, skipped))
-            assert (off <= 6 * math.sqrt(len(words)) / 2).all(), (len(words), off.max())
+            assert (off <= 7 * math.sqrt(len(words)) / 2).all(), (len(words), off.max())
         assert long > 10
